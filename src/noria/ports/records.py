@@ -1,0 +1,125 @@
+"""The records' doors: one writer for all, and a narrow reader a stage."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from noria.records.base import Digest
+from noria.records.events import Change, Event
+from noria.records.gates import Judgement
+from noria.records.monitoring import Alarm, Block, Feedback, NewFeedback, RiskState
+from noria.records.runs import NewRun, Outcome, Run, StepResult
+from noria.records.service import Service
+from noria.records.versions import Version
+
+
+class Ledger(Protocol):
+    """The one way to change a model's state. Each call is one durable transaction: all changes with their events
+    in the model's chain, or none. Raises `Conflict` when an alias is not where `AliasMoved.before` says, or a
+    number is taken; `Unavailable` when the store is busy beyond its time-out."""
+
+    def begin(self, asked: NewRun, *, at: datetime) -> Run:
+        """Give a run the model's next number and record that it started."""
+        ...
+
+    def append(self, model: str, changes: Sequence[Change], *, at: datetime) -> Sequence[Event]:
+        """Apply changes in order."""
+        ...
+
+    def events(self, model: str) -> Iterator[tuple[Event, Change | None]]:
+        """A model's chain from its start; the change is None where only a tombstone is left."""
+        ...
+
+
+class RunRecords(Protocol):
+    """Runs and what their steps gave."""
+
+    def run(self, model: str, number: int) -> tuple[Run, datetime | None, Outcome | None] | None: ...
+
+    def runs(self, model: str | None = None, *, last: int = 50) -> Sequence[tuple[Run, datetime | None, Outcome | None]]:
+        """The newest first."""
+        ...
+
+    def unfinished(self, model: str) -> Run | None:
+        """The newest run of the model if it has no outcome or was interrupted."""
+        ...
+
+    def steps(self, model: str, number: int) -> Sequence[StepResult]:
+        """In the order in which they finished."""
+        ...
+
+    def cached(self, model: str, fingerprint: Digest) -> tuple[StepResult, str] | None:
+        """The newest result with this fingerprint, and the name of the run that executed it."""
+        ...
+
+    def last(self, model: str, step: str) -> StepResult | None:
+        """The newest result of a step of this name, whatever its fingerprint."""
+        ...
+
+
+class VersionRecords(Protocol):
+    """Versions, aliases and judgements."""
+
+    def version(self, model: str, number: int) -> Version | None: ...
+
+    def versions(self, model: str) -> Sequence[Version]:
+        """The newest first."""
+        ...
+
+    def aliases(self, model: str) -> dict[str, int]: ...
+
+    def judgements(self, model: str, number: int) -> Sequence[Judgement]:
+        """The newest first."""
+        ...
+
+    def models(self) -> Sequence[str]:
+        """Every model that has a run or a version, by name."""
+        ...
+
+
+class MonitorRecords(Protocol):
+    """What a monitor remembers."""
+
+    def state(self, model: str, version: int) -> RiskState | None: ...
+
+    def blocks(self, model: str, version: int | None = None) -> Sequence[Block]:
+        """By their start."""
+        ...
+
+    def alarms(self, model: str, version: int | None = None) -> Sequence[Alarm]:
+        """The newest first."""
+        ...
+
+
+class FeedbackRecords(Protocol):
+    """Labels that arrived. Not part of the hash chain: they are data, addressed by id or key."""
+
+    def add(self, model: str, items: Sequence[NewFeedback], *, at: datetime) -> Sequence[str]:
+        """Store a batch in one transaction; one of `stored | repeated | corrected` an item, in order.
+
+        A label equal to the stored one is `repeated` and changes nothing; a different one is a `Conflict`
+        (nothing of the batch is stored) unless it is a correction.
+        """
+        ...
+
+    def after(self, model: str, seq: int, *, limit: int = 100_000) -> Sequence[Feedback]:
+        """What arrived after `seq`, in order."""
+        ...
+
+    def current(self, model: str, by: str, refs: Sequence[str]) -> dict[str, NewFeedback]:
+        """The label that holds for each of these references; those without one are left out."""
+        ...
+
+
+class ServiceRecords(Protocol):
+    """Which services run. Mutable, rebuilt by the services themselves; no part of the chain."""
+
+    def announce(self, service: Service) -> None:
+        """Insert or replace by id."""
+        ...
+
+    def withdraw(self, id: str) -> None: ...
+
+    def services(self, model: str | None = None) -> Sequence[Service]: ...

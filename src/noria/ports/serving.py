@@ -1,0 +1,91 @@
+"""What a service asks of the outside: a log of its answers, and the source trees of its versions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from noria.records.base import Digest
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+# The columns of a log row. A user's columns carry a prefix, so no name can collide with Noria's own.
+ID = "id"
+VERSION = "version"
+AT = "at"  # when the request was received, UTC
+TIME = "time"  # the row's event time in UTC; `at` where it has none
+KEY = "key"  # `records.predictions.key_text`; null for a model without a key
+UNIT = "unit"  # what is one trial; the key where the model names no unit
+REQUEST = "request."
+ANSWER = "answer."
+
+Cursor = Mapping[str, int]
+"""Where a reader stands: segment to the byte after the last row that was read. Plain JSON; empty at the start."""
+
+
+@dataclass(frozen=True)
+class Answered:
+    """The rows of one request with their answers, about to be logged: columns beside one another, row by row."""
+
+    version: int
+    rows: pa.RecordBatch
+    """`at`, `time`, `key`, `unit`, then `request.*` and `answer.*`; the log adds `id` and `version`."""
+
+
+@dataclass(frozen=True)
+class Logged:
+    """What a reader got: whole rows only, one table a segment, in the order in which they were written."""
+
+    tables: Sequence[pa.Table]
+    cursor: Cursor
+    torn: int
+    """Records that a killed writer left unfinished, found by this read: requests that were never answered."""
+
+    @property
+    def rows(self) -> int:
+        return sum(table.num_rows for table in self.tables)
+
+
+class PredictionLog(Protocol):
+    """Where answers are written before they leave. One writer a process, one thread at a time."""
+
+    @property
+    def size(self) -> int:
+        """Bytes written by this writer."""
+        ...
+
+    def append(self, answered: Answered) -> Sequence[str]:
+        """The ids of the rows, which now survive the death of this process.
+
+        Raises `Unavailable` when they could not be written whole (a full disk): then none of them is in the log,
+        nothing is left half-written before later rows, and the next call may succeed.
+        """
+        ...
+
+    def close(self) -> None:
+        """Finish the segment; idempotent."""
+        ...
+
+
+class Predictions(Protocol):
+    """What all writers wrote, read beside them. Safe in many processes."""
+
+    def read(self, model: str, cursor: Cursor, *, limit: int = 1_000_000) -> Logged:
+        """The rows after `cursor`, each one once over a chain of cursors; about `limit` rows at most, so call again
+        until none come."""
+        ...
+
+    def known(self, model: str, ids: Sequence[str]) -> set[str]:
+        """Those of `ids` that a prediction of this model was answered with."""
+        ...
+
+
+class CodeTrees(Protocol):
+    """Versions' source trees as files."""
+
+    def materialise(self, tree: Digest) -> Path:
+        """The folder that holds the tree, made unless it is there. Raises `NotFound` or `Corrupt`."""
+        ...

@@ -1,0 +1,96 @@
+"""The base of all records, their one canonical JSON form, and their digest."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime
+from typing import Any, NewType, TypeVar, dataclass_transform
+
+import blake3
+import msgspec
+
+Digest = NewType("Digest", str)
+"""`blake3:` and 64 hex digits."""
+
+Json = None | bool | int | float | str | list[Any] | dict[str, Any]
+"""What a parameter or a label may be: finite numbers only."""
+
+R = TypeVar("R")
+
+
+@dataclass_transform(frozen_default=True, kw_only_default=True)  # type checkers forget that both are inherited
+class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An immutable noun. A field added later has a default, so that old digests stay what they were."""
+
+
+_encoder = msgspec.json.Encoder(order="sorted")
+
+
+def canonical(record: object) -> bytes:
+    """The one JSON form of a record: sorted keys, no blanks, UTC times, defaults left out.
+
+    Raises ValueError for what would not come back as it was: NaN and infinities (JSON would make them null), and
+    times without a zone.
+    """
+    plain = msgspec.to_builtins(record, builtin_types=(datetime,))
+    try:
+        return _encoder.encode(_in_utc(plain))
+    except _Unfit as error:
+        raise ValueError(_complaint(plain, "")) from error
+
+
+def parse(data: bytes | str, kind: type[R]) -> R:
+    """A record back from its JSON form. Raises msgspec.ValidationError when it does not fit."""
+    return msgspec.json.decode(data, type=kind)
+
+
+def digest_of(record: object) -> Digest:
+    """The digest of a record's canonical form."""
+    return digest_bytes(canonical(record))
+
+
+def digest_bytes(data: bytes | memoryview) -> Digest:
+    """The digest of some bytes."""
+    return Digest("blake3:" + blake3.blake3(data).hexdigest())
+
+
+def short(digest: str) -> str:
+    """The first 12 hex digits: enough for a reader, never for a look-up."""
+    return digest.removeprefix("blake3:")[:12]
+
+
+class _Unfit(Exception):
+    """Somewhere in a value is what JSON cannot hold; where, is found only then, since looking costs time."""
+
+
+def _in_utc(value: Any) -> Any:
+    kind = type(value)
+    if kind is str or kind is int:  # most of what records hold
+        return value
+    if kind is dict:
+        return {key: _in_utc(inner) for key, inner in value.items()}
+    if kind is list or kind is tuple:
+        return [_in_utc(inner) for inner in value]
+    if _fault(value):
+        raise _Unfit
+    return value.astimezone(UTC) if isinstance(value, datetime) else value
+
+
+def _fault(value: object) -> str:
+    if isinstance(value, float) and not math.isfinite(value):
+        return f"is {value}, which canonical JSON cannot hold"
+    if isinstance(value, datetime) and value.tzinfo is None:
+        return f"is {value}, a time without a zone"
+    return ""
+
+
+def _complaint(value: object, path: str) -> str:
+    """The first fault inside a value, with its path; empty when there is none."""
+    parts: list[tuple[str, object]] = []
+    if isinstance(value, dict):
+        parts = [(f"{path}.{key}", inner) for key, inner in value.items()]
+    elif isinstance(value, list | tuple):
+        parts = [(f"{path}[{position}]", inner) for position, inner in enumerate(value)]
+    elif fault := _fault(value):
+        return f"{path.lstrip('.') or 'value'} {fault}"
+    return next(filter(None, (_complaint(inner, inside) for inside, inner in parts)), "")

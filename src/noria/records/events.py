@@ -1,0 +1,116 @@
+"""Changes and the hash chain: every change of a model's state is appended as an event."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from noria.records.base import Digest, Record, canonical, digest_bytes, digest_of
+from noria.records.gates import Judgement
+from noria.records.monitoring import Alarm, Block, RiskState
+from noria.records.runs import Outcome, Run, StepResult
+from noria.records.versions import Version
+
+GENESIS = Digest("blake3:" + "0" * 64)
+
+
+class RunStarted(Record, tag="run.started"):
+    run: Run
+
+
+class StepFinished(Record, tag="step.finished"):
+    model: str
+    run: int
+    result: StepResult
+
+
+class RunFinished(Record, tag="run.finished"):
+    model: str
+    run: int
+    finished: datetime
+    outcome: Outcome
+    steps: tuple[StepResult, ...]
+    """All of them, the reused ones too: the whole record of the run."""
+
+
+class VersionRegistered(Record, tag="version.registered"):
+    version: Version
+
+
+class Judged(Record, tag="version.judged"):
+    judgement: Judgement
+
+
+class AliasMoved(Record, tag="alias.moved"):
+    """Compare-and-set: refused unless the alias still names `before`."""
+
+    model: str
+    alias: str
+    before: int | None
+    after: int | None
+    """None removes the alias."""
+    why: str
+    by: str
+    """A person's name, or the part of Noria that decided."""
+
+
+class BlockScored(Record, tag="block.scored"):
+    """A matured block was looked at once, and the monitor's state moved with it."""
+
+    block: Block
+    state: RiskState
+
+
+class AlarmRaised(Record, tag="alarm.raised"):
+    alarm: Alarm
+
+
+Change = (
+    RunStarted
+    | StepFinished
+    | RunFinished
+    | VersionRegistered
+    | Judged
+    | AliasMoved
+    | BlockScored
+    | AlarmRaised
+)
+
+
+class Event(Record):
+    """One link of a model's chain; `hash` covers everything else in it."""
+
+    model: str
+    seq: int
+    at: datetime
+    kind: str
+    digest: Digest
+    """Of the change's canonical form."""
+    previous: Digest
+    hash: Digest
+
+
+class _Link(Record):
+    model: str
+    seq: int
+    at: datetime
+    kind: str
+    digest: Digest
+    previous: Digest
+
+
+def link(change: Change, *, model: str, seq: int, at: datetime, previous: Digest) -> Event:
+    """The event that appends `change` to a chain whose last hash is `previous` (GENESIS at first)."""
+    kind = str(change.__struct_config__.tag)
+    digest = digest_bytes(canonical(change))
+    body = _Link(model=model, seq=seq, at=at, kind=kind, digest=digest, previous=previous)
+    return Event(
+        model=model, seq=seq, at=at, kind=kind, digest=digest, previous=previous, hash=digest_of(body)
+    )
+
+
+def verified(event: Event, *, previous: Digest, seq: int) -> bool:
+    """Whether an event follows the one whose hash is `previous`, and is what its hash says."""
+    body = _Link(
+        model=event.model, seq=event.seq, at=event.at, kind=event.kind, digest=event.digest, previous=event.previous
+    )
+    return event.seq == seq and event.previous == previous and event.hash == digest_of(body)

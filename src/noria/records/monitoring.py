@@ -1,0 +1,86 @@
+"""What production says of a version: predictions, feedback, matured blocks, alarms."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from noria.records.base import Json, Record
+
+
+class NewFeedback(Record):
+    """A label that arrived, for the prediction with this id or for the row with this key."""
+
+    by: Literal["id", "key"]
+    ref: str
+    """The prediction's id, or the key (a composite one as canonical JSON array)."""
+    label: Json
+    known: datetime
+    """When the label became known; the time of arrival unless the caller says."""
+    correction: bool = False
+    """True: replaces an earlier, different label for the same reference."""
+
+
+class Feedback(Record):
+    """A stored label; `seq` orders arrivals, gaps allowed."""
+
+    seq: int
+    model: str
+    received: datetime
+    what: NewFeedback
+
+
+class Block(Record):
+    """One matured unit of evidence: the champion's answers of one block of event time, with their labels."""
+
+    model: str
+    version: int
+    start: datetime
+    end: datetime
+    predictions: int
+    labelled: int
+    """Predictions with a label; the rest is the label debt of this block."""
+    loss: float | None = None
+    """Mean loss; None when nothing was labelled."""
+    clipped: int = 0
+
+
+class RiskState(Record):
+    """A monitor's memory of one version; `evidence` is the test's own state, exact to the last bit."""
+
+    model: str
+    version: int
+    bound: float
+    """Upper bound of the risk at training time plus tolerance, in the loss's unit."""
+    threshold: float
+    """The evidence at which the alarm is raised."""
+    scored_until: datetime | None = None
+    """End of the last scored block."""
+    blocks: int = 0
+    e_value: float = 0.0
+    evidence: dict[str, Json] = {}
+    assumption: str = ""
+    """What the bound on false alarms rests on."""
+    deaf: bool = False
+    """True when the reference is too small for any loss to raise the alarm."""
+
+
+class Alarm(Record):
+    """A sequential test crossed its threshold."""
+
+    model: str
+    version: int
+    monitor: str
+    raised: datetime
+    block: datetime
+    """Start of the block that crossed."""
+    e_value: float
+    threshold: float
+    risk: float
+    """Mean loss of the block that crossed."""
+    bound: float
+    why: str
+
+    @property
+    def id(self) -> str:
+        return f"{self.model}:{self.version}/{self.monitor}"

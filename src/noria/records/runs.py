@@ -1,0 +1,125 @@
+"""Runs and their steps."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from noria.records.artifacts import Artifact, Column
+from noria.records.base import Digest, Json, Record
+from noria.records.sources import Provenance
+
+TriggerKind = Literal["person", "commit", "schedule", "performance"]
+
+
+class Trigger(Record):
+    """What started a run."""
+
+    kind: TriggerKind = "person"
+    cause: str = ""
+    """An alarm's id, a schedule's rule: what a reader would ask for next."""
+
+
+class NewRun(Record):
+    """A run that somebody asks for; it has no number yet."""
+
+    model: str
+    as_of: datetime
+    """Only rows whose label was known by then."""
+    trigger: Trigger
+    parameters: dict[str, dict[str, Json]]
+    """Step name to hyperparameters, defaults filled in."""
+    seed: int
+    provenance: Provenance
+
+
+class Run(Record):
+    """A run that has begun: `delay/143`."""
+
+    number: int
+    started: datetime
+    asked: NewRun
+
+    @property
+    def name(self) -> str:
+        return f"{self.asked.model}/{self.number}"
+
+
+class Fingerprint(Record):
+    """What decides a step's result; its digest is the key of the cache."""
+
+    code: Digest
+    inputs: dict[str, Digest]
+    parameters: dict[str, Json]
+    environment: Digest
+    seed: int = 0
+
+
+class Ran(Record, tag="ran"):
+    """A step was executed; `why` in a reader's words: `first run`, `code changed`, `input train changed`."""
+
+    why: str
+
+
+class Reused(Record, tag="reused"):
+    """A step's outputs were taken from the run that made them."""
+
+    run: str
+
+
+class DataVersion(Record, kw_only=True):
+    """What a data step returned, after Noria kept the rows known at `as_of`."""
+
+    digest: Digest
+    rows: int
+    dropped: int = 0
+    """Rows left out because their label was not known at `as_of`."""
+    columns: tuple[Column, ...]
+    first: datetime | None = None
+    last: datetime | None = None
+
+
+class StepResult(Record):
+    """A finished step of a run."""
+
+    step: str
+    role: str
+    fingerprint: Fingerprint
+    outputs: dict[str, Artifact]
+    reason: Ran | Reused
+    started: datetime
+    seconds: float
+    log: Digest | None = None
+    """Captured stdout and stderr; None when there was no output."""
+    data: DataVersion | None = None
+    notes: tuple[str, ...] = ()
+    """What the step wants to be said: a code digest that fell back to a module's, pickle."""
+
+
+class Succeeded(Record, tag="succeeded"):
+    """All steps finished; `version` is None for a pipeline without `predict`."""
+
+    version: int | None = None
+    metrics: dict[str, float] = {}
+
+
+class Failed(Record, tag="failed"):
+    """A step failed; its log is kept."""
+
+    step: str
+    code: str
+    error: str
+    log: Digest | None = None
+
+
+class Interrupted(Record, tag="interrupted"):
+    """A person stopped the run; the next run goes on from its finished steps."""
+
+
+class Abandoned(Record, tag="abandoned"):
+    """The driver died and what was asked since is another run."""
+
+    by: str
+
+
+Outcome = Succeeded | Failed | Interrupted | Abandoned

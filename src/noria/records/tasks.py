@@ -1,0 +1,113 @@
+"""What a driver asks of a worker process, and what comes back; versioned frames on a pipe."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from noria.records.artifacts import Artifact
+from noria.records.base import Digest, Json, Record
+from noria.records.runs import DataVersion
+from noria.records.versions import AnswerKind, Quality, ServingGraph, Signature
+
+PROTOCOL = 1
+
+
+class RunStep(Record, tag="run-step", kw_only=True):
+    """Run one declared step and store its outputs."""
+
+    pipeline: str
+    step: str
+    inputs: dict[str, Artifact]
+    """Parameter name to what it reads."""
+    rows: Artifact | None = None
+    """The raw rows, where a column of theirs must be hidden or re-attached."""
+    parameters: dict[str, Json] = {}
+    as_of: datetime
+    seed: int = 0
+
+
+class StepDone(Record, tag="step-done"):
+    outputs: dict[str, Artifact]
+    seconds: float
+    data: DataVersion | None = None
+    notes: tuple[str, ...] = ()
+    log: Digest | None = None
+
+
+class Sign(Record, tag="sign"):
+    """Build a version's signature: request schema from the data, answer schema from a sample of answers."""
+
+    graph: ServingGraph
+    rows: Artifact
+    seed: int = 0
+
+
+class Signed(Record, tag="signed"):
+    signature: Signature
+    label_delay: float | None = None
+
+
+class Answer(Record, tag="answer"):
+    """Answer raw rows with a version's own serving graph."""
+
+    graph: ServingGraph
+    rows: Artifact
+    """A data step's output."""
+    keys: Artifact | None = None
+    """A table with the key columns of the rows to answer; None: all of them."""
+    seen: Artifact | None = None
+    """Another version's data: rows whose key is in it are left out, unless `kept` has them."""
+    kept: Artifact | None = None
+    """That version's own holdout keys."""
+
+
+class Answered(Record, tag="answered"):
+    rows: Artifact
+    """The raw rows that were answered, labels included."""
+    answers: Artifact
+    """Table, row by row beside them."""
+    kind: AnswerKind
+    left_out: int = 0
+    """Rows of `keys` that were in `seen`."""
+
+
+class Score(Record, tag="score"):
+    """The loss of each answer, by this pipeline's own loss."""
+
+    pipeline: str
+    rows: Artifact
+    """Table with the label's column; key and time are carried over."""
+    answers: Artifact
+    kind: AnswerKind
+
+
+class Scored(Record, tag="scored"):
+    quality: Quality
+
+
+class Raised(Record, tag="raised"):
+    """The user's code raised, or broke a rule; facts for the error that the driver raises."""
+
+    code: str
+    error: str
+    """One line, then the traceback from the user's first frame on."""
+    next: str = ""
+    log: Digest | None = None
+
+
+Task = RunStep | Sign | Answer | Score
+Done = StepDone | Signed | Answered | Scored
+
+
+class Frame(Record, tag="frame", kw_only=True):
+    """One message to a worker."""
+
+    protocol: int = PROTOCOL
+    task: Task
+
+
+class Reply(Record, tag="reply", kw_only=True):
+    """One message from a worker."""
+
+    protocol: int = PROTOCOL
+    done: Done | Raised
