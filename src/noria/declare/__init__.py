@@ -1,0 +1,23 @@
+"""What a user's file says: plain functions with roles, in training and in the service alike.
+
+In come decorated functions; out goes a resolved graph, or an error that names function, file and line.
+It refuses to know tables, models, stores and clocks: importing it costs next to nothing.
+"""
+
+from noria.declare.pipeline import Part, Pipeline
+from noria.declare.resolve import Resolved, resolve
+from noria.declare.steps import DataSpec, LossSpec, PredictSpec, Role, Step, StepSpec, Where
+
+__all__ = [
+    "DataSpec",
+    "LossSpec",
+    "Part",
+    "Pipeline",
+    "PredictSpec",
+    "Resolved",
+    "Role",
+    "Step",
+    "StepSpec",
+    "Where",
+    "resolve",
+]

@@ -1,0 +1,149 @@
+"""`Pipeline` and `Part`: decorators that note a function and return it unchanged."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, TypeVar, overload
+
+from noria.declare.errors import BadOption, DuplicateName
+from noria.declare.steps import DataSpec, Function, LossSpec, PredictSpec, Role, Spec, Step, StepSpec, declared, where_of
+
+F = TypeVar("F", bound=Callable[..., Any])
+Decorator = Callable[[F], F]
+
+
+class Part:
+    """Steps of a pipeline in a file of their own; `pipeline.include(part)` takes them in."""
+
+    def __init__(self) -> None:
+        self.steps: dict[str, Step] = {}
+
+    def data(
+        self,
+        function: F | None = None,
+        *,
+        key: str | Sequence[str] = (),
+        time: str | None = None,
+        known: str | None = None,
+        label: str | None = None,
+        outcomes: Sequence[str] = (),
+        unit: str | None = None,
+        unknown: Literal["accept", "refuse"] = "accept",
+    ) -> Any:
+        """A table read from the outside world, always anew; its content decides what is cached below it.
+
+        The function may take `as_of`, and may return rows from after it: Noria keeps those with `known <= as_of`.
+        `key` names one column or several, together unique; `time` is when the question is asked, `known` when the
+        label became known (both aware timestamps); `outcomes` are further columns from after the question; `unit`
+        is what counts as one trial. Label, known and outcomes are hidden from transforms and from predict.
+        """
+
+        def decorate(function: F) -> F:
+            if unknown not in ("accept", "refuse"):
+                raise BadOption(
+                    where=where_of(function), option="unknown", problem=f"is {unknown!r}", fix="accept or refuse"
+                )
+            spec = DataSpec(
+                key=(key,) if isinstance(key, str) else tuple(key),
+                time=time,
+                known=known,
+                label=label,
+                outcomes=(outcomes,) if isinstance(outcomes, str) else tuple(outcomes),
+                unit=unit,
+                unknown=unknown,
+            )
+            return self._note(function, "data", spec)
+
+        return decorate if function is None else decorate(function)
+
+    def transform(self, function: F) -> F:
+        """Row by row: runs in training and on each request. Same rows, same order; each run checks it."""
+        return self._note(function, "transform", StepSpec())
+
+    @overload
+    def step(self, function: F) -> F: ...
+    @overload
+    def step(self, *, outputs: Sequence[str] = (), codec: str | None = None) -> Decorator[F]: ...
+    def step(
+        self, function: F | None = None, *, outputs: Sequence[str] = (), codec: str | None = None
+    ) -> F | Decorator[F]:
+        """Any work. With `outputs`, the function returns a tuple in that order. `codec="pickle"` is recorded as
+        unsafe."""
+
+        def decorate(function: F) -> F:
+            return self._note(function, "step", StepSpec(codec=codec), outputs)
+
+        return decorate if function is None else decorate(function)
+
+    def check(self, function: F) -> F:
+        """Fails the run with a finding: returns None when all is well, else what it found (a string or several)."""
+        return self._note(function, "check", StepSpec())
+
+    @overload
+    def predict(self, function: F) -> F: ...
+    @overload
+    def predict(self, *, classes: Sequence[str] = ()) -> Decorator[F]: ...
+    def predict(self, function: F | None = None, *, classes: Sequence[str] = ()) -> F | Decorator[F]:
+        """The answer: (n,), (n, k), a dict of arrays or a frame. `classes` names the columns of an (n, k) answer."""
+
+        def decorate(function: F) -> F:
+            return self._note(function, "predict", PredictSpec(classes=tuple(classes)))
+
+        return decorate if function is None else decorate(function)
+
+    def loss(self, *, on: str, range: tuple[float, float]) -> Decorator[F]:
+        """One loss a row from `label` and `answer`, on the keys of output `on`; values outside `range` are clipped
+        and counted."""
+
+        def decorate(function: F) -> F:
+            low, high = range
+            if not (math.isfinite(low) and math.isfinite(high) and low < high):
+                raise BadOption(
+                    where=where_of(function),
+                    option="range",
+                    problem=f"is {range}",
+                    fix="give the lowest and the highest loss, both finite: range=(0, 5)",
+                )
+            return self._note(function, "loss", LossSpec(on=on, range=(float(low), float(high))))
+
+        return decorate
+
+    def metrics(self, function: F) -> F:
+        """Figures for the card and for threshold gates: a dict of name to number."""
+        return self._note(function, "metrics", StepSpec())
+
+    def report(self, function: F) -> F:
+        """A figure, a table or a page for the card."""
+        return self._note(function, "report", StepSpec())
+
+    def _note(self, function: F, role: Role, spec: Spec, outputs: Sequence[str] = ()) -> F:
+        self._add(declared(function, role, spec, outputs))
+        return function
+
+    def _add(self, step: Step) -> None:
+        made = {output: other for other in self.steps.values() for output in (other.name, *other.outputs)}
+        for name in (step.name, *step.outputs):
+            if name in made:
+                raise DuplicateName(name=name, first=made[name].where, second=step.where)
+        self.steps[step.name] = step
+
+
+class Pipeline(Part):
+    """A named graph of plain functions: a function's name is its output, a positional parameter names what it
+    reads, a keyword-only parameter with a default is a hyperparameter."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.name = name
+
+    def include(self, part: Part) -> None:
+        """Take in another file's steps; raises `DuplicateName`."""
+        for step in part.steps.values():
+            self._add(step)
+
+    def __repr__(self) -> str:
+        return f"<Pipeline {self.name}: {', '.join(self.steps)}>"
+
+
+__all__ = ["Function", "Part", "Pipeline"]

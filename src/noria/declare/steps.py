@@ -1,0 +1,179 @@
+"""A declared step: a plain function, its role, what it reads and what it makes."""
+
+from __future__ import annotations
+
+import inspect
+import typing
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from noria.declare.errors import BadOption, BadParameter, UnreadableAnnotation
+
+Role = Literal["data", "transform", "step", "check", "predict", "loss", "metrics", "report"]
+Function = Callable[..., Any]
+
+AS_OF = "as_of"  # the one reserved parameter name: a data step's time
+
+
+@dataclass(frozen=True)
+class Where:
+    """Where a function is written, for errors."""
+
+    function: str
+    file: str
+    line: int
+
+    def __str__(self) -> str:
+        return f"{self.function} ({self.file}:{self.line})"
+
+
+@dataclass(frozen=True)
+class DataSpec:
+    """Which columns of a data step's table mean what."""
+
+    key: tuple[str, ...] = ()
+    time: str | None = None
+    known: str | None = None
+    label: str | None = None
+    outcomes: tuple[str, ...] = ()
+    unit: str | None = None
+    unknown: Literal["accept", "refuse"] = "accept"
+
+    @property
+    def hidden(self) -> tuple[str, ...]:
+        """What nobody knows when the question is asked: hidden from transforms and from predict."""
+        return tuple(name for name in (self.label, self.known) if name) + self.outcomes
+
+    @property
+    def attached(self) -> tuple[str, ...]:
+        """What other steps see beside a transform's own output."""
+        return (*self.key, *(name for name in (self.time, self.label) if name), *self.outcomes)
+
+
+@dataclass(frozen=True)
+class PredictSpec:
+    """`classes` names the columns of an (n, k) answer."""
+
+    classes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class LossSpec:
+    """The one definition of quality: a loss a row in `range`, on the keys of output `on`."""
+
+    on: str
+    range: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class StepSpec:
+    """`codec` forces a codec, `pickle` among them, on everything that the step makes."""
+
+    codec: str | None = None
+
+
+Spec = DataSpec | PredictSpec | LossSpec | StepSpec
+
+
+@dataclass(frozen=True)
+class Step:
+    """One declared function."""
+
+    name: str
+    role: Role
+    function: Function
+    inputs: tuple[str, ...]
+    parameters: dict[str, Any]
+    outputs: tuple[str, ...]
+    spec: Spec
+    where: Where = field(compare=False)
+
+    def wanted(self, name: str) -> type | None:
+        """The annotation of an input, or None. Raises `UnreadableAnnotation` where it names what is not there."""
+        return self._hints().get(name)
+
+    def _hints(self) -> dict[str, Any]:
+        raw = getattr(self.function, "__annotations__", {})
+        if not any(isinstance(value, str) for value in raw.values()):
+            return dict(raw)
+        try:
+            return typing.get_type_hints(self.function)
+        except (NameError, AttributeError, TypeError) as error:
+            raise UnreadableAnnotation(where=self.where, problem=str(error)) from error
+
+
+def declared(function: Function, role: Role, spec: Spec, outputs: Sequence[str] = ()) -> Step:
+    """A function as a step; raises `BadParameter` for a signature that says neither input nor hyperparameter."""
+    where = where_of(function)
+    inputs, parameters = _signature(function, where)
+    return Step(
+        name=function.__name__,
+        role=role,
+        function=function,
+        inputs=inputs,
+        parameters=parameters,
+        outputs=_outputs(function.__name__, outputs, where),
+        spec=spec,
+        where=where,
+    )
+
+
+def where_of(function: Function) -> Where:
+    """Where a function is written, decorators of other libraries looked through."""
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    if code is None:
+        return Where(getattr(function, "__qualname__", repr(function)), "unknown file", 0)
+    return Where(function.__qualname__, code.co_filename, code.co_firstlineno)
+
+
+def _signature(function: Function, where: Where) -> tuple[tuple[str, ...], dict[str, Any]]:
+    inputs: list[str] = []
+    parameters: dict[str, Any] = {}
+    for name, parameter in inspect.signature(function).parameters.items():
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            raise BadParameter(where=where, name=name, problem="takes any number of values", fix="name each input")
+        if parameter.kind is parameter.KEYWORD_ONLY:
+            if parameter.default is parameter.empty:
+                raise BadParameter(
+                    where=where, name=name, problem="is a hyperparameter without a default", fix=f"write {name}=..."
+                )
+            parameters[name] = _plain(parameter.default, name, where)
+        elif parameter.default is not parameter.empty:
+            raise BadParameter(
+                where=where,
+                name=name,
+                problem="is positional, so an input, and has a default",
+                fix=f"put `*,` before {name} to make it a hyperparameter",
+            )
+        else:
+            inputs.append(name)
+    return tuple(inputs), parameters
+
+
+def _plain(value: Any, name: str, where: Where) -> Any:
+    if isinstance(value, tuple):
+        value = list(value)
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, list):
+        return [_plain(item, name, where) for item in value]
+    if isinstance(value, dict) and all(isinstance(key, str) for key in value):
+        return {key: _plain(item, name, where) for key, item in value.items()}
+    raise BadParameter(
+        where=where,
+        name=name,
+        problem=f"has a default of type {type(value).__name__}",
+        fix="use a number, a string, a boolean, None, or lists and dicts of them",
+    )
+
+
+def _outputs(name: str, outputs: Sequence[str], where: Where) -> tuple[str, ...]:
+    if isinstance(outputs, str):
+        raise BadOption(where=where, option="outputs", problem="is one string", fix=f'outputs=("{outputs}",)')
+    if len(set(outputs)) != len(outputs):
+        raise BadOption(where=where, option="outputs", problem="names an output twice", fix="give each its own name")
+    bad = [item for item in outputs if not (isinstance(item, str) and item.isidentifier())]
+    if bad:
+        raise BadOption(where=where, option="outputs", problem=f"holds {bad[0]!r}", fix="use names as Python has them")
+    return tuple(outputs) or (name,)

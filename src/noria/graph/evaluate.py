@@ -1,0 +1,91 @@
+"""In a worker: chosen raw rows answered by a version's own graph, and the loss of each answer.
+
+The two are apart so that two versions' answers are judged by one loss: each answers in its own source tree, and
+the candidate's tree scores both.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from noria.declare import DataSpec, Resolved
+from noria.graph.answer import answer_kind, answer_table, losses
+from noria.graph.open import open_graph
+from noria.graph.rows import require, visible
+from noria.records.tasks import Answer, Answered, Score, Scored
+from noria.records.versions import Quality
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+
+    from noria.artifacts import Artifacts
+
+LOSS = "loss"  # the column beside key and time in a table of losses
+
+
+def answer(task: Answer, resolved: Resolved, artifacts: Artifacts) -> Answered:
+    """Answer the rows whose keys `task.keys` names, but for those that `task.seen` had outside `task.kept`."""
+    if resolved.predict is None:
+        raise ValueError(f"pipeline {resolved.name} has no predict")
+    rows, left_out = chosen(task, resolved.data, artifacts)
+    asked = visible(rows, resolved.data)
+    value = open_graph(task.graph, resolved, artifacts).raw_answer(asked)
+    return Answered(
+        rows=artifacts.save(rows),
+        answers=artifacts.save(answer_table(value, rows.num_rows, resolved.predict)),
+        kind=answer_kind(value),
+        left_out=left_out,
+    )
+
+
+def score(task: Score, resolved: Resolved, artifacts: Artifacts) -> Scored:
+    """The losses of answers that have labels, as a table of key, time and loss."""
+    import numpy as np
+    import pyarrow as pa
+
+    spec, loss = resolved.data, resolved.loss_spec
+    if resolved.loss is None or loss is None:
+        raise ValueError(f"pipeline {resolved.name} has no loss")
+    rows = artifacts.table(task.rows)
+    each, clipped = losses(resolved, rows, artifacts.table(task.answers), task.kind)
+    beside = [name for name in dict.fromkeys((*spec.key, spec.time)) if name in rows.column_names]
+    table = rows.select(beside).append_column(LOSS, pa.array(each))
+    return Scored(
+        quality=Quality(
+            loss=resolved.loss.name,
+            range=loss.range,
+            mean=float(np.mean(each)) if len(each) else 0.0,
+            rows=len(each),
+            clipped=clipped,
+            losses=artifacts.save(table),
+        )
+    )
+
+
+def chosen(task: Answer, spec: DataSpec, artifacts: Artifacts) -> tuple[pa.Table, int]:
+    """The raw rows to answer, in the data's order, and how many were left out as seen in training."""
+    import numpy as np
+
+    rows = artifacts.table(task.rows)
+    wanted = np.ones(rows.num_rows, dtype=bool)
+    if task.keys is not None:
+        keys = artifacts.table(task.keys)
+        require(keys, spec.key, where="the holdout", why="joins it with the raw rows")
+        wanted = _among(rows, keys, spec.key)
+    fresh = wanted
+    if task.seen is not None:
+        fresh = wanted & ~_among(rows, artifacts.table(task.seen), spec.key)
+        if task.kept is not None:
+            fresh |= wanted & _among(rows, artifacts.table(task.kept), spec.key)
+    return rows.filter(fresh), int(wanted.sum() - fresh.sum())
+
+
+def _among(rows: pa.Table, others: pa.Table, key: tuple[str, ...]) -> np.ndarray:
+    """A boolean mask over `rows`: whose key occurs in `others`."""
+    import polars as pl
+
+    left = pl.DataFrame(rows.select(list(key)))
+    right = pl.DataFrame(others.select(list(key))).unique().with_columns(there=True)
+    found = left.join(right, on=list(key), how="left", maintain_order="left", nulls_equal=True)
+    return found["there"].fill_null(False).to_numpy()

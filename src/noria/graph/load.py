@@ -1,0 +1,69 @@
+"""Importing a user's pipeline from a source tree."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import traceback
+from pathlib import Path
+from types import ModuleType
+
+from noria.declare import Pipeline
+from noria.graph.errors import CannotImport
+
+
+def load_pipeline(root: Path, entry: str) -> Pipeline:
+    """The pipeline that `entry` (`module:name`) means in the tree at `root`, whose folder leads the import path.
+
+    A process imports from one root at a time: `forget(root)` before another. Raises `CannotImport` with the
+    user's own frames of the traceback.
+    """
+    module_name, _, name = entry.partition(":")
+    folder = str(root)
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    try:
+        importlib.invalidate_caches()
+        module = importlib.import_module(module_name)
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # a user's module may raise anything while it is imported
+        from noria.errors import ConfigError
+
+        if isinstance(error, ConfigError):
+            raise
+        raise CannotImport(entry=entry, root=folder, problem=user_traceback(error, root)) from error
+    return _pipeline_in(module, name or "pipeline", entry, root)
+
+
+def forget(root: Path) -> None:
+    """Drop the modules that were imported from `root`, so that another tree's modules of the same name can come.
+    Functions already imported stay usable; their own later imports would see the other tree."""
+    folder = str(root)
+    if folder in sys.path:
+        sys.path.remove(folder)
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        if file and Path(file).is_relative_to(root):
+            del sys.modules[name]
+
+
+def user_traceback(error: BaseException, root: Path) -> str:
+    """The error's last line, and its frames inside `root` alone."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if frame.filename.startswith(str(root))]
+    lines = traceback.format_exception_only(error)
+    return "".join(lines + traceback.format_list(own)).rstrip()
+
+
+def _pipeline_in(module: ModuleType, name: str, entry: str, root: Path) -> Pipeline:
+    pipeline = getattr(module, name, None)
+    if isinstance(pipeline, Pipeline):
+        return pipeline
+    found = [key for key, value in vars(module).items() if isinstance(value, Pipeline)]
+    problem = (
+        f"{module.__name__} has no pipeline named {name!r}; it has: {', '.join(found) or 'none'}"
+        if pipeline is None
+        else f"{name!r} in {module.__name__} is a {type(pipeline).__name__}, not a noria.Pipeline"
+    )
+    raise CannotImport(entry=entry, root=str(root), problem=problem)

@@ -1,0 +1,95 @@
+"""What a version takes and gives, read off the data that it was trained on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from noria.declare import DataSpec, Resolved
+from noria.graph.answer import answer_kind, answer_table
+from noria.graph.open import open_graph
+from noria.graph.rows import visible
+from noria.records.artifacts import Column
+from noria.records.tasks import Sign, Signed
+from noria.records.versions import RequestColumn, Signature
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from noria.artifacts import Artifacts
+
+LEVELS = 1_000  # distinct strings up to which a column counts as categorical; more is an identifier or free text
+SAMPLE = 50  # rows answered to learn the answer's columns
+LATE = 0.99  # quantile of the label's delay after which a block counts as mature
+
+
+def sign(task: Sign, resolved: Resolved, artifacts: Artifacts) -> Signed:
+    """The signature of a serving graph: its request from the raw rows, its answer from answering a few of them."""
+    rows = artifacts.table(task.rows)
+    spec = resolved.data
+    asked = visible(rows, spec)
+    sample = asked.slice(0, min(SAMPLE, asked.num_rows))
+    graph = open_graph(task.graph, resolved, artifacts)
+    value = graph.raw_answer(sample)
+    if resolved.predict is None:
+        raise ValueError("a signature needs a predict")
+    answers = answer_table(value, sample.num_rows, resolved.predict)
+    signature = Signature(
+        request=tuple(_request_column(name, asked.column(name), spec) for name in asked.column_names),
+        key=spec.key,
+        time=spec.time,
+        unit=spec.unit,
+        unknown=spec.unknown,
+        answer=tuple(Column(name=field.name, type=type_name(field.type)) for field in answers.schema),
+        answer_kind=answer_kind(value),
+    )
+    return Signed(signature=signature, label_delay=_label_delay(rows, spec))
+
+
+def type_name(kind: pa.DataType) -> str:
+    """Arrow's name of a type, with the storage variants of text and bytes folded into one."""
+    import pyarrow as pa
+
+    if pa.types.is_dictionary(kind):
+        return type_name(kind.value_type)
+    if pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
+        return "string"
+    if pa.types.is_large_binary(kind) or pa.types.is_binary_view(kind):
+        return "binary"
+    if pa.types.is_large_list(kind) or pa.types.is_list(kind):
+        return f"list<{type_name(kind.value_type)}>"
+    return str(kind)
+
+
+def _request_column(name: str, values: pa.ChunkedArray, spec: DataSpec) -> RequestColumn:
+    kind = type_name(values.type)
+    return RequestColumn(
+        name=name,
+        type=kind,
+        nulls=values.null_count > 0,
+        levels=_levels(values) if kind == "string" and name not in (*spec.key, spec.unit) else None,
+    )
+
+
+def _levels(values: pa.ChunkedArray) -> tuple[str, ...] | None:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    distinct = pc.unique(values.cast(pa.string()))
+    if len(distinct) > LEVELS:
+        return None
+    return tuple(sorted(level for level in distinct.to_pylist() if level is not None))
+
+
+def _label_delay(rows: pa.Table, spec: DataSpec) -> float | None:
+    if spec.time is None or spec.known is None:
+        return None
+    import numpy as np
+
+    delays = _micros(rows.column(spec.known)) - _micros(rows.column(spec.time))
+    return max(0.0, float(np.quantile(delays, LATE)) / 1e6)
+
+
+def _micros(times: pa.ChunkedArray) -> Any:
+    import pyarrow as pa
+
+    return times.cast(pa.timestamp("us", tz="UTC")).cast(pa.int64()).to_numpy()
