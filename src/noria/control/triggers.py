@@ -1,0 +1,41 @@
+"""What starts a run by itself: a pure decision over what is stored."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from noria.records.monitoring import Alarm
+from noria.records.policy import RetrainPolicy
+from noria.records.runs import Trigger
+
+
+@dataclass(frozen=True)
+class Wheel:
+    """A model as its triggers see it."""
+
+    champion: int | None
+    last_run: datetime | None
+    """`as_of` of the newest run, whatever came of it; None before the first."""
+    interrupted: Trigger | None = None
+    """What had started a run that somebody has to finish."""
+    alarm: Alarm | None = None
+    """The champion's alarm, if it has one."""
+
+
+def due(wheel: Wheel, policy: RetrainPolicy, now: datetime) -> Trigger | None:
+    """The trigger that fires now, or None.
+
+    An interrupted run goes first; then an alarm on the champion, at most once a cooldown; then the schedule.
+    Without a first run by a person nothing fires: there is no champion to be measured.
+    """
+    if wheel.interrupted is not None:
+        return wheel.interrupted
+    if wheel.champion is None or wheel.last_run is None:
+        return None
+    age = now - wheel.last_run
+    if wheel.alarm is not None and "performance" in policy.on and age >= timedelta(seconds=policy.cooldown):
+        return Trigger(kind="performance", cause=wheel.alarm.id)
+    if policy.every is not None and "schedule" in policy.on and age >= timedelta(seconds=policy.every):
+        return Trigger(kind="schedule", cause=f"every {timedelta(seconds=policy.every)}")
+    return None

@@ -1,0 +1,61 @@
+"""Each gate's verdict on a candidate, with the evidence that it was given."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import assert_never
+
+from noria.gates.paired import Paired, compared
+from noria.records.gates import Gate, NoWorse, Threshold, Verdict
+
+
+def judge(
+    gates: Sequence[Gate], *, metrics: Mapping[str, float], paired: Mapping[str, Paired | str | None]
+) -> tuple[Verdict, ...]:
+    """One verdict a gate, in the policy's order.
+
+    `paired`: for each version that a gate compares with, the losses of the same rows; a sentence where they could
+    not be had; None where there is no such version yet.
+    """
+    return tuple(_verdict(gate, metrics, paired) for gate in gates)
+
+
+def _verdict(gate: Gate, metrics: Mapping[str, float], paired: Mapping[str, Paired | str | None]) -> Verdict:
+    if isinstance(gate, Threshold):
+        return _threshold(gate, metrics)
+    if isinstance(gate, NoWorse):
+        return _no_worse(gate, paired.get(gate.than))
+    assert_never(gate)
+
+
+def _threshold(gate: Threshold, metrics: Mapping[str, float]) -> Verdict:
+    value = metrics.get(gate.metric)
+    if value is None:
+        return Verdict(
+            gate=gate.metric,
+            outcome="fail",
+            why=f"the run has no metric {gate.metric!r}; it has: {', '.join(metrics) or 'none'}",
+        )
+    evidence = {"value": value, "at_least": gate.at_least, "at_most": gate.at_most}
+    if gate.at_least is not None and value < gate.at_least:
+        return Verdict(
+            gate=gate.metric, outcome="fail", why=f"{value:.4g} is under {gate.at_least:g}", evidence=evidence
+        )
+    if gate.at_most is not None and value > gate.at_most:
+        return Verdict(
+            gate=gate.metric, outcome="fail", why=f"{value:.4g} is over {gate.at_most:g}", evidence=evidence
+        )
+    bounds = [f"at least {gate.at_least:g}"] if gate.at_least is not None else []
+    bounds += [f"at most {gate.at_most:g}"] if gate.at_most is not None else []
+    return Verdict(
+        gate=gate.metric, outcome="pass", why=f"{value:.4g} is {' and '.join(bounds)}", evidence=evidence
+    )
+
+
+def _no_worse(gate: NoWorse, paired: Paired | str | None) -> Verdict:
+    name = f"{gate.metric} against {gate.than}"
+    if paired is None:
+        return Verdict(gate=name, outcome="pass", why=f"there is no {gate.than} yet to compare with")
+    if isinstance(paired, str):
+        return Verdict(gate=name, outcome="undecided", why=paired)
+    return compared(gate, name, paired)

@@ -1,0 +1,37 @@
+"""Decisions with a guarantee: is the model worse than it was, and is the candidate no worse than the
+champion?
+
+In come numpy arrays: event times, losses of rows, mean losses of blocks, paired differences. Out go frozen
+values: block means, a monitor's state and its evidence, a comparison with its verdict, interval and
+assumption; every bound on a false decision is one that `tests/property` checks by simulation. It refuses to
+know models, versions, stores, clocks or any other part of Noria, and raises only `ValueError`.
+"""
+
+from noria.statistics.blocks import Blocks, Clipped, LossRange, block_means, block_width, clip_losses
+from noria.statistics.paired import METHODS, Comparison, Method, Verdict, compare
+from noria.statistics.risk import RiskMonitor, RiskState, SourceMethod, advance, alarmed, evidence
+from noria.statistics.running import RunningRisk, running_risk
+from noria.statistics.symmetric import blocks_needed
+
+__all__ = [
+    "METHODS",
+    "Blocks",
+    "Clipped",
+    "Comparison",
+    "LossRange",
+    "Method",
+    "RiskMonitor",
+    "RiskState",
+    "RunningRisk",
+    "SourceMethod",
+    "Verdict",
+    "advance",
+    "alarmed",
+    "block_means",
+    "block_width",
+    "blocks_needed",
+    "clip_losses",
+    "compare",
+    "evidence",
+    "running_risk",
+]
