@@ -1,10 +1,9 @@
-"""Decisions with a guarantee: is the model worse than it was, and is the candidate no worse than the
-champion?
+"""Decisions with a guarantee: has the model become worse, and is the candidate no worse than the champion?
 
-In come numpy arrays: event times, losses of rows, mean losses of blocks, paired differences. Out go frozen
-values: block means, a monitor's state and its evidence, a comparison with its verdict, interval and
-assumption; every bound on a false decision is one that `tests/property` checks by simulation. It refuses to
-know models, versions, stores, clocks or any other part of Noria, and raises only `ValueError`.
+In come numpy arrays: event times, losses of rows, mean losses of blocks, paired differences of blocks.
+Out go frozen values (block means, a monitor's state and evidence, a comparison with its verdict, interval and
+assumption), and each bound on a false decision is one that `tests/property` checks by simulation.
+It refuses to know models, versions, stores, clocks or any other part of Noria, and raises only `ValueError`.
 """
 
 from noria.statistics.blocks import Blocks, Clipped, LossRange, block_means, block_width, clip_losses
