@@ -1,0 +1,186 @@
+"""skops archives in one form: the same fitted model gives the same bytes in every process.
+
+skops names files and objects by their addresses in memory and by random numbers, and dates each file. Here a file
+is named by its content and dated 1980; an object has a number only where it is shared, counted in the order of
+their first appearance; and a set is written in the order of its items' text.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from collections import Counter
+from typing import Any
+from zipfile import ZIP_STORED, ZipFile, ZipInfo
+
+import numpy as np
+
+from noria.artifacts.arrays import without_gaps
+from noria.artifacts.boosters import without_threads
+from noria.records.base import digest_bytes
+
+SCHEMA = "schema.json"
+EARLIEST = (1980, 1, 1, 0, 0, 0)  # the first date that a zip archive can hold
+FIXED = {"JsonNode", "TypeNode", "FunctionNode", "TupleNode", "DTypeNode", "SliceNode", "BytesNode"}
+_STRUCTURED = re.compile(rb"'descr': \[")
+
+_TEXT, _BINS = "sklearn.feature_extraction.text", "sklearn.ensemble._hist_gradient_boosting.binning"
+PASSING = {  # attributes that tell of the process and not of the model, with what reads as "not known" to their class
+    (_TEXT, "CountVectorizer"): ("_stop_words_id", "0"),  # an address in memory, kept to warn only once
+    (_TEXT, "TfidfVectorizer"): ("_stop_words_id", "0"),
+    (_TEXT, "HashingVectorizer"): ("_stop_words_id", "0"),
+    (_BINS, "_BinMapper"): ("n_threads", "null"),  # None is its own default: all cores of its reader
+}
+
+Node = dict[str, Any]
+
+
+def canonical_archive(data: bytes) -> bytes:
+    """The same model in the one form, which skops reads as any other."""
+    schema, members = unpacked(data)
+    names: dict[str, str] = {}
+    kept: dict[str, bytes] = {}
+    for name, content in members.items():
+        content = _member(name, content)
+        names[name] = f"{digest_bytes(content)[7:39]}.{name.rpartition('.')[2]}"
+        kept[names[name]] = content
+    schema.pop("_skops_version", None)
+    _rewrite(schema, names)
+    _number(schema)
+    return _packed(schema, kept)
+
+
+def unpacked(data: bytes) -> tuple[Node, dict[str, bytes]]:
+    """An archive's schema, and its files by name."""
+    with ZipFile(io.BytesIO(data)) as archive:
+        schema = json.loads(archive.read(SCHEMA))
+        return schema, {name: archive.read(name) for name in archive.namelist() if name != SCHEMA}
+
+
+def _packed(schema: Node, members: dict[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with ZipFile(buffer, "w", compression=ZIP_STORED) as archive:
+        _add(archive, SCHEMA, json.dumps(schema, separators=(",", ":")).encode())
+        for name in sorted(members):
+            _add(archive, name, members[name])
+    return buffer.getvalue()
+
+
+def _add(archive: ZipFile, name: str, content: bytes) -> None:
+    entry = ZipInfo(name, date_time=EARLIEST)
+    entry.create_system = 3  # Unix, wherever it is written
+    entry.external_attr = 0o600 << 16
+    archive.writestr(entry, content)
+
+
+def _member(name: str, content: bytes) -> bytes:
+    """A file without what differs from one writing to the next."""
+    if name.endswith(
+        ".npz"
+    ):  # sparse matrices: an archive in the archive, compressed by whichever zlib there is
+        inner = {entry: _member(entry, data) for entry, data in _files(content).items()}
+        buffer = io.BytesIO()
+        with ZipFile(buffer, "w", compression=ZIP_STORED) as archive:
+            for entry in sorted(inner):
+                _add(archive, entry, inner[entry])
+        return buffer.getvalue()
+    if name.endswith(".npy") and _STRUCTURED.search(content, 0, 256):
+        buffer = io.BytesIO()
+        np.save(buffer, without_gaps(np.load(io.BytesIO(content), allow_pickle=False)), allow_pickle=False)
+        return buffer.getvalue()
+    return content
+
+
+def _files(content: bytes) -> dict[str, bytes]:
+    with ZipFile(io.BytesIO(content)) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def _rewrite(node: Any, names: dict[str, str]) -> None:
+    """Give files their new names, order sets, and drop what passes."""
+    if isinstance(node, list):
+        for item in node:
+            _rewrite(item, names)
+        return
+    if not isinstance(node, dict):
+        return
+    for value in node.values():
+        _rewrite(value, names)
+    if "__loader__" not in node:
+        return
+    if isinstance(node.get("file"), str):
+        node["file"] = names[node["file"]]
+    if node["__loader__"] == "SetNode":
+        node["content"].sort(key=_text)
+    elif node["__loader__"] == "ConstructorFromReduceNode" and node["__class__"] == "frozenset":
+        node["content"]["content"][0]["content"].sort(key=_text)
+    elif node["__loader__"] == "ObjectNode" and isinstance(node.get("content"), dict):
+        _forget(node["__module__"], node["__class__"], node["content"].get("content"))
+
+
+def _forget(module: str, name: str, state: Any) -> None:
+    """Drop from an object's state what tells of the process that made it."""
+    if (module, name) == ("lightgbm.basic", "Booster"):
+        _unthread(state)
+    elif (module, name) in PASSING:
+        attribute, unknown = PASSING[module, name]
+        if attribute in state:
+            state[attribute] = {**state[attribute], "content": unknown}
+
+
+def _unthread(state: dict[str, Node]) -> None:
+    text = state["_handle"]
+    text["content"] = json.dumps(without_threads(json.loads(text["content"])))
+    parameters = state["params"]["content"]
+    if "num_threads" in parameters:
+        parameters["num_threads"]["content"] = "0"
+
+
+def _text(node: Any) -> str:
+    """A node without its number, to order by."""
+    if isinstance(node, dict):
+        return "{" + ",".join(f"{key}:{_text(value)}" for key, value in node.items() if key != "__id__") + "}"
+    return "[" + ",".join(map(_text, node)) + "]" if isinstance(node, list) else repr(node)
+
+
+def _number(schema: Node) -> None:
+    """Numbers from 1 for what is shared and can change; none for the rest, whose sharing nobody can see."""
+    nodes = list(_nodes(schema))
+    uses = Counter(node["__id__"] for node in nodes if "__id__" in node and not _fixed(node))
+    numbers: dict[int, int] = {}
+    for node in nodes:
+        own = node.pop("__id__", None)
+        if own is not None and uses[own] > 1 and not _fixed(node):
+            node["__id__"] = numbers.setdefault(own, len(numbers) + 1)
+
+
+def _fixed(node: Node) -> bool:
+    scalar = node["__loader__"] == "NdArrayNode" and node["__class__"] != "ndarray"
+    return node["__loader__"] in FIXED or scalar
+
+
+def _nodes(node: Any) -> Any:
+    """Every node that stands for an object, parents first."""
+    if isinstance(node, dict):
+        if "__loader__" in node:
+            yield node
+        for value in node.values():
+            yield from _nodes(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from _nodes(value)
+
+
+def nodes_of(schema: Node, module: str, prefix: str) -> list[Node]:
+    """The nodes whose class is of that module and begins so."""
+    return [
+        node
+        for node in _nodes(schema)
+        if node["__module__"] == module and node["__class__"].startswith(prefix)
+    ]
+
+
+def nodes_loaded_by(schema: Node, loader: str) -> list[Node]:
+    """The nodes that one of skops' loaders makes, whatever class they claim to be of."""
+    return [node for node in _nodes(schema) if node["__loader__"] == loader]

@@ -1,0 +1,81 @@
+"""scikit-learn's estimators, and LightGBM's under its interface, through skops: no pickle."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from noria.artifacts.codec import CannotStore, Shelf, spelled
+from noria.artifacts.kinds import kind_of, public_name
+from noria.artifacts.trusted import TRUSTED
+from noria.errors import ConfigError
+from noria.records.artifacts import Artifact
+from noria.records.base import Digest
+
+
+@dataclass(eq=False)
+class UntrustedTypes(ConfigError):
+    """A model holds types that neither skops, nor Noria, nor the project trusts."""
+
+    code = "UNTRUSTED-TYPES"
+    what = "the model {model} holds what is not trusted to be made from a file: {types}"
+    next = (
+        "use scikit-learn's own parts where there are some, or return the fitted numbers in a dataclass; "
+        'codec="pickle" on the step stores the model as it is, and is recorded as unsafe'
+    )
+    model: str
+    types: list[str]
+
+
+class SkopsCodec:
+    """Fitted estimators and pipelines of them, in an archive of one form (see `archives`)."""
+
+    name = "skops"
+    version = 1
+
+    def fits(self, value: object) -> bool:
+        return kind_of(value) == "sklearn.BaseEstimator"
+
+    def save(self, value: Any, shelf: Shelf) -> Artifact:
+        data = _dumped(value)
+        _refuse_untrusted(data, public_name(type(value)), shelf)
+        return Artifact(
+            digest=shelf.store.put(data), codec=spelled(self), size=len(data), type=public_name(type(value))
+        )
+
+    def load(self, artifact: Artifact, shelf: Shelf) -> Any:
+        from skops import io
+
+        from noria.artifacts.archives import unpacked
+        from noria.artifacts.forged import check_trees
+
+        data = shelf.store.get(artifact.digest)
+        _refuse_untrusted(data, artifact.type, shelf)
+        check_trees(*unpacked(data))
+        return io.loads(data, trusted=sorted(TRUSTED | shelf.trusted))
+
+    def holds(self, artifact: Artifact, shelf: Shelf) -> Iterable[Digest]:
+        return ()
+
+
+def _dumped(value: Any) -> bytes:
+    from skops import io
+    from skops.io.exceptions import UnsupportedTypeException
+
+    from noria.artifacts.archives import canonical_archive
+
+    try:
+        return canonical_archive(io.dumps(value))
+    except (UnsupportedTypeException, TypeError, RecursionError) as error:
+        raise CannotStore(
+            type=public_name(type(value)), reason=f"skops has no form for a part of it: {error}", where=""
+        ) from error
+
+
+def _refuse_untrusted(data: bytes, model: str, shelf: Shelf) -> None:
+    from skops import io
+
+    unknown = set(io.get_untrusted_types(data=data)) - TRUSTED - shelf.trusted
+    if unknown:
+        raise UntrustedTypes(model=model, types=sorted(unknown))
