@@ -21,8 +21,9 @@ class Engine(Protocol):
         """Run a task to its end. `on_output` gets captured lines while it runs."""
         ...
 
-    def warm(self) -> None:
-        """Start a worker now, so that its imports overlap with the driver's own work."""
+    def warm(self, pipeline: str = "") -> None:
+        """Start a worker now, so that its imports overlap with the driver's own work: the user's pipeline
+        (`module:name`) among them, where it is named."""
         ...
 
     def close(self) -> None: ...

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -16,9 +16,11 @@ from noria.records.versions import Version
 
 
 class Ledger(Protocol):
-    """The one way to change a model's state. Each call is one durable transaction: all changes with their events
-    in the model's chain, or none. Raises `Conflict` when an alias is not where `AliasMoved.before` says, or a
-    number is taken; `Unavailable` when the store is busy beyond its time-out."""
+    """The one way to change a model's state. Each call is one transaction: all changes with their events in the
+    model's chain, or none. What it returns from survives the process, and a loss of power too; but steps that were
+    appended alone may then be gone, since they can run again. Raises `Conflict` when an alias is not where
+    `AliasMoved.before` says, a number is taken, a run is over or a block was scored; `NotFound` for a run or a
+    version that was never recorded; `Unavailable` when the store is busy beyond its time-out."""
 
     def begin(self, asked: NewRun, *, at: datetime) -> Run:
         """Give a run the model's next number and record that it started."""
@@ -28,8 +30,9 @@ class Ledger(Protocol):
         """Apply changes in order."""
         ...
 
-    def events(self, model: str) -> Iterator[tuple[Event, Change | None]]:
-        """A model's chain from its start; the change is None where only a tombstone is left."""
+    def events(self, model: str, *, kinds: Collection[str] = ()) -> Iterator[tuple[Event, Change | None]]:
+        """A model's chain from its start, or its events of some kinds alone; the change is None where only a
+        tombstone is left. Raises `Corrupt` for a record that is gone or unreadable."""
         ...
 
 
@@ -38,7 +41,9 @@ class RunRecords(Protocol):
 
     def run(self, model: str, number: int) -> tuple[Run, datetime | None, Outcome | None] | None: ...
 
-    def runs(self, model: str | None = None, *, last: int = 50) -> Sequence[tuple[Run, datetime | None, Outcome | None]]:
+    def runs(
+        self, model: str | None = None, *, last: int = 50
+    ) -> Sequence[tuple[Run, datetime | None, Outcome | None]]:
         """The newest first."""
         ...
 

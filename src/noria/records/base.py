@@ -18,7 +18,8 @@ Json = None | bool | int | float | str | list[Any] | dict[str, Any]
 R = TypeVar("R")
 
 
-@dataclass_transform(frozen_default=True, kw_only_default=True)  # type checkers forget that both are inherited
+# Type checkers forget that both are inherited.
+@dataclass_transform(frozen_default=True, kw_only_default=True)
 class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An immutable noun. A field added later has a default, so that old digests stay what they were."""
 

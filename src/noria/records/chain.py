@@ -15,7 +15,9 @@ from noria.records.events import GENESIS, Change, Event, verified
 class BrokenChain(Corrupt):
     code: ClassVar[str] = "CHAIN-BROKEN"
     what: ClassVar[str] = "the event chain of {model} breaks at event {seq}: {why}"
-    next: ClassVar[str] = "stop what writes to this store, keep a copy of it, and restore the records from a backup"
+    next: ClassVar[str] = (
+        "stop what writes to this store, keep a copy of it, and restore the records from a backup"
+    )
     model: str
     seq: int
     why: str

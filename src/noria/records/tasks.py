@@ -92,6 +92,8 @@ class Raised(Record, tag="raised"):
     error: str
     """One line, then the traceback from the user's first frame on."""
     next: str = ""
+    family: str = "StepFailed"
+    """The family in `noria.errors` that the driver's error is of: who must act."""
     log: Digest | None = None
 
 

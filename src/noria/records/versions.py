@@ -10,7 +10,6 @@ from noria.records.base import Digest, Json, Record
 from noria.records.runs import DataVersion
 from noria.records.sources import Environment, Source
 
-
 AnswerKind = Literal["array", "matrix", "frame"]
 """The form in which predict answers, and in which a loss gets the answers back."""
 

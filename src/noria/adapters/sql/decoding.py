@@ -1,0 +1,37 @@
+"""Stored records back into what they were."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar, TypeVar
+
+import msgspec
+
+from noria.errors import Corrupt
+
+R = TypeVar("R")
+
+
+@dataclass(eq=False)
+class UnreadableRecord(Corrupt):
+    code: ClassVar[str] = "RECORD-UNREADABLE"
+    what: ClassVar[str] = "a stored {kind} cannot be read: {problem}"
+    next: ClassVar[str] = (
+        "if a newer Noria has written it, use that version; else restore the records from a backup"
+    )
+    kind: str
+    problem: str
+
+
+def reader(kind: type[R], name: str = "") -> Callable[[str], R]:
+    """A function that parses one kind of record, its decoder built once. `name` is for a union."""
+    decode = msgspec.json.Decoder(kind).decode
+
+    def read(body: str) -> R:
+        try:
+            return decode(body)
+        except msgspec.MsgspecError as error:
+            raise UnreadableRecord(kind=name or kind.__name__, problem=str(error)) from error
+
+    return read

@@ -1,0 +1,57 @@
+"""The contract of `MonitorRecords`."""
+
+from __future__ import annotations
+
+import pytest
+
+from noria.errors import Conflict
+from noria.records.events import (
+    AlarmRaised,
+    BlockScored,
+    VersionRegistered,
+)
+from noria.testing.records.doors import Doors, append
+from noria.testing.samples import (
+    MODEL,
+    a_block,
+    a_state,
+    a_version,
+    an_alarm,
+)
+
+
+class MonitorRecordsContract:
+    @pytest.fixture(autouse=True)
+    def _versions(self, records: Doors) -> None:
+        append(records, *[VersionRegistered(version=a_version(number)) for number in (1, 2)])
+
+    def test_remembers_the_last_state_to_the_last_bit(self, records: Doors) -> None:
+        assert records.monitors.state(MODEL, 1) is None
+        append(records, BlockScored(block=a_block(0), state=a_state(1)))
+        append(records, BlockScored(block=a_block(1), state=a_state(2)))
+        assert records.monitors.state(MODEL, 1) == a_state(2)
+        assert records.monitors.state(MODEL, 2) is None
+
+    def test_lists_blocks_by_their_start(self, records: Doors) -> None:
+        later, earlier, other = a_block(3), a_block(1, loss=None), a_block(2, version=2)
+        for block in (later, earlier, other):
+            append(records, BlockScored(block=block, state=a_state(version=block.version)))
+        assert records.monitors.blocks(MODEL) == [earlier, other, later]
+        assert records.monitors.blocks(MODEL, 1) == [earlier, later]
+
+    def test_scores_a_block_once(self, records: Doors) -> None:
+        append(records, BlockScored(block=a_block(), state=a_state()))
+        with pytest.raises(Conflict):
+            append(records, BlockScored(block=a_block(loss=0.9), state=a_state(2)))
+        assert records.monitors.state(MODEL, 1) == a_state()
+
+    def test_lists_alarms_the_newest_first(self, records: Doors) -> None:
+        first, second, other = an_alarm(day=1), an_alarm(day=5), an_alarm(version=2)
+        append(records, *[AlarmRaised(alarm=alarm) for alarm in (first, second, other)])
+        assert records.monitors.alarms(MODEL) == [other, second, first]
+        assert records.monitors.alarms(MODEL, 1) == [second, first]
+
+    def test_raises_an_alarm_once(self, records: Doors) -> None:
+        append(records, AlarmRaised(alarm=an_alarm()))
+        with pytest.raises(Conflict):
+            append(records, AlarmRaised(alarm=an_alarm()))
