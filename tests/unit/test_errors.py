@@ -1,0 +1,121 @@
+"""Errors: facts in, one rendering out, of bounded length."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import pytest
+
+import noria
+from noria import errors
+from noria.errors import LONGEST, ConfigError, Corrupt, NoriaError, problem, render
+
+
+@dataclass(eq=False)
+class Lost(Corrupt):
+    code: ClassVar[str] = "PLATE-LOST"
+    what: ClassVar[str] = "{count:,} plates are lost: {names}\nsince {since}"
+    next: ClassVar[str] = "look behind {place}"
+    count: int
+    names: Sequence[str]
+    since: str
+    place: str
+
+
+LOST = Lost(count=1234, names=["a", "b"], since="noon", place="the door")
+
+
+def test_an_error_is_rendered_with_its_code_its_facts_and_the_next_step() -> None:
+    assert render(LOST).splitlines() == [
+        "error[PLATE-LOST]: 1,234 plates are lost: a, b",
+        "  since noon",
+        "  next:  look behind the door",
+    ]
+
+
+def test_over_http_it_is_the_same_with_a_status() -> None:
+    assert problem(LOST) == {
+        "type": "urn:noria:error:plate-lost",
+        "code": "PLATE-LOST",
+        "status": 500,
+        "detail": "1,234 plates are lost: a, b\nsince noon",
+        "next": "look behind the door",
+    }
+
+
+def test_a_long_list_is_counted() -> None:
+    told = str(Lost(count=12, names=[str(number) for number in range(12)], since="noon", place="x"))
+    assert "0, 1, 2, 3, 4 ... and 7 more" in told
+
+
+def test_a_long_text_is_cut() -> None:
+    told = str(Lost(count=1, names=[], since="x" * 10 * LONGEST, place="x"))
+    assert len(told) < LONGEST + 100
+
+
+def test_braces_in_a_fact_are_left_alone() -> None:
+    assert "since {0.__class__}" in str(Lost(count=1, names=[], since="{0.__class__}", place="x"))
+
+
+def test_an_error_can_be_raised_and_caught_by_its_family() -> None:
+    with pytest.raises(NoriaError, match="plates are lost") as caught:
+        raise LOST
+    assert caught.value.exit == 5
+
+
+def test_an_error_that_is_raised_again_keeps_its_facts() -> None:
+    try:
+        raise LOST
+    except Lost as error:
+        error.add_note("seen on the way")
+        assert error.facts() == {"count": 1234, "names": ["a", "b"], "since": "noon", "place": "the door"}
+
+
+@pytest.mark.parametrize(
+    ("family", "code"),
+    [
+        ("UsageError", 2),
+        ("ConfigError", 2),
+        ("NotFound", 3),
+        ("Conflict", 3),
+        ("Unavailable", 4),
+        ("BackendError", 4),
+        ("Corrupt", 5),
+        ("StepFailed", 1),
+        ("Bug", 70),
+    ],
+)
+def test_a_family_has_one_exit_code(family: str, code: int) -> None:
+    assert getattr(errors, family).exit == code
+
+
+def _concrete(family: type[NoriaError]) -> Iterator[type[NoriaError]]:
+    for kind in family.__subclasses__():
+        yield from _concrete(kind)
+        if kind.__module__.startswith("noria.") and kind.__module__ != "noria.errors":
+            yield kind
+
+
+def test_every_error_of_noria_has_a_code_of_its_own_a_sentence_and_a_next_step() -> None:
+    for module in pkgutil.walk_packages(noria.__path__, "noria."):
+        if "__main__" not in module.name and "migrations" not in module.name:
+            importlib.import_module(module.name)
+    kinds = list(dict.fromkeys(_concrete(NoriaError)))
+    codes = [kind.code for kind in kinds]
+    assert len(kinds) > 10
+    assert sorted(set(codes)) == sorted(codes)
+    for kind in kinds:
+        assert re.fullmatch(r"[A-Z][A-Z0-9]*(-[A-Z0-9]+)*", kind.code), kind
+        facts = set(getattr(kind, "__dataclass_fields__", {}))
+        named = set(re.findall(r"\{(\w+)", kind.what + kind.next))
+        if kind.facts is NoriaError.facts:
+            assert named <= facts, f"{kind.__name__} tells {named - facts}, which it does not know"
+
+
+def test_a_family_is_told_apart_from_its_members() -> None:
+    assert not hasattr(ConfigError, "code")
