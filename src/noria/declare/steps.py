@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 import typing
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -154,6 +155,8 @@ def _signature(function: Function, where: Where) -> tuple[tuple[str, ...], dict[
 def _plain(value: Any, name: str, where: Where) -> Any:
     if isinstance(value, tuple):
         value = list(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        raise BadParameter(where=where, name=name, problem=f"has the default {value}", fix="use a finite number, or None")
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if isinstance(value, list):

@@ -1,0 +1,241 @@
+"""`python -m noria.app.worker`: a process that holds the user's code and serves one task after another.
+
+Whatever user code prints, from Python, from C or from a child, goes to file descriptors 1 and 2, which the driver
+reads; tasks and replies have pipes of their own. When the driver is gone, the whole process group is.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import select
+import signal
+import sys
+import threading
+import traceback
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import msgspec
+
+from noria import errors
+from noria.adapters.local_process import read_frame, write_frame
+from noria.errors import Bug, NoriaError, StepFailed
+from noria.records.tasks import PROTOCOL, Answer, Done, Frame, Raised, Reply, RunStep, Score, Sign, Task
+
+if TYPE_CHECKING:
+    from noria.artifacts import Artifacts
+    from noria.declare import Resolved
+
+F_SETSIG = 10  # Linux's number; the module fcntl has no name for it
+FRAMES = 6  # of a traceback in an error: the user's first and those nearest to the fault
+MESSAGE = 1000  # characters of an exception's own words in an error; its log has all of them
+FAMILIES = frozenset(
+    name
+    for name, kind in vars(errors).items()
+    if isinstance(kind, type) and issubclass(kind, NoriaError) and kind is not NoriaError
+)
+
+
+@dataclass(eq=False)
+class UserCodeRaised(StepFailed):
+    code: ClassVar[str] = "STEP-RAISED"
+    what: ClassVar[str] = "{subject} raised {error}{where}"
+    next: ClassVar[str] = "mend it and run again: the steps that finished are reused"
+    subject: str
+    error: str
+    where: str
+
+
+@dataclass(eq=False)
+class OtherProtocol(Bug):
+    code: ClassVar[str] = "WORKER-PROTOCOL"
+    what: ClassVar[str] = "a task of protocol {theirs} came to a worker of protocol {ours}"
+    next: ClassVar[str] = "install one version of Noria, and run again"
+    theirs: int
+    ours: int
+
+
+def main(words: list[str]) -> None:
+    tasks, replies, life = (int(word) for word in words[:3])
+    root, state, pipeline = words[3:6]
+    end_with_driver(life)
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    worker = Worker(Path(root), Path(state))
+    if pipeline:
+        worker.warm(pipeline)
+    while (body := read_frame(tasks)) is not None:
+        write_frame(replies, _encoder.encode(Reply(done=worker.answer(body))))
+    _leave()
+
+
+def end_with_driver(life: int) -> None:
+    """Kill this process group when the last writer of `life` is gone, which nobody ever writes to.
+
+    Where the kernel can do it (Linux), it does: no code that holds the GIL, in a loop in C for hours, keeps this
+    process from ending. A thread does the same everywhere.
+    """
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError):  # a sandbox may refuse; then the thread is alone
+            fcntl.fcntl(life, fcntl.F_SETOWN, -os.getpgid(0))
+            fcntl.fcntl(life, F_SETSIG, signal.SIGKILL)
+            fcntl.fcntl(life, fcntl.F_SETFL, fcntl.fcntl(life, fcntl.F_GETFL) | os.O_ASYNC)
+    threading.Thread(target=_watch, args=(life,), name="noria-life", daemon=True).start()
+
+
+def _watch(life: int) -> None:
+    poll = select.poll()
+    poll.register(life, select.POLLIN)
+    poll.poll()  # at once, too, when the driver was gone before anybody watched
+    os.killpg(0, signal.SIGKILL)
+
+
+class Worker:
+    """User code and store of one process."""
+
+    def __init__(self, root: Path, state: Path) -> None:
+        self._root = root
+        self._state = state
+        self._home = Path.cwd()
+        self._process = os.getpid()
+        self._output = os.dup(1)
+        self._streams = sys.stdout, sys.stderr
+        self._pipelines: dict[str, Resolved | BaseException] = {}
+        self._shelf: Artifacts | None = None
+
+    def answer(self, body: bytes) -> Done | Raised:
+        """Carry out a task; whatever it raises becomes an answer, too."""
+        subject = "the task"
+        try:
+            frame = _decoder.decode(body)
+            if frame.protocol != PROTOCOL:
+                raise OtherProtocol(theirs=frame.protocol, ours=PROTOCOL)
+            subject = _subject(frame.task)
+            done: Done | Raised = self._perform(frame.task)
+        except BaseException as error:  # user code may raise anything, SystemExit and KeyboardInterrupt among it
+            done = _raised(error, subject, self._root)
+        if os.getpid() != self._process:  # a fork that came back out of user code: its parent answers
+            os._exit(0)
+        self._put_back()
+        return done
+
+    def warm(self, pipeline: str) -> None:
+        """Import what the first task will need, while the driver is busy itself."""
+        with contextlib.suppress(BaseException):  # it is kept, and raised by the task that needs the pipeline
+            self._resolved(pipeline)
+        import noria.pipeline.perform  # noqa: F401
+
+    def _perform(self, task: Task) -> Done:
+        resolved = self._resolved(task.pipeline if isinstance(task, RunStep | Score) else task.graph.pipeline)
+        if isinstance(task, RunStep):
+            from noria.pipeline.perform import perform
+
+            return perform(task, resolved, self._artifacts())
+        from noria.graph.evaluate import answer, score
+        from noria.graph.signature import sign
+        from noria.pipeline.seeds import seed_generators
+
+        seed_generators(task.seed if isinstance(task, Sign) else 0)
+        if isinstance(task, Sign):
+            return sign(task, resolved, self._artifacts())
+        if isinstance(task, Answer):
+            return answer(task, resolved, self._artifacts())
+        return score(task, resolved, self._artifacts())
+
+    def _resolved(self, entry: str) -> Resolved:
+        """The user's pipeline, imported once in this process; what went wrong then goes wrong each time."""
+        if entry not in self._pipelines:
+            from noria.declare import resolve
+            from noria.graph.load import load_pipeline
+
+            try:
+                self._pipelines[entry] = resolve(load_pipeline(self._root, entry))
+            except BaseException as error:
+                self._pipelines[entry] = error
+        found = self._pipelines[entry]
+        if isinstance(found, BaseException):
+            raise found
+        return found
+
+    def _artifacts(self) -> Artifacts:
+        if self._shelf is None:
+            from noria.adapters.folder import FolderStore
+            from noria.artifacts import Artifacts
+
+            self._shelf = Artifacts(FolderStore(self._state))
+        return self._shelf
+
+    def _put_back(self) -> None:
+        """What a step may have moved: the working folder, the standard streams, what these still hold."""
+        _flush()
+        for descriptor in (1, 2):
+            os.dup2(self._output, descriptor)
+        sys.stdout, sys.stderr = self._streams
+        if sys.stdout.closed or sys.stderr.closed:
+            sys.stdout = open(1, "w", buffering=1, closefd=False)  # noqa: SIM115
+            sys.stderr = open(2, "w", buffering=1, closefd=False)  # noqa: SIM115
+            self._streams = sys.stdout, sys.stderr
+        os.chdir(self._home)
+
+
+def _subject(task: Task) -> str:
+    if isinstance(task, RunStep):
+        return f"step {task.step}"
+    return "the loss" if isinstance(task, Score) else f"predict {task.graph.predict}"
+
+
+def _raised(error: BaseException, subject: str, root: Path) -> Raised:
+    if not isinstance(error, NoriaError):
+        error = UserCodeRaised(subject=subject, error=_words(error), where=_frames(error, root))
+    family = next(kind.__name__ for kind in type(error).__mro__ if kind.__name__ in FAMILIES)
+    return Raised(code=error.code, error=str(error), next=error.advice(), family=family)
+
+
+def _words(error: BaseException) -> str:
+    if isinstance(error, SystemExit):
+        return f"SystemExit({error.code!r}), as sys.exit() does"
+    said = "".join(traceback.format_exception_only(error)).strip()
+    said = said if len(said) <= MESSAGE else said[:MESSAGE] + " ..."
+    cause = error.__cause__
+    return f"{said}\ncaused by {type(cause).__name__}: {cause}" if cause else said
+
+
+def _frames(error: BaseException, root: Path) -> str:
+    """The traceback from the user's first frame on, with the paths that the user knows."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [position for position, frame in enumerate(frames) if Path(frame.filename).is_relative_to(root)]
+    shown = list(frames)[own[0] :] if own else []
+    if len(shown) > FRAMES:
+        shown = [shown[0], *shown[1 - FRAMES :]]
+    lines = traceback.format_list(shown)
+    return "\n" + "".join(lines).replace(f"{root}{os.sep}", "").rstrip() if lines else ""
+
+
+def _flush() -> None:
+    """Hand on what Python and C still hold back."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(ValueError, OSError, AttributeError):  # closed or replaced by user code
+            stream.flush()
+    import ctypes
+
+    ctypes.CDLL(None).fflush(None)
+
+
+def _leave() -> None:
+    """End without tearing down the interpreter, which takes longer than all else; exit handlers run."""
+    import atexit
+
+    with contextlib.suppress(BaseException):  # a library's exit handler is no reason to stay
+        run: Any = atexit._run_exitfuncs
+        run()
+    _flush()
+    os._exit(0)
+
+
+_decoder = msgspec.msgpack.Decoder(Frame)
+_encoder = msgspec.msgpack.Encoder()
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
