@@ -1,0 +1,224 @@
+"""What a column of the request takes: JSON values to Arrow, with every value that does not fit named.
+
+A column is read at the speed of C when the kinds of its values leave no doubt; only else is each value looked at.
+"""
+
+from __future__ import annotations
+
+import binascii
+import re
+from base64 import b64decode
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from noria.serving.errors import CannotCarry
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+SHOWN = 60  # characters of a value that an error repeats
+BITS = {"half_float": 16, "halffloat": 16, "float": 32, "double": 64}
+BIGGEST = {
+    16: 65504.0,
+    32: 3.4028234663852886e38,
+    64: float("inf"),
+}  # beyond it a number would become infinite
+UNITS = {"s": 0, "ms": 3, "us": 6, "ns": 9}  # decimal places of a second
+
+_ISO = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d(?::\d\d)?)(?:\.(\d{1,9}))?([Zz]|[+-]\d\d:?\d\d)?")
+_DAY = re.compile(r"\d{4}-\d\d-\d\d")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Misfit(Exception):
+    """A value that a column does not take; its text is what was given."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How values of one Arrow type are read."""
+
+    type: pa.DataType
+    expected: str
+    """For people: `an integer from -128 to 127`."""
+    plain: frozenset[type]
+    """Kinds of JSON values that Arrow itself converts, or refuses, exactly as `convert` does."""
+    convert: Callable[[Any], Any]
+    """A value as Arrow takes it; raises `Misfit`. Never asked about null."""
+
+    def read(self, values: Sequence[Any]) -> tuple[pa.Array | None, list[tuple[int, str]]]:
+        """The values as an array, or None and what does not fit: position and what was given."""
+        import pyarrow as pa
+
+        if set(map(type, values)) <= self.plain:
+            try:
+                return pa.array(values, self.type), []
+            except (pa.ArrowInvalid, OverflowError, UnicodeError):
+                pass  # one of them is out of range: which one, is found below
+        converted, misfits = [], []
+        for position, value in enumerate(values):
+            try:
+                converted.append(None if value is None else self.convert(value))
+            except Misfit as misfit:
+                misfits.append((position, str(misfit)))
+        return (None, misfits) if misfits else (pa.array(converted, self.type), [])
+
+
+def kind_of(column: str, name: str) -> Kind:
+    """The kind for an Arrow type's name, as signatures have it. Raises `CannotCarry`."""
+    import pyarrow as pa
+
+    listed = re.fullmatch(r"(?:fixed_size_list<(?:item: )?(.+)>\[(\d+)\]|list<(?:item: )?(.+)>)", name)
+    if listed:
+        inner = kind_of(column, listed[1] or listed[3])
+        return _list(inner, int(listed[2]) if listed[2] else None)
+    if name in BITS:
+        return _float(BITS[name])
+    if whole := re.fullmatch(r"(u?)int(8|16|32|64)", name):
+        return _integer(name, int(whole[2]), signed=not whole[1])
+    if timed := re.fullmatch(r"timestamp\[(s|ms|us|ns)(?:, tz=(.+))?\]", name):
+        return _timestamp(timed[1], timed[2])
+    simple = {"bool": _boolean, "string": _string, "binary": _binary, "date32[day]": _date}.get(name)
+    if simple is None:
+        raise CannotCarry(column=column, type=name)
+    return simple(pa)
+
+
+def shown(value: object) -> str:
+    """A value as the caller wrote it, cut where it is long."""
+    try:
+        text = msgspec.json.encode(value).decode()
+    except (TypeError, ValueError, OverflowError, RecursionError, UnicodeError):
+        text = repr(value)
+    return text if len(text) <= SHOWN else text[:SHOWN] + " ..."
+
+
+def _boolean(pa: Any) -> Kind:
+    def convert(value: Any) -> bool:
+        if type(value) is not bool:
+            raise Misfit(shown(value))
+        return value
+
+    return Kind(pa.bool_(), "true or false", frozenset({bool, type(None)}), convert)
+
+
+def _string(pa: Any) -> Kind:
+    return Kind(pa.string(), "a string", frozenset({str, type(None)}), _text)
+
+
+def _text(value: Any) -> str:
+    if type(value) is not str:
+        raise Misfit(shown(value))
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise Misfit(f"half of a surrogate pair at character {error.start}") from error
+    return value
+
+
+def _binary(pa: Any) -> Kind:
+    def convert(value: Any) -> bytes:
+        try:
+            return b64decode(_text(value), validate=True)
+        except (binascii.Error, ValueError) as error:
+            raise Misfit(shown(value)) from error
+
+    return Kind(pa.binary(), "bytes in base64", frozenset({type(None)}), convert)
+
+
+def _date(pa: Any) -> Kind:
+    def convert(value: Any) -> date:
+        if not _DAY.fullmatch(_text(value)):
+            raise Misfit(shown(value))
+        try:
+            return date.fromisoformat(value)
+        except ValueError as error:
+            raise Misfit(shown(value)) from error
+
+    return Kind(pa.date32(), "a day, as 2013-01-31", frozenset({type(None)}), convert)
+
+
+def _float(bits: int) -> Kind:
+    import pyarrow as pa
+
+    def convert(value: Any) -> float:
+        if type(value) is not float and type(value) is not int:
+            raise Misfit(shown(value))
+        try:
+            number = float(value)
+        except OverflowError as error:
+            raise Misfit(shown(value)) from error
+        if abs(number) > BIGGEST[bits]:
+            raise Misfit(shown(value))
+        return number
+
+    kind = {16: pa.float16(), 32: pa.float32(), 64: pa.float64()}[bits]
+    plain = {float, int, type(None)} if bits == 64 else {type(None)}  # Arrow makes 1e39 an infinite float32
+    return Kind(kind, "a number" if bits == 64 else f"a number of {bits} bits", frozenset(plain), convert)
+
+
+def _integer(name: str, bits: int, *, signed: bool) -> Kind:
+    import pyarrow as pa
+
+    low, high = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1)
+
+    def convert(value: Any) -> int:
+        whole = (
+            type(value) is float and value.is_integer() and abs(value) <= 2**53
+        )  # 3.0 is 3 in JSON, and exact
+        if not (whole or type(value) is int) or not low <= value <= high:
+            raise Misfit(shown(value))
+        return int(value)
+
+    expected = f"an integer from {low} to {high}"
+    return Kind(pa.type_for_alias(name), expected, frozenset({int, type(None)}), convert)
+
+
+def _timestamp(unit: str, zone: str | None) -> Kind:
+    import pyarrow as pa
+
+    example = "2013-01-31T17:05:00Z" if zone else "2013-01-31T17:05:00, without an offset"
+    places = UNITS[unit]
+
+    def convert(value: Any) -> int:
+        found = _ISO.fullmatch(_text(value))
+        if found is None or bool(found[4]) != bool(zone):
+            raise Misfit(shown(value))
+        fraction = (found[3] or "").rstrip("0")
+        if len(fraction) > places:
+            raise Misfit(shown(value))
+        try:
+            moment = datetime.fromisoformat(f"{found[1]}T{found[2]}{(found[4] or 'Z').upper()}")
+        except ValueError as error:  # a 13th month, an hour 25
+            raise Misfit(shown(value)) from error
+        ticks = (moment - _EPOCH) // timedelta(seconds=1) * 10**places + int(fraction.ljust(places, "0") or 0)
+        if not -(2**63) <= ticks < 2**63:
+            raise Misfit(shown(value))
+        return int(ticks)
+
+    return Kind(
+        pa.timestamp(unit, tz=zone), f"a time in ISO 8601, as {example}", frozenset({type(None)}), convert
+    )
+
+
+def _list(inner: Kind, width: int | None) -> Kind:
+    import pyarrow as pa
+
+    def convert(value: Any) -> list[Any]:
+        if type(value) is not list or (width is not None and len(value) != width):
+            raise Misfit(shown(value))
+        made = []
+        for position, item in enumerate(value):
+            try:
+                made.append(None if item is None else inner.convert(item))
+            except Misfit as misfit:
+                raise Misfit(f"{misfit} at position {position} of the list") from misfit
+        return made
+
+    many = f"a list of {width} items" if width is not None else "a list of items"
+    kind = pa.list_(inner.type) if width is None else pa.list_(inner.type, width)
+    return Kind(kind, f"{many}, each {inner.expected}", frozenset({type(None)}), convert)

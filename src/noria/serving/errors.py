@@ -1,0 +1,203 @@
+"""What a request, or a service, can do wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from noria.errors import Bug, ConfigError, Conflict, NotFound, StepFailed, Unavailable, UsageError
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One value that does not fit the signature."""
+
+    row: int | None
+    column: str | None
+    given: str
+    expected: str
+
+    def __str__(self) -> str:
+        where = [f"row {self.row}"] if self.row is not None else []
+        where += [f"column {self.column}"] if self.column is not None else []
+        return f"{', '.join(where) or 'request'}: given {self.given}, expected {self.expected}"
+
+
+@dataclass(eq=False)
+class BadJson(UsageError):
+    code: ClassVar[str] = "REQUEST-JSON"
+    what: ClassVar[str] = "the body is no JSON: {problem}"
+    next: ClassVar[str] = "send RFC 8259 JSON in UTF-8; a missing value is null"
+    problem: str
+
+
+@dataclass(eq=False)
+class BadShape(UsageError):
+    code: ClassVar[str] = "REQUEST-SHAPE"
+    what: ClassVar[str] = "{problem}"
+    next: ClassVar[str] = "{fix}"
+    problem: str
+    fix: str
+
+
+@dataclass(eq=False)
+class BadRows(UsageError):
+    code: ClassVar[str] = "REQUEST-ROWS"
+    status: ClassVar[int] = 422
+    what: ClassVar[str] = "{count} faults in the request; {faults}"
+    next: ClassVar[str] = "GET /v1/models/{model} shows the columns and an example"
+    model: str
+    count: int
+    faults: Sequence[Fault]
+    """The first ones; `count` is of all."""
+
+
+@dataclass(eq=False)
+class TooManyRows(UsageError):
+    code: ClassVar[str] = "REQUEST-TOO-MANY-ROWS"
+    status: ClassVar[int] = 413
+    what: ClassVar[str] = "{rows} rows in one request; this service takes {limit}"
+    next: ClassVar[str] = "send them in several requests"
+    rows: int
+    limit: int
+
+
+@dataclass(eq=False)
+class BodyTooLarge(UsageError):
+    code: ClassVar[str] = "REQUEST-TOO-LARGE"
+    status: ClassVar[int] = 413
+    what: ClassVar[str] = "the body is larger than the {limit} bytes that this service takes"
+    next: ClassVar[str] = "send the rows in several requests, or raise max_body in noria.toml's [service]"
+    limit: int
+
+
+@dataclass(eq=False)
+class BodyTooSlow(UsageError):
+    code: ClassVar[str] = "REQUEST-TOO-SLOW"
+    status: ClassVar[int] = 408
+    what: ClassVar[str] = "the body did not arrive within {seconds:g} seconds"
+    next: ClassVar[str] = "send it again, or in smaller requests"
+    seconds: float
+
+
+@dataclass(eq=False)
+class WrongContentType(UsageError):
+    code: ClassVar[str] = "REQUEST-CONTENT-TYPE"
+    status: ClassVar[int] = 415
+    what: ClassVar[str] = "the body is sent as {given!r}"
+    next: ClassVar[str] = "send plain JSON in UTF-8 with the header `content-type: application/json`"
+    given: str
+
+
+@dataclass(eq=False)
+class NoSuchPath(NotFound):
+    code: ClassVar[str] = "PATH-UNKNOWN"
+    what: ClassVar[str] = "there is nothing at {path}"
+    next: ClassVar[str] = "GET /v1/models/{model} shows what this service takes"
+    path: str
+    model: str
+
+
+@dataclass(eq=False)
+class WrongMethod(UsageError):
+    code: ClassVar[str] = "METHOD"
+    status: ClassVar[int] = 405
+    what: ClassVar[str] = "{path} does not take {method}"
+    next: ClassVar[str] = "use {allowed}"
+    path: str
+    method: str
+    allowed: Sequence[str]
+
+
+@dataclass(eq=False)
+class NotServed(NotFound):
+    code: ClassVar[str] = "NOT-SERVED"
+    what: ClassVar[str] = "{asked} is not served here; {serving} is, as {follows}"
+    next: ClassVar[str] = "ask /v1/models/{model}, or serve the other version too: noria serve"
+    asked: str
+    serving: str
+    follows: str
+    model: str
+
+
+@dataclass(eq=False)
+class Overloaded(Unavailable):
+    code: ClassVar[str] = "OVERLOADED"
+    what: ClassVar[str] = "{waiting} requests are waiting already"
+    next: ClassVar[str] = "ask again in a second"
+    waiting: int
+
+
+@dataclass(eq=False)
+class GraphFailed(StepFailed):
+    code: ClassVar[str] = "GRAPH-FAILED"
+    what: ClassVar[str] = "{version} raised {kind} on these rows"
+    next: ClassVar[str] = "the service's log has the stack under incident {incident}"
+    version: str
+    kind: str
+    incident: str
+
+
+@dataclass(eq=False)
+class Broken(Bug):
+    code: ClassVar[str] = "BUG"
+    what: ClassVar[str] = "the service failed at this request by a fault of its own"
+    next: ClassVar[str] = "please report it with the stack that its log has under incident {incident}"
+    incident: str
+
+
+@dataclass(eq=False)
+class AnswerChanged(StepFailed):
+    code: ClassVar[str] = "ANSWER-CHANGED"
+    what: ClassVar[str] = "{version} answered {given}, and its signature says {expected}"
+    next: ClassVar[str] = "let predict return the same columns and types whatever the rows are"
+    version: str
+    given: str
+    expected: str
+
+
+@dataclass(eq=False)
+class UnknownPrediction(NotFound):
+    code: ClassVar[str] = "PREDICTION-UNKNOWN"
+    what: ClassVar[str] = "no answer of {model} had the id {ids}; nothing of this request was stored"
+    next: ClassVar[str] = "send the `id` that came with the answer, or the row's `key`"
+    model: str
+    ids: Sequence[str]
+
+
+@dataclass(eq=False)
+class NotLoopback(UsageError):
+    code: ClassVar[str] = "SERVE-HOST"
+    what: ClassVar[str] = "{host} is not a loopback address, and this service knows no tokens yet"
+    next: ClassVar[str] = "--host 127.0.0.1, and a reverse proxy that checks who asks"
+    host: str
+
+
+@dataclass(eq=False)
+class PortTaken(Conflict):
+    code: ClassVar[str] = "SERVE-PORT"
+    what: ClassVar[str] = "{host}:{port} cannot be listened on: {reason}"
+    next: ClassVar[str] = "--port 0 takes a free one; `noria status` shows the services that run"
+    host: str
+    port: int
+    reason: str
+
+
+@dataclass(eq=False)
+class NothingToServe(NotFound):
+    code: ClassVar[str] = "SERVE-NOTHING"
+    what: ClassVar[str] = "there is no {model}@{follows}; {known}"
+    next: ClassVar[str] = "noria models {model}; noria run makes a version, noria promote gives it a name"
+    model: str
+    follows: str
+    known: str
+
+
+@dataclass(eq=False)
+class CannotCarry(ConfigError):
+    code: ClassVar[str] = "SERVE-COLUMN-TYPE"
+    what: ClassVar[str] = "column {column} has type {type}, which no request can carry"
+    next: ClassVar[str] = "let the data step make it a number, a string, a boolean, a time, or a list of them"
+    column: str
+    type: str

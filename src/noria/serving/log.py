@@ -1,0 +1,34 @@
+"""What happens in a service, as named events: one JSON line each."""
+
+from __future__ import annotations
+
+import os
+import traceback
+from contextlib import suppress
+from typing import Protocol
+
+import msgspec
+
+from noria.ports.clock import Clock
+
+
+class Narrator(Protocol):
+    """Says that something happened: a name as the docs have it, and the facts."""
+
+    def __call__(self, event: str, /, **facts: object) -> None: ...
+
+
+def narrator(clock: Clock, descriptor: int) -> Narrator:
+    """A narrator onto an open file; one write a line, so that threads do not mix."""
+
+    def narrate(event: str, /, **facts: object) -> None:
+        line = {"at": clock.now(), "event": event, **facts}
+        with suppress(OSError):  # a full disk or a reader that left must not fail the request that is told of
+            os.write(descriptor, msgspec.json.encode(line, enc_hook=str) + b"\n")
+
+    return narrate
+
+
+def stack(error: BaseException) -> str:
+    """The whole traceback, for the log alone: it names paths."""
+    return "".join(traceback.format_exception(error))

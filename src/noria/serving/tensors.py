@@ -1,0 +1,235 @@
+"""The Open Inference Protocol's tensors: one a column, in and out.
+
+A scalar column is a tensor of shape [n] or [n, 1], a list column one of shape [n, h]. `data` may be flat or nested;
+null in it is a missing value. Times are BYTES in ISO 8601, or INT64 microseconds since 1970 in UTC.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from noria.records.artifacts import Column
+from noria.records.versions import Signature
+from noria.serving.answers import plain
+from noria.serving.asked import Asked, Faults, Reader
+from noria.serving.columns import kind_of, shown
+from noria.serving.errors import BadShape
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+INTEGERS = {f"{u}INT{bits}": f"{u.lower()}int{bits}" for u in ("", "U") for bits in (8, 16, 32, 64)}
+FLOATS = {"FP16": "halffloat", "FP32": "float", "FP64": "double"}
+ARROW = {"BOOL": "bool", **INTEGERS, **FLOATS, "BYTES": "string"}
+PROTOCOL = {arrow: datatype for datatype, arrow in ARROW.items()} | {
+    "binary": "BYTES",
+    "date32[day]": "BYTES",
+}
+MICROS = "INT64"  # the datatype in which a time may come as a number
+
+
+class Tensor(msgspec.Struct):
+    name: str
+    shape: list[int]
+    datatype: str
+    data: list[Any]
+    parameters: dict[str, Any] | None = None
+
+
+class Wanted(msgspec.Struct):
+    name: str
+    parameters: dict[str, Any] | None = None
+
+
+class Infer(msgspec.Struct):
+    inputs: list[Tensor]
+    id: str | None = None
+    parameters: dict[str, Any] | None = None
+    outputs: list[Wanted] | None = None
+
+
+def infer_request(body: Mapping[str, Any]) -> Infer:
+    """The body as the protocol has it. Raises `BadShape` with the path of what does not fit."""
+    try:
+        return msgspec.convert(body, Infer)
+    except msgspec.ValidationError as error:
+        raise BadShape(
+            problem=f"the body is no inference request: {error}",
+            fix='send {"inputs": [{"name", "shape", "datatype", "data"}, ...]}, a tensor for each column',
+        ) from error
+
+
+def read(request: Infer, reader: Reader) -> Asked:
+    """The tensors as rows. Raises `BadRows`, `BadShape`, `TooManyRows`."""
+    faults = Faults()
+    count = _row_count(request.inputs)
+    reader.check_count(count)
+    columns: dict[str, Sequence[Any] | pa.Array] = {}
+    for tensor in request.inputs:
+        if tensor.name in columns:
+            faults.add(None, tensor.name, "two tensors", "one tensor")
+        elif tensor.name not in reader.kinds:
+            reader.extra(None, tensor.name, faults)
+        else:
+            columns[tensor.name] = _values(tensor, count, reader, faults)
+    for name in reader.kinds:
+        if name not in columns:
+            reader.missing(None, name, faults)
+    return reader.columns({name: values for name, values in columns.items() if len(values)}, faults, set())
+
+
+def datatype(type_name: str) -> str:
+    """The protocol's datatype for an Arrow type; BYTES for what is written as text."""
+    inner = type_name
+    if type_name.startswith(("list<", "fixed_size_list<")):
+        inner = type_name[type_name.index("<") + 1 : type_name.rindex(">")].removeprefix("item: ")
+    return PROTOCOL.get(inner, "BYTES")
+
+
+def described(columns: Sequence[Column] | Sequence[Any]) -> list[dict[str, Any]]:
+    """Columns as the protocol's metadata has tensors; -1 is any number of rows, or of items."""
+    return [
+        {"name": column.name, "datatype": datatype(column.type), "shape": [-1, *_width(column.type)]}
+        for column in columns
+    ]
+
+
+def check_outputs(signature: Signature, wanted: Sequence[Wanted] | None) -> None:
+    """Raises `BadShape` when an output is wanted that there is not."""
+    names = [column.name for column in signature.answer]
+    for output in wanted or ():
+        if output.name not in names:
+            raise BadShape(
+                problem=f"there is no output {shown(output.name)}",
+                fix=f"ask for {', '.join(names)}, or leave `outputs` out",
+            )
+
+
+def outputs(
+    answers: pa.RecordBatch, signature: Signature, wanted: Sequence[Wanted] | None
+) -> list[dict[str, Any]]:
+    """The answer's columns as tensors, those that are wanted; all of them for None."""
+    types = {column.name: column.type for column in signature.answer}
+    names = list(types) if wanted is None else [output.name for output in wanted]
+    return [_tensor(name, answers.column(name), types[name]) for name in names]
+
+
+def _row_count(tensors: Sequence[Tensor]) -> int:
+    """The rows of the request, by the shape that most tensors have; those of another are faults."""
+    counts = [tensor.shape[0] if tensor.shape else 0 for tensor in tensors]
+    return max(set(counts), key=counts.count, default=0)
+
+
+def _values(tensor: Tensor, count: int, reader: Reader, faults: Faults) -> Sequence[Any] | pa.Array:
+    """A tensor's values, one a row; empty when it is of the wrong shape or datatype, which is noted."""
+    expected_type = reader.kinds[tensor.name].type
+    type_name = str(expected_type)
+    listed = "list<" in type_name
+    if not _shape_fits(tensor, count, listed=listed):
+        want = f"[{count}, h]" if listed else f"[{count}]"
+        faults.add(None, tensor.name, f"shape {tensor.shape}", f"shape {want}")
+        return []
+    if tensor.datatype not in _taken(type_name):
+        faults.add(None, tensor.name, f"datatype {shown(tensor.datatype)}", " or ".join(_taken(type_name)))
+        return []
+    flat = _flat(tensor, faults)
+    if flat is None:
+        return []
+    if (narrowed := _narrowed(tensor, flat, faults)) is None:
+        return []
+    if listed:
+        width = tensor.shape[1]
+        return [narrowed[row * width : (row + 1) * width] for row in range(count)]
+    if tensor.datatype == MICROS and type_name.startswith("timestamp"):
+        return _from_micros(tensor.name, narrowed, expected_type, faults)
+    return narrowed
+
+
+def _shape_fits(tensor: Tensor, count: int, *, listed: bool) -> bool:
+    shape = tensor.shape
+    if not shape or shape[0] != count or any(size < 0 for size in shape):
+        return False
+    return len(shape) == 2 if listed else shape[1:] in ([], [1])
+
+
+def _taken(type_name: str) -> list[str]:
+    """The datatypes in which a column may come: its own, and those that widen into it exactly or by one rounding."""
+    own = datatype(type_name)
+    if own in FLOATS:
+        return [own, *(name for name in (*FLOATS, *INTEGERS) if name != own)]
+    if own in INTEGERS:
+        return [own, *(name for name in INTEGERS if name != own)]
+    return [own, MICROS] if type_name.startswith("timestamp") else [own]
+
+
+def _flat(tensor: Tensor, faults: Faults) -> list[Any] | None:
+    """The data in row-major order; None when it does not fill the shape, which is noted."""
+    shape, data = tensor.shape, tensor.data
+    if len(shape) == 2 and any(type(row) is list for row in data):
+        ragged = [row for row, items in enumerate(data) if type(items) is not list or len(items) != shape[1]]
+        for row in ragged:
+            faults.add(row, tensor.name, f"data {shown(data[row])}", f"{shape[1]} values, as the shape says")
+        if ragged:
+            return None
+        if len(data) == shape[0]:
+            return list(chain.from_iterable(data))
+    size = shape[0] * (shape[1] if len(shape) == 2 else 1)
+    if len(data) != size:
+        faults.add(None, tensor.name, f"{len(data)} values", f"{size}, as shape {shape} says")
+        return None
+    return data
+
+
+def _narrowed(tensor: Tensor, values: list[Any], faults: Faults) -> list[Any] | None:
+    """The values as their datatype holds them: FP32 data are rounded to 32 bits, as the caller's own tensor was.
+    None when one is not of its datatype, which is noted."""
+    name = ARROW[tensor.datatype]
+    if name in ("string", "bool", "double"):
+        return values  # the column itself looks at them
+    kind = kind_of(tensor.name, name)
+    array, misfits = kind.read(values)
+    width = tensor.shape[1] if len(tensor.shape) == 2 else 1
+    for position, given in misfits:
+        faults.add(position // width, tensor.name, given, f"{kind.expected}, as {tensor.datatype} holds")
+    return None if array is None else list(array.to_pylist())
+
+
+def _from_micros(name: str, values: list[Any], kind: pa.DataType, faults: Faults) -> Sequence[Any] | pa.Array:
+    import pyarrow as pa
+
+    try:
+        return pa.array(values, pa.int64()).cast(pa.timestamp("us", tz=kind.tz)).cast(kind)
+    except pa.ArrowInvalid:
+        faults.add(None, name, "microseconds", f"times that a {kind} holds")
+        return []
+
+
+def _tensor(name: str, column: pa.Array, type_name: str) -> dict[str, Any]:
+    values = plain(column)
+    kind = datatype(type_name)
+    if not type_name.startswith(("list<", "fixed_size_list<")):
+        text = values if kind != "BYTES" else [_text(value) for value in values]
+        return {"name": name, "datatype": kind, "shape": [len(values)], "data": text}
+    widths = {len(value) for value in values if value is not None}
+    if len(widths) != 1:  # rows of differing length are no tensor: each as JSON text
+        data = [None if value is None else msgspec.json.encode(value).decode() for value in values]
+        return {"name": name, "datatype": "BYTES", "shape": [len(values)], "data": data}
+    (width,) = widths
+    data = list(chain.from_iterable(value if value is not None else [None] * width for value in values))
+    return {"name": name, "datatype": kind, "shape": [len(values), width], "data": data}
+
+
+def _text(value: Any) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    return msgspec.json.encode(value).decode().strip('"')
+
+
+def _width(type_name: str) -> list[int]:
+    if type_name.startswith("fixed_size_list<"):
+        return [int(type_name[type_name.rindex("[") + 1 : -1])]
+    return [-1] if type_name.startswith("list<") else []
