@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import assert_never
 
 from noria.gates.paired import Paired, compared
+from noria.records.base import Json
 from noria.records.gates import Gate, NoWorse, Threshold, Verdict
 
 
@@ -36,7 +37,7 @@ def _threshold(gate: Threshold, metrics: Mapping[str, float]) -> Verdict:
             outcome="fail",
             why=f"the run has no metric {gate.metric!r}; it has: {', '.join(metrics) or 'none'}",
         )
-    evidence = {"value": value, "at_least": gate.at_least, "at_most": gate.at_most}
+    evidence: dict[str, Json] = {"value": value, "at_least": gate.at_least, "at_most": gate.at_most}
     if gate.at_least is not None and value < gate.at_least:
         return Verdict(
             gate=gate.metric, outcome="fail", why=f"{value:.4g} is under {gate.at_least:g}", evidence=evidence

@@ -1,0 +1,176 @@
+"""From a run's outputs to a judged candidate: signature, quality on the holdout, gates."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from noria.errors import ConfigError, StepFailed
+from noria.gates.judge import judge
+from noria.gates.paired import Paired, pair
+from noria.ports.engine import Engine, ask
+from noria.records.artifacts import Artifact
+from noria.records.gates import Gate, Judgement, NoWorse
+from noria.records.policy import ModelPolicy
+from noria.records.runs import Run, StepResult
+from noria.records.tasks import Answer, Answered, Score, Scored, Sign, Signed
+from noria.records.versions import Quality, ServingGraph, Version
+from noria.registry.build import build_version, same_as, serving_graph
+from noria.registry.references import CHAMPION
+
+if TYPE_CHECKING:
+    from noria.app.wiring import App
+    from noria.declare import Resolved
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """What a run made: a version, and what the gates say of it; `known` when the newest version is the same."""
+
+    version: Version
+    judgement: Judgement
+    known: bool
+
+
+def make_candidate(
+    app: App,
+    policy: ModelPolicy,
+    resolved: Resolved,
+    run: Run,
+    *,
+    steps: Sequence[StepResult],
+    outputs: Mapping[str, Artifact],
+    engine: Engine,
+) -> Candidate:
+    """Build a version out of finished steps and judge it. Appends nothing: the caller commits all at once."""
+    model = run.asked.model
+    parameters: dict[str, dict[str, Any]] = run.asked.parameters
+    graph = serving_graph(resolved, policy.pipeline, outputs, parameters)
+    versions = app.records.versions.versions(model)
+    newest = versions[0] if versions else None
+    if newest and same_as(newest, graph=graph, rows=outputs[graph.data], code=run.asked.provenance.source.tree):
+        judgements = app.records.versions.judgements(model, newest.number)
+        if judgements:
+            return Candidate(newest, judgements[0], known=True)
+    rows = outputs[graph.data]
+    signed = ask(engine, Sign(graph=graph, rows=rows, seed=run.asked.seed), Signed)
+    quality = _holdout_quality(engine, resolved, graph, rows, outputs)
+    version = build_version(
+        run,
+        number=(newest.number if newest else 0) + 1,
+        now=app.clock.now(),
+        resolved=resolved,
+        graph=graph,
+        signed=signed,
+        steps=steps,
+        outputs=outputs,
+        metrics=collected_metrics(app, resolved, outputs, quality),
+        quality=quality,
+    )
+    return Candidate(version, judged(app, policy.gates, version, engine), known=False)
+
+
+def collected_metrics(
+    app: App, resolved: Resolved, outputs: Mapping[str, Artifact], quality: Quality | None
+) -> dict[str, float]:
+    """The figures of all metrics steps, and the mean loss under the loss's own name."""
+    metrics: dict[str, float] = {}
+    for step in resolved.order:
+        if step.role == "metrics":
+            values = app.artifacts.load(outputs[step.name])
+            if isinstance(values, dict):
+                metrics |= {name: float(value) for name, value in values.items()}
+    if quality is not None:
+        metrics[quality.loss] = quality.mean
+    return metrics
+
+
+def judged(app: App, gates: Sequence[Gate], version: Version, engine: Engine) -> Judgement:
+    """Every gate's verdict on a version, against the aliases as they stand now."""
+    aliases = app.records.versions.aliases(version.model)
+    paired: dict[str, Paired | str | None] = {}
+    for gate in gates:
+        if isinstance(gate, NoWorse) and gate.than not in paired:
+            number = aliases.get(gate.than)
+            other = app.records.versions.version(version.model, number) if number else None
+            paired[gate.than] = None if other is None else _paired(app, version, other, engine)
+    attempts = _attempts(app, version.model, aliases.get(CHAMPION))
+    return Judgement(
+        model=version.model,
+        version=version.number,
+        champion=aliases.get(CHAMPION),
+        judged=app.clock.now(),
+        verdicts=judge(_spent(gates, attempts), metrics=version.metrics, paired=paired),
+    )
+
+
+def _paired(app: App, candidate: Version, other: Version, engine: Engine) -> Paired | str:
+    """The losses of both versions on the candidate's holdout, without rows that the other was trained on."""
+    if candidate.quality is None or candidate.quality.losses is None:
+        return "the pipeline has no loss"
+    try:
+        answered = _other_answers(app, candidate, other)
+    except (ConfigError, StepFailed) as error:
+        return f"{other.name} cannot answer these rows: {error}"
+    scored = quality_of(engine, candidate.graph.pipeline, answered)
+    if scored.losses is None:
+        return f"{other.name} left no losses"
+    return pair(
+        app.artifacts.table(candidate.quality.losses),
+        app.artifacts.table(scored.losses),
+        key=candidate.signature.key,
+        time=candidate.signature.time,
+        left_out=answered.left_out,
+        range=candidate.quality.range,
+        other_name=other.name,
+        block=app.model(candidate.model).monitor.block,
+    )
+
+
+def _other_answers(app: App, candidate: Version, other: Version) -> Answered:
+    task = Answer(
+        graph=other.graph, rows=candidate.rows, keys=candidate.holdout, seen=other.rows, kept=other.holdout
+    )
+    with closing(app.engine(app.code(other.code))) as engine:
+        return ask(engine, task, Answered)
+
+
+def _holdout_quality(
+    engine: Engine, resolved: Resolved, graph: ServingGraph, rows: Artifact, outputs: Mapping[str, Artifact]
+) -> Quality | None:
+    spec = resolved.loss_spec
+    if spec is None:
+        return None
+    answered = ask(engine, Answer(graph=graph, rows=rows, keys=outputs[spec.on]), Answered)
+    return quality_of(engine, graph.pipeline, answered)
+
+
+def quality_of(engine: Engine, pipeline: str, answered: Answered) -> Quality:
+    """The loss of some answers, by the loss of the pipeline in the engine's own source tree."""
+    task = Score(pipeline=pipeline, rows=answered.rows, answers=answered.answers, kind=answered.kind)
+    return ask(engine, task, Scored).quality
+
+
+def _attempts(app: App, model: str, champion: int | None) -> int:
+    """How many candidates this champion has met already."""
+    met = [
+        judgement
+        for version in app.records.versions.versions(model)
+        for judgement in app.records.versions.judgements(model, version.number)
+        if judgement.champion == champion and version.number != champion
+    ]
+    return len(met)
+
+
+def _spent(gates: Sequence[Gate], attempts: int) -> list[Gate]:
+    """The k-th candidate against one champion gets alpha / (k (k + 1)): all together never spend more than alpha,
+    however often one retries on overlapping holdouts."""
+    share = (attempts + 1) * (attempts + 2)
+    return [
+        NoWorse(metric=gate.metric, than=gate.than, margin=gate.margin, alpha=gate.alpha / share)
+        if isinstance(gate, NoWorse)
+        else gate
+        for gate in gates
+    ]

@@ -1,0 +1,127 @@
+"""A service: one worker process that answers, and beside it the loop that keeps the wheel turning."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING, ClassVar
+
+from noria.app.promote import find_version
+from noria.errors import BackendError
+from noria.registry.references import Aliased, parse_reference
+
+if TYPE_CHECKING:
+    from noria.app.wiring import App
+
+STOPPING = 10.0  # s; a worker finishes the requests in flight within this, or is killed
+
+
+@dataclass(eq=False)
+class ServiceDied(BackendError):
+    code: ClassVar[str] = "SERVICE-DIED"
+    what: ClassVar[str] = "the service of {reference} ended with {ending} before it was ready"
+    next: ClassVar[str] = "read what it wrote above; is the port free, and does `noria show {reference}` look right?"
+    reference: str
+    ending: str
+
+
+@dataclass(frozen=True)
+class Serving:
+    """A service that is ready to answer."""
+
+    model: str
+    follows: str
+    """An alias, or a version's number."""
+    url: str
+    pid: int
+    process: subprocess.Popen[bytes]
+
+    def wait(self) -> int:
+        """Until it ends by itself; its exit code."""
+        return self.process.wait()
+
+
+@contextmanager
+def serving(
+    app: App,
+    text: str,
+    *,
+    host: str | None = None,
+    port: int | None = None,
+    log: IO[bytes] | None = None,
+) -> Iterator[Serving]:
+    """Serve the version or alias that `text` names, from a process of its own, until the block ends.
+
+    Ready when the block begins. `log` takes the service's own log lines; None leaves them on stderr. Raises
+    `UnknownVersion` before anything is started, `ServiceDied` when the process does not come up.
+    """
+    version = find_version(app, text)
+    reference = parse_reference(text)
+    follows = reference.alias if isinstance(reference, Aliased) else str(version.number)
+    process = subprocess.Popen(
+        _command(app, version.model, follows, host, port),
+        stdin=subprocess.PIPE,  # its end tells the worker that nobody is left to serve for
+        stdout=subprocess.PIPE,
+        stderr=log,
+        start_new_session=True,  # Ctrl-C reaches us alone, and we stop it gracefully
+        cwd=app.project,
+    )
+    try:
+        url = _ready(process, text)
+        yield Serving(model=version.model, follows=follows, url=url, pid=process.pid, process=process)
+    finally:
+        _stop(process)
+
+
+def keep_turning(app: App, model: str, *, interval: float, stop: threading.Event, turn: Callable[[], None]) -> None:
+    """Call `turn` every `interval` seconds until `stop` is set; its errors are the caller's to handle."""
+    while not stop.is_set():
+        turn()
+        stop.wait(interval)
+
+
+def _command(app: App, model: str, follows: str, host: str | None, port: int | None) -> list[str]:
+    service = app.policy.service
+    return [
+        sys.executable,
+        "-m",
+        "noria.serving",
+        *("--state", os.fspath(app.state)),
+        *("--model", model),
+        *("--follow", follows),
+        *("--host", host or service.host),
+        *("--port", str(service.port if port is None else port)),
+        *("--max-body", str(service.max_body)),
+        *("--max-rows", str(service.max_rows)),
+        *("--threads", str(app.threads)),
+    ]
+
+
+def _ready(process: subprocess.Popen[bytes], text: str) -> str:
+    """The service's address, from the one line that it prints when it can answer."""
+    line = process.stdout.readline() if process.stdout else b""
+    if not line:
+        code = process.wait()
+        ending = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+        raise ServiceDied(reference=text, ending=ending)
+    return str(json.loads(line)["url"])
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is None:
+        process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(STOPPING)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    for stream in (process.stdin, process.stdout):
+        if stream is not None:
+            stream.close()

@@ -1,0 +1,231 @@
+"""One turn of training: plan, run, register, judge, promote; a killed one is finished by the next."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from noria.app.candidate import Candidate, make_candidate
+from noria.declare import resolve
+from noria.errors import NoriaError, StepFailed
+from noria.graph.load import load_pipeline
+from noria.ports.engine import Engine
+from noria.records.base import Json
+from noria.records.events import AliasMoved, Change, Judged, RunFinished, VersionRegistered
+from noria.records.gates import Judgement
+from noria.records.policy import ModelPolicy
+from noria.records.runs import (
+    Abandoned,
+    Failed,
+    Interrupted,
+    NewRun,
+    Outcome,
+    Run,
+    StepResult,
+    Succeeded,
+    Trigger,
+)
+from noria.records.versions import Version
+from noria.registry.moves import move
+from noria.registry.references import CHAMPION
+
+if TYPE_CHECKING:
+    from noria.app.wiring import App
+    from noria.declare import Resolved
+    from noria.pipeline.drive import Listener
+    from noria.pipeline.plan import Plan
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a run came to."""
+
+    run: Run
+    steps: tuple[StepResult, ...]
+    version: Version | None
+    judgement: Judgement | None
+    moved: AliasMoved | None
+    """The promotion, if there was one."""
+    resumed: bool
+    known: bool
+    """True when the newest version is the same to the last bit, so that none was made."""
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What somebody wants a run to be."""
+
+    trigger: Trigger = Trigger()
+    parameters: Mapping[str, Mapping[str, Json]] | None = None
+    """Overrides, step by step."""
+    as_of: datetime | None = None
+    promote: bool = True
+    """False: hold a passing candidate back, whatever the policy says."""
+    afresh: bool = False
+    """True: don't go on with an interrupted run."""
+
+
+def train(app: App, model: str | None, wish: Wish, listener: Listener) -> Trained:
+    """Run a model's pipeline to its end. One run a model at a time: raises `Busy`.
+
+    Every finished step is durable at once; version, verdicts and promotion are one transaction at the end. So a
+    kill at any moment leaves either a run that the next call goes on with, or all of it done.
+    """
+    policy = app.model(model)
+    with app.alone(policy.name), closing(app.engine()) as engine:
+        engine.warm(policy.pipeline)
+        asked, resolved, plan = _asked(app, policy, wish)
+        run, resumed = _begin(app, asked, wish)
+        listener.began(run, plan, resumed)
+        finished: list[StepResult] = []
+        try:
+            return _turn(app, policy, resolved, plan, run, wish, engine, listener, finished, resumed)
+        except KeyboardInterrupt:
+            _finish(app, run, finished, Interrupted())
+            raise
+        except NoriaError as error:
+            _finish(app, run, finished, _failure(error, plan, finished))
+            raise
+
+
+def _asked(app: App, policy: ModelPolicy, wish: Wish) -> tuple[NewRun, Resolved, Plan]:
+    """Everything that pins the run, before anything runs."""
+    from noria.pipeline.plan import plan
+    from noria.source import provenance
+
+    pinned = provenance(app.project, app.store, app.git, threads=app.threads)
+    resolved = resolve(load_pipeline(app.project, policy.pipeline))
+    planned = plan(resolved, policy.parameters, wish.parameters or {})
+    asked = NewRun(
+        model=policy.name,
+        as_of=wish.as_of or app.clock.now(),
+        trigger=wish.trigger,
+        parameters=planned.parameters,
+        seed=app.policy.seed,
+        provenance=pinned,
+    )
+    return asked, resolved, planned
+
+
+def _begin(app: App, asked: NewRun, wish: Wish) -> tuple[Run, bool]:
+    """A new run, or the interrupted one when nothing that was asked for has changed since."""
+    left = app.records.runs.unfinished(asked.model)
+    if left and not wish.afresh and _goes_on(left.asked, asked, wish):
+        return left, True
+    now = app.clock.now()
+    run = app.records.ledger.begin(asked, at=now)
+    if left:
+        steps = tuple(app.records.runs.steps(asked.model, left.number))
+        given_up = RunFinished(
+            model=asked.model, run=left.number, finished=now, outcome=Abandoned(by=run.name), steps=steps
+        )
+        app.records.ledger.append(asked.model, [given_up], at=now)
+    return run, False
+
+
+def _goes_on(left: NewRun, asked: NewRun, wish: Wish) -> bool:
+    return (
+        left.parameters == asked.parameters
+        and left.seed == asked.seed
+        and left.provenance.source.tree == asked.provenance.source.tree
+        and left.provenance.environment == asked.provenance.environment
+        and (wish.as_of is None or wish.as_of == left.as_of)
+    )
+
+
+def _turn(
+    app: App,
+    policy: ModelPolicy,
+    resolved: Resolved,
+    plan: Plan,
+    run: Run,
+    wish: Wish,
+    engine: Engine,
+    listener: Listener,
+    finished: list[StepResult],
+    resumed: bool,
+) -> Trained:
+    from noria.pipeline.drive import drive
+
+    outputs = drive(
+        plan,
+        run,
+        pipeline=policy.pipeline,
+        project=app.project,
+        engine=engine,
+        store=app.store,
+        records=app.records,
+        clock=app.clock,
+        listener=listener,
+        finished=finished,
+    )
+    candidate: Candidate | None = None
+    if resolved.predict is not None:
+        listener.judging()
+        candidate = make_candidate(
+            app, policy, resolved, run, steps=finished, outputs=outputs, engine=engine
+        )
+    moved = _promotion(app, policy, wish, candidate)
+    outcome = Succeeded(
+        version=candidate.version.number if candidate else None,
+        metrics=candidate.version.metrics if candidate else {},
+    )
+    _finish(app, run, finished, outcome, candidate, moved)
+    return Trained(
+        run=run,
+        steps=tuple(finished),
+        version=candidate.version if candidate else None,
+        judgement=candidate.judgement if candidate else None,
+        moved=moved,
+        resumed=resumed,
+        known=candidate.known if candidate else False,
+    )
+
+
+def _promotion(app: App, policy: ModelPolicy, wish: Wish, candidate: Candidate | None) -> AliasMoved | None:
+    if candidate is None or not wish.promote or policy.promotion != "automatic":
+        return None
+    if candidate.known or not candidate.judgement.passed:
+        return None
+    return move(
+        app.records.versions.aliases(policy.name),
+        model=policy.name,
+        alias=CHAMPION,
+        to=candidate.version.number,
+        why="; ".join(f"{verdict.gate}: {verdict.why}" for verdict in candidate.judgement.verdicts)
+        or "no gates",
+        by="gates",
+    )
+
+
+def _finish(
+    app: App,
+    run: Run,
+    steps: list[StepResult],
+    outcome: Outcome,
+    candidate: Candidate | None = None,
+    moved: AliasMoved | None = None,
+) -> None:
+    """The run's end and all that follows from it, in one transaction."""
+    now = app.clock.now()
+    model = run.asked.model
+    changes: list[Change] = []
+    if candidate and not candidate.known:
+        changes += [VersionRegistered(version=candidate.version), Judged(judgement=candidate.judgement)]
+    changes += [moved] if moved else []
+    changes.append(
+        RunFinished(model=model, run=run.number, finished=now, outcome=outcome, steps=tuple(steps))
+    )
+    app.records.ledger.append(model, changes, at=now)
+
+
+def _failure(error: NoriaError, plan: Plan, finished: list[StepResult]) -> Failed:
+    done = {result.step for result in finished}
+    waiting = [step.name for step in plan.order if step.name not in done]
+    log = getattr(error, "log", None) if isinstance(error, StepFailed) else None
+    return Failed(
+        step=waiting[0] if waiting else "gates", code=error.code, error=str(error), log=log or None
+    )

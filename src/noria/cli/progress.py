@@ -1,0 +1,146 @@
+"""A run as it goes, on stderr: a live table on a terminal, a line an event elsewhere."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from noria.cli.render import count, note, span, when
+from noria.records.runs import Ran, Run, StepResult
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.live import Live
+    from rich.table import Table
+
+    from noria.pipeline.drive import Listener
+    from noria.pipeline.plan import Plan
+
+REFRESH = 8  # a second: a spinner that looks alive, for a thousandth of a core
+
+
+@contextmanager
+def listening(*, quiet: bool = False) -> Iterator[Listener]:
+    """A listener for one run, closed at the end of the block, however that comes."""
+    if quiet:
+        from noria.pipeline.drive import Silent
+
+        yield Silent()
+    elif sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
+        shown = Shown()
+        try:
+            yield shown
+        finally:
+            shown.close()
+    else:
+        yield Lines()
+
+
+class Lines:
+    """A line an event: for pipes, files and CI."""
+
+    def began(self, run: Run, plan: Plan, resumed: bool) -> None:
+        note(title(run, plan, resumed))
+
+    def started(self, step: str, why: str) -> None:
+        note(f"  {step}: started ({why})")
+
+    def output(self, step: str, line: str) -> None:
+        note(f"  {step} | {line}")
+
+    def finished(self, result: StepResult) -> None:
+        note(f"  {result.step}: {came(result)}")
+
+    def reused(self, result: StepResult) -> None:
+        note(f"  {result.step}: {came(result)}")
+
+    def judging(self) -> None:
+        note("  gates: judging")
+
+
+class Shown:
+    """A table of the steps that changes in place, and above it what they print."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.spinner import Spinner
+
+        self._spinner = Spinner("dots", style="cyan")
+        self._console: Console = Console(stderr=True, highlight=False)
+        self._live: Live | None = None
+        self._states: dict[str, str] = {}
+        self._since: dict[str, float] = {}
+
+    def began(self, run: Run, plan: Plan, resumed: bool) -> None:
+        from rich.live import Live
+        from rich.text import Text
+
+        self._console.print(Text(title(run, plan, resumed), style="bold"))
+        self._states = {step.name: "waiting" for step in plan.order}
+        self._live = Live(get_renderable=self._table, console=self._console, refresh_per_second=REFRESH)
+        self._live.start()
+
+    def started(self, step: str, why: str) -> None:
+        self._since[step] = time.monotonic()
+
+    def output(self, step: str, line: str) -> None:
+        from rich.text import Text
+
+        self._console.print(Text(f"{step} | {line}", style="dim"))
+
+    def finished(self, result: StepResult) -> None:
+        self._since.pop(result.step, None)
+        self._states[result.step] = came(result)
+
+    def reused(self, result: StepResult) -> None:
+        self._states[result.step] = came(result)
+
+    def judging(self) -> None:
+        self._states["gates"] = "waiting"
+        self._since["gates"] = time.monotonic()
+
+    def close(self) -> None:
+        """Leave the table as it is."""
+        if "gates" in self._since:
+            self._states["gates"] = f"judged in {span(time.monotonic() - self._since.pop('gates'))}"
+        if self._live is not None:
+            self._live.stop()
+
+    def _table(self) -> Table:
+        from rich.table import Table
+        from rich.text import Text
+
+        grid = Table.grid(padding=(0, 1))
+        for name, state in self._states.items():
+            since = self._since.get(name)
+            if since is not None:
+                now = time.monotonic()
+                grid.add_row(self._spinner, Text(name, style="bold"), Text(span(now - since), style="cyan"))
+            else:
+                waits = state == "waiting"
+                grid.add_row(
+                    Text(" " if waits else "✓", style="green"),
+                    name,
+                    Text(state, style="dim" if waits else ""),
+                )
+        return grid
+
+
+def title(run: Run, plan: Plan, resumed: bool) -> str:
+    """`run delay/3 as of 2013-03-01 09:00:00Z: 6 steps`"""
+    again = ", going on with it" if resumed else ""
+    why = run.asked.trigger
+    by = "" if why.kind == "person" else f", because of {why.kind} {why.cause}".rstrip()
+    return f"run {run.name} as of {when(run.asked.as_of)}: {count(len(plan.order), 'step')}{again}{by}"
+
+
+def came(result: StepResult) -> str:
+    """`ran in 1.20 s: code changed; 12,000 rows`"""
+    rows = f"; {count(result.data.rows, 'row')}" if result.data else ""
+    if isinstance(result.reason, Ran):
+        return f"ran in {span(result.seconds)}: {result.reason.why}{rows}"
+    return f"reused from {result.reason.run}{rows}"

@@ -1,0 +1,125 @@
+"""Plain text for people: the same words and columns on a terminal and in a pipe; colour on a terminal alone."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+
+CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
+NONE = "-"  # what stands in an empty cell, so that columns can be counted
+UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"))
+
+
+def say(*lines: str) -> None:
+    """Results, on stdout, at once: a service's words must not wait in a buffer."""
+    if lines:
+        print("\n".join(lines), flush=True)
+
+
+def note(*lines: str) -> None:
+    """Progress and hints, on stderr."""
+    for line in lines:
+        print(line, file=sys.stderr, flush=True)
+
+
+def say_json(document: object) -> None:
+    """A record in its canonical JSON form: sorted keys, fields at their default left out."""
+    from noria.records.base import canonical
+
+    print(canonical(document).decode())
+
+
+def coloured() -> bool:
+    """Whether stdout shows colour: a terminal, and nobody said NO_COLOR."""
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def paint(text: str, *styles: str) -> str:
+    """The text in bold, dim or a colour, where colour is shown."""
+    if not styles or not text or not coloured():
+        return text
+    return f"\033[{';'.join(CODES[style] for style in styles)}m{text}\033[0m"
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[object]], *, indent: int = 0) -> list[str]:
+    """Columns two blanks apart, none cut; numbers to the right. The head is bold."""
+    cells = [[_cell(value) for value in row] for row in rows]
+    right = [bool(cells) and all(_numeric(row[at]) for row in cells) for at in range(len(head))]
+    widths = [max(len(text) for text in column) for column in zip(head, *cells, strict=True)]
+    lines = [_line(head, widths, right, indent), *(_line(row, widths, right, indent) for row in cells)]
+    return [paint(lines[0], "bold"), *lines[1:]]
+
+
+def fields(pairs: Iterable[tuple[str, object]], *, indent: int = 2) -> list[str]:
+    """`name  value` lines; those without a value are left out, those with several lines hang."""
+    shown = [(name, str(value)) for name, value in pairs if value is not None and str(value) != ""]
+    wide = max((len(name) for name, _ in shown), default=0)
+    lines = []
+    for name, value in shown:
+        first, *rest = value.splitlines()
+        lines.append(f"{' ' * indent}{paint(name.ljust(wide), 'dim')}  {first}")
+        lines += [f"{' ' * (indent + wide)}  {line}" for line in rest]
+    return lines
+
+
+def when(moment: datetime | None) -> str:
+    """`2013-03-01 09:00:05Z`"""
+    return f"{moment:%Y-%m-%d %H:%M:%SZ}" if moment else NONE
+
+
+def span(seconds: float | timedelta | None) -> str:
+    """`0.03 s`, `12.4 s`, `3 min 20 s`, `2 d 4 h`."""
+    if seconds is None:
+        return NONE
+    value = seconds.total_seconds() if isinstance(seconds, timedelta) else seconds
+    if abs(value) < 60:
+        return f"{value:.2f} s" if abs(value) < 10 else f"{value:.1f} s"
+    whole = round(abs(value))
+    for at, (unit, name) in enumerate(UNITS):
+        if whole >= unit:
+            count, rest = divmod(whole, unit)
+            smaller, small = UNITS[at + 1] if at + 1 < len(UNITS) else (1, "s")
+            more = f" {rest // smaller} {small}" if rest // smaller else ""
+            return f"{'-' if value < 0 else ''}{count} {name}{more}"
+    return NONE
+
+
+def figure(value: float | None) -> str:
+    """Five significant digits: what a gate's margin needs, and no noise behind it."""
+    return NONE if value is None else f"{value:.5g}"
+
+
+def size(count: int | None) -> str:
+    """`812 B`, `3.1 MB`."""
+    if count is None:
+        return NONE
+    value = float(count)
+    for unit in ("B", "kB", "MB", "GB"):
+        if value < 1000:
+            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.3g} {unit}"
+        value /= 1000
+    return f"{value:.4g} TB"
+
+
+def count(number: int, noun: str, plural: str = "") -> str:
+    """`1 row`, `12,000 rows`."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def _cell(value: object) -> str:
+    text = NONE if value is None or value == "" else str(value)
+    return " ".join(text.split("\n"))
+
+
+def _numeric(text: str) -> bool:
+    return text == NONE or text.replace(",", "").lstrip("+-").replace(".", "", 1).isdecimal()
+
+
+def _line(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool], indent: int) -> str:
+    placed = [
+        cell.rjust(width) if to_right else cell.ljust(width)
+        for cell, width, to_right in zip(cells, widths, right, strict=True)
+    ]
+    return " " * indent + "  ".join(placed).rstrip()

@@ -1,0 +1,128 @@
+"""`noria serve`"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import subprocess
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FrameType
+from typing import ClassVar
+
+from noria.app.serve import Serving, serving
+from noria.app.watch import Watch
+from noria.app.wiring import App, open_app
+from noria.cli.commands import Subparsers, parser_of, project
+from noria.cli.render import note, paint, say
+from noria.cli.watch import interval, look
+from noria.errors import BackendError, Corrupt, render
+from noria.registry.references import CHAMPION
+
+
+@dataclass(eq=False)
+class ServiceEnded(BackendError):
+    code: ClassVar[str] = "SERVICE-ENDED"
+    what: ClassVar[str] = "the service of {model} ended by itself, with {ending}"
+    next: ClassVar[str] = "read what it wrote above, then start it again"
+    model: str
+    ending: str
+
+
+def add(subparsers: Subparsers) -> None:
+    parser = parser_of(
+        subparsers,
+        "serve",
+        what="Answer requests with a version over HTTP, every answer with an id and in the prediction log. A service\n"
+        "that follows an alias switches by itself when the alias moves. Beside a champion's service the wheel keeps\n"
+        "turning: labels are scored, alarms raised, candidates trained and promoted. Ctrl-C stops it gracefully.",
+        examples=[
+            ("noria serve delay@champion", "follow the champion and keep it fresh"),
+            ("noria serve delay:3 --port 8200", "one version, for good"),
+            ("noria serve delay@champion --no-watch", "only answer; `noria watch` runs elsewhere"),
+        ],
+    )
+    parser.add_argument("ref", metavar="REF", help="delay@champion, delay:3 or delay")
+    parser.add_argument("--host", help="a loopback address (default: from noria.toml, else 127.0.0.1)")
+    parser.add_argument(
+        "--port", type=_port, help="0 for any that is free (default: from noria.toml, else 8117)"
+    )
+    parser.add_argument(
+        "--no-watch", action="store_true", help="only answer: no scoring, no alarms, no training"
+    )
+    interval(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    with open_app(project(args)) as app, _terminable():
+        try:
+            with serving(app, args.ref, host=args.host, port=args.port) as service:
+                watched = service.follows == CHAMPION and not args.no_watch
+                say(*ready_lines(service, watched=watched))
+                if watched:
+                    _turn_beside(app, service, args.interval)
+                _raise_ended(service, service.wait())
+        except KeyboardInterrupt:
+            note("stopped")
+    return 0
+
+
+def ready_lines(service: Serving, *, watched: bool) -> list[str]:
+    """What a person needs to ask the first question."""
+    mark = ":" if service.follows.isdecimal() else "@"
+    name = f"{service.model}{mark}{service.follows}"
+    watch = "the wheel keeps turning" if watched else "nothing is watched or trained here"
+    return [
+        f"{paint(name, 'bold')} answers at {service.url} (process {service.pid}); {watch}",
+        f"  what it takes, with an example  curl {service.url}/v1/models/{service.model}",
+        f"  what it counts                  curl {service.url}/metrics",
+        f"  how it stands                   noria status {service.model}",
+    ]
+
+
+def _turn_beside(app: App, service: Serving, every: float) -> None:
+    """Turn the wheel until the service ends. A fault of the wheel stops the wheel, never the service."""
+    with Watch(app, service.model) as watch:
+        while service.process.poll() is None:
+            try:
+                look(app, service.model, watch)
+            except Corrupt as error:
+                print(render(error), file=sys.stderr, flush=True)
+                break
+            except Exception:  # whatever it is, requests are still to be answered
+                traceback.print_exc()
+                break
+            try:
+                service.process.wait(every)
+            except subprocess.TimeoutExpired:
+                continue
+    if service.process.poll() is None:
+        note("watching has stopped; the service goes on: `noria watch` begins again")
+
+
+def _raise_ended(service: Serving, code: int) -> None:
+    ending = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+    raise ServiceEnded(model=service.model, ending=ending)
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """Supervisors send SIGTERM: take it as Ctrl-C, so that the service ends gracefully."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > 65_535:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port: write 0 to 65535")
+    return int(text)

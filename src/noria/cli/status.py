@@ -1,0 +1,126 @@
+"""`noria status`"""
+
+from __future__ import annotations
+
+import argparse
+
+from noria.app.status import Labels, ModelStatus, ServiceView, status
+from noria.app.wiring import open_app
+from noria.cli.commands import Subparsers, parser_of, project
+from noria.cli.models import verdict_of
+from noria.cli.render import count, fields, figure, paint, say, say_json, span, when
+from noria.cli.runs import result_of
+
+
+def add(subparsers: Subparsers) -> None:
+    parser = parser_of(
+        subparsers,
+        "status",
+        what="How each model stands: its champion, the services that answer, the last run, how many labels are owed,\n"
+        "the champion's risk against its bound, alarms, and when the schedule starts the next run.\n"
+        "With --json: an array of objects with `model`, `at`, `champion`, `services`, `last_run`, `labels`, `risk`,\n"
+        "`recent_loss`, `alarms`, `next_run`.",
+        examples=[
+            ("noria status", "every model"),
+            ("noria status delay", "one"),
+            ("noria status --json | jq '.[].alarms'", "for a script"),
+        ],
+        reads=True,
+    )
+    parser.add_argument("model", metavar="MODEL", nargs="?", help="only this one")
+
+
+def run(args: argparse.Namespace) -> int:
+    with open_app(project(args)) as app:
+        found = status(app, args.model)
+    if args.json:
+        say_json(found)
+        return 0
+    for at, one in enumerate(found):
+        say(*([""] if at else []), *status_lines(one))
+    return 0
+
+
+def status_lines(found: ModelStatus) -> list[str]:
+    return [
+        paint(found.model, "bold"),
+        *fields(
+            [
+                ("champion", _champion(found)),
+                ("service", "\n".join(map(_service, found.services)) or "none: noria serve " + found.model),
+                ("last run", _last_run(found)),
+                ("labels", found.labels and _labels(found.labels)),
+                ("risk", _risk(found)),
+                ("alarm", "\n".join(f"{when(alarm.raised)} {alarm.why}" for alarm in found.alarms)),
+                ("next run", _next_run(found)),
+            ]
+        ),
+    ]
+
+
+def _champion(found: ModelStatus) -> str:
+    if found.champion is None:
+        return "none: noria run"
+    version = found.champion.version
+    quality = version.quality
+    loss = f", {quality.loss} {figure(quality.mean)} on its holdout" if quality else ""
+    return f"{found.champion.name}, data as of {when(version.as_of)}, gates {verdict_of(found.champion.judgement)}{loss}"
+
+
+def _service(view: ServiceView) -> str:
+    service = view.service
+    follows = (
+        f"{service.model}:{service.follows}"
+        if service.follows.isdecimal()
+        else f"{service.model}@{service.follows}"
+    )
+    state = f"heard of {span(view.age)} ago" if view.alive else paint("dead", "red")
+    problem = f"; {paint(service.problem, 'red')}" if service.problem else ""
+    return f"{service.url} answers for {follows} with {service.model}:{service.version}, process {service.pid}, {state}{problem}"
+
+
+def _last_run(found: ModelStatus) -> str:
+    view = found.last_run
+    if view is None:
+        return "none"
+    return f"{view.name} {view.state} {when(view.run.started)}, by {view.run.asked.trigger.kind}: {result_of(view)}".rstrip(
+        ": "
+    )
+
+
+def _labels(labels: Labels) -> str:
+    if not labels.scored:
+        return f"{count(labels.waiting, 'prediction')}, none old enough to be scored"
+    return (
+        f"{labels.labelled:,} of {count(labels.scored, 'scored prediction')} have a label, "
+        f"{labels.debt:,} do not; {labels.waiting:,} wait for theirs"
+    )
+
+
+def _risk(found: ModelStatus) -> str:
+    risk = found.risk
+    if risk is None:
+        return "" if found.champion is None else "no block of labels has matured yet"
+    recent = (
+        f"{figure(found.recent_loss)} in the last {count(found.recent_blocks, 'block')}"
+        if found.recent_loss is not None
+        else "no label yet"
+    )
+    deaf = (
+        "\n" + paint("deaf: too few blocks in the holdout for any loss to raise the alarm", "yellow")
+        if risk.deaf
+        else ""
+    )
+    return (
+        f"{recent}, bound {figure(risk.bound)}; evidence {risk.e_value:.3g} after {count(risk.blocks, 'block')}, "
+        f"alarm at {risk.threshold:.3g}{deaf}"
+    )
+
+
+def _next_run(found: ModelStatus) -> str:
+    if found.next_run is None:
+        return ""
+    left = found.next_run - found.at
+    return f"{when(found.next_run)}, " + (
+        f"in {span(left)}" if left.total_seconds() > 0 else "as soon as `noria serve` or `noria watch` runs"
+    )

@@ -1,0 +1,69 @@
+"""Words of a command line that become values; argparse turns their ValueError into a usage error."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from datetime import UTC, datetime
+
+from noria.records.base import Json
+
+Setting = tuple[str, str, Json]
+
+
+def moment(text: str) -> datetime:
+    """An ISO date or time; UTC unless it says otherwise."""
+    try:
+        parsed = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no time: write 2025-03-01 or 2025-03-01T09:00Z"
+        ) from error
+    return parsed.astimezone(UTC) if parsed.tzinfo else parsed.replace(tzinfo=UTC)
+
+
+def setting(text: str) -> Setting:
+    """`step.name=value`: the value as JSON, or else as text."""
+    path, equals, value = text.partition("=")
+    step, dot, name = path.partition(".")
+    if not (equals and dot and step and name):
+        raise argparse.ArgumentTypeError(f"{text!r} is no setting: write step.name=value")
+    return step, name, _value(value)
+
+
+def seconds(text: str) -> float:
+    """A span of time in seconds, above 0."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0.0 < value < 1e9:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds above 0")
+    return value
+
+
+def whole(text: str) -> int:
+    """A count, 1 or more."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no count: write 1 or more")
+    return int(text)
+
+
+def settings(given: list[Setting] | None) -> dict[str, dict[str, Json]]:
+    """Settings by step; of two for one name the last holds."""
+    found: dict[str, dict[str, Json]] = {}
+    for step, name, value in given or ():
+        found.setdefault(step, {})[name] = value
+    return found
+
+
+def _value(text: str) -> Json:
+    try:
+        value: Json = json.loads(text, parse_constant=_refuse)
+    except ValueError:
+        return text
+    return value
+
+
+def _refuse(text: str) -> Json:
+    raise argparse.ArgumentTypeError(f"{text} is not a finite number")
