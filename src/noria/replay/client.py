@@ -1,0 +1,81 @@
+"""The service as its callers see it: rows and labels over one HTTP connection that stays open."""
+
+from __future__ import annotations
+
+import http.client
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, ClassVar
+from urllib.parse import urlsplit
+
+import msgspec
+
+from noria.errors import BackendError
+
+PATIENCE = 30.0  # s; the longest that a swap to a new version may take before the replay gives up
+
+
+@dataclass(eq=False)
+class RequestFailed(BackendError):
+    code: ClassVar[str] = "REPLAY-REQUEST"
+    what: ClassVar[str] = "the service answered {status} to {path}: {body}"
+    next: ClassVar[str] = "read the service's log"
+    status: int
+    path: str
+    body: str
+
+
+class Client:
+    """A caller of one model's service."""
+
+    def __init__(self, url: str, model: str) -> None:
+        parts = urlsplit(url)
+        self._connection = http.client.HTTPConnection(parts.hostname or "127.0.0.1", parts.port, timeout=PATIENCE)
+        self._model = model
+        self.requests = 0
+
+    def predict(self, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        """Answers with their ids and the version that gave them."""
+        return self._post(f"/v1/models/{self._model}/predict", {"rows": rows})
+
+    def feedback(self, items: Sequence[dict[str, Any]]) -> None:
+        """Labels that have arrived."""
+        self._post(f"/v1/models/{self._model}/feedback", {"feedback": items})
+
+    def wait_for(self, version: int) -> float:
+        """Until the service answers as `version`; the seconds that it took."""
+        started = time.monotonic()
+        while self._get(f"/v1/models/{self._model}")["version"] != version:
+            if time.monotonic() - started > PATIENCE:
+                raise RequestFailed(status=200, path="/v1/models", body=f"still not on version {version}")
+            time.sleep(0.02)
+        return time.monotonic() - started
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        return self._ask("POST", path, msgspec.json.encode(body))
+
+    def _get(self, path: str) -> dict[str, Any]:
+        return self._ask("GET", path, None)
+
+    def _ask(self, method: str, path: str, body: bytes | None) -> dict[str, Any]:
+        self._connection.request(method, path, body, {"content-type": "application/json"})
+        response = self._connection.getresponse()
+        content = response.read()
+        self.requests += 1
+        if response.status != 200:
+            raise RequestFailed(status=response.status, path=path, body=content.decode(errors="replace"))
+        answer: dict[str, Any] = msgspec.json.decode(content)
+        return answer

@@ -1,0 +1,57 @@
+"""Quality by week, drawn: a PNG to keep and a plot in the terminal."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+from noria.replay.compare import Worth
+
+FROZEN, NORIA = "#9a9a9a", "#0b6e4f"  # grey for what stood still; apart also for colour-blind eyes
+
+
+def draw(worth: Worth, path: Path, *, title: str, alarms: list[datetime], promotions: list[datetime]) -> Path:
+    """Write a PNG of both loss curves, with a line at each promotion and a triangle at each alarm."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.dates as dates
+    import matplotlib.pyplot as plt
+
+    weeks = worth.weeks
+    figure, axes = plt.subplots(figsize=(10, 4.6), dpi=150, layout="constrained")
+    axes.plot(weeks["week"], weeks["frozen"], color=FROZEN, linewidth=2, label=f"frozen model, mean {worth.frozen:.4g}")
+    axes.plot(weeks["week"], weeks["noria"], color=NORIA, linewidth=2.4, label=f"Noria, mean {worth.noria:.4g}")
+    low, high = axes.get_ylim()
+    for position, moment in enumerate(promotions):
+        label = "promotion" if position == 0 else None
+        axes.axvline(moment, color=NORIA, linewidth=0.9, linestyle=":", label=label)  # type: ignore[arg-type]
+    if alarms:
+        axes.plot(dates.date2num(alarms), [high] * len(alarms), "v", color="#c1121f", markersize=8, label="alarm", clip_on=False)
+    axes.set_ylim(low, high)
+    axes.set_ylabel(f"{worth.loss}, mean of the week (lower is better)")
+    axes.xaxis.set_major_locator(dates.MonthLocator())  # type: ignore[no-untyped-call]
+    axes.xaxis.set_major_formatter(dates.DateFormatter("%b"))  # type: ignore[no-untyped-call]
+    axes.set_title(title, loc="left", fontsize=11)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(axis="y", alpha=0.25)
+    axes.legend(frameon=False, fontsize=9)
+    figure.savefig(path)
+    plt.close(figure)
+    return path
+
+
+def in_terminal(worth: Worth, *, width: int = 92, height: int = 18) -> str:
+    """The same two curves as text."""
+    import plotext
+
+    weeks = worth.weeks
+    days = [moment.strftime("%d/%m/%Y") for moment in weeks["week"]]
+    plotext.clear_figure()
+    plotext.plotsize(width, height)
+    plotext.theme("clear")
+    plotext.date_form("d/m/Y")
+    plotext.plot(days, weeks["frozen"].to_list(), label="frozen model", marker="dot")
+    plotext.plot(days, weeks["noria"].to_list(), label="Noria", marker="braille")
+    plotext.ylabel(worth.loss)
+    return str(plotext.build())
