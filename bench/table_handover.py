@@ -28,38 +28,59 @@ COLUMNS = 16
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--megabytes", type=int, default=1024)
     parser.add_argument("--folder", type=Path, default=None, help="on the disk to be measured")
+    parser.add_argument("--repeat", type=int, default=3, help="times; the best of each figure counts")
     parser.add_argument("--text", action="store_true", help="add a column of text, a quarter of the bytes")
     asked = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="handover-", dir=asked.folder))
     try:
-        print(json.dumps(measure(folder, asked.megabytes, asked.text), indent=2))
+        print(
+            json.dumps(
+                best(
+                    [measure(folder / str(turn), asked.megabytes, asked.text) for turn in range(asked.repeat)]
+                ),
+                indent=2,
+            )
+        )
     finally:
         shutil.rmtree(folder)
 
 
 def measure(folder: Path, megabytes: int, text: bool) -> dict[str, Any]:
     """All figures of one size, each side in a fresh process."""
+    folder.mkdir()
     rows = megabytes * 2**20 // (COLUMNS * 8)
     hand = in_process(write_by_hand, folder, rows, text)
     read_hand = in_process(read_by_hand, folder, rows)
     ours = in_process(write_ours, folder, rows, text)
     read = in_process(read_ours, folder, ours["artifact"])
     stored = sum(file.stat().st_size for file in (folder / "store" / "objects").rglob("*") if file.is_file())
+    shutil.rmtree(folder)
     return {
         "megabytes": megabytes,
-        "text": text,
         "rows": rows,
-        "write_seconds": {"noria": ours["seconds"], "by_hand": hand["seconds"]},
-        "read_seconds": {"noria": read["seconds"], "by_hand": read_hand["seconds"]},
-        "ratio": round((ours["seconds"] + read["seconds"]) / (hand["seconds"] + read_hand["seconds"]), 2),
+        "text": text,
+        "write_seconds": ours["seconds"],
+        "write_seconds_by_hand": hand["seconds"],
+        "read_seconds": read["seconds"],
+        "read_seconds_by_hand": read_hand["seconds"],
         "writer_extra_mb": ours["extra_mb"],
         "reader_extra_mb": read["extra_mb"],
         "stored_mb": round(stored / 2**20, 1),
         "same_sum": read["sum"] == read_hand["sum"],
     }
+
+
+def best(turns: list[dict[str, Any]]) -> dict[str, Any]:
+    """The fastest and leanest of several turns, and the ratio of the fastest."""
+    least = {name: min(turn[name] for turn in turns) for name in turns[0]}
+    ours = least["write_seconds"] + least["read_seconds"]
+    ratio = ours / (least["write_seconds_by_hand"] + least["read_seconds_by_hand"])
+    return {**least, "turns": len(turns), "ratio": round(ratio, 2)}
 
 
 def in_process(work: Callable[..., dict[str, Any]], *arguments: Any) -> dict[str, Any]:
@@ -94,6 +115,7 @@ def read_ours(folder: Path, artifact: Any) -> dict[str, Any]:
 
 def write_by_hand(folder: Path, rows: int, text: bool) -> dict[str, Any]:
     frame = table(rows, text)
+    buffers(table(10, text))  # imports are not what is measured
     start = time.perf_counter()
     descriptor = os.open(folder / "by-hand", os.O_WRONLY | os.O_CREAT)
     for buffer in buffers(frame):
@@ -108,7 +130,7 @@ def write_by_hand(folder: Path, rows: int, text: bool) -> dict[str, Any]:
 def read_by_hand(folder: Path, rows: int) -> dict[str, Any]:
     import numpy as np
 
-    start = time.perf_counter()
+    start = time.perf_counter()  # the process has imported what it needs
     mapped = np.memmap(folder / "by-hand", dtype=np.int64, mode="r", shape=(COLUMNS, rows))
     total = sum(int(column.sum()) for column in mapped)
     return {"seconds": round(time.perf_counter() - start, 3), "sum": total}
@@ -117,7 +139,9 @@ def read_by_hand(folder: Path, rows: int) -> dict[str, Any]:
 def buffers(frame: Any) -> list[memoryview]:
     """The numbers, column by column, then what the text column lies in."""
     arrays = [column.combine_chunks() for column in frame.to_arrow().columns]
-    return [memoryview(buffer).cast("B") for array in arrays for buffer in array.buffers() if buffer is not None]
+    return [
+        memoryview(buffer).cast("B") for array in arrays for buffer in array.buffers() if buffer is not None
+    ]
 
 
 def table(rows: int, text: bool) -> Any:

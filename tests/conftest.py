@@ -20,5 +20,7 @@ for name in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"):
     os.environ.pop(name, None)  # set when the tests run from a git hook
 
 # A deadline on a busy machine fails tests for being unlucky; their number is what keeps them short.
-settings.register_profile("noria", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile(
+    "noria", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("noria")

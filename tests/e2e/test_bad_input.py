@@ -66,10 +66,7 @@ PIPELINES = {
         "last words",
     ),
     "a predict with too few answers": (
-        replaced(
-            'features.select("warm", "north").to_numpy())\n\n\n@demand.loss',
-            'features.select("warm", "north").to_numpy())[1:]\n\n\n@demand.loss',
-        ),
+        replaced("to_numpy() @ model[1:]", "to_numpy()[1:] @ model[1:]"),
         1,
         "PREDICT-ANSWER",
         "sold",

@@ -95,7 +95,7 @@ def test_a_stopped_run_is_finished_by_the_next(slow: Project, how: signal.Signal
     assert code == {signal.SIGKILL: -9, signal.SIGINT: 130}.get(how, code)
     until(lambda: gone(worker), "the worker is gone with its driver")
     card = finish(slow)
-    assert card["outcome"]["type"] == "succeeded"  # type: ignore[index]
+    assert card["view"]["state"] == "succeeded"  # type: ignore[index]
     assert [step["step"] for step in card["steps"]] == ["first", "second", "third"]  # type: ignore[attr-defined, index]
     assert (slow.folder / "first.count").read_text() == "x", "the finished step was not run again"
     assert len(slow.json("runs")) == 1
@@ -109,7 +109,7 @@ def test_after_a_change_of_code_the_stopped_run_is_closed_and_a_new_one_begins(s
     slow.replace("pipeline.py", "return second + 1", "return second + 2")
     slow.write("go", "")
     slow.noria("run")
-    outcomes = {f"slow/{line['run']['number']}": line["outcome"]["type"] for line in slow.json("runs")}
+    outcomes = {line["name"]: line["state"] for line in slow.json("runs")}
     assert outcomes == {"slow/1": "abandoned", "slow/2": "succeeded"}
     assert (slow.folder / "first.count").read_text() == "x"
 
@@ -151,13 +151,13 @@ def test_a_kill_at_any_moment_of_gating_and_promotion_leaves_all_or_nothing(proj
         driver.communicate()
         project.noria("audit")
         card = project.json("models")[0]
-        numbers = [version["number"] for version in card["versions"]]
+        numbers = [version["version"]["number"] for version in card["versions"]]
         assert card["aliases"]["champion"] in numbers
         for number in numbers:
             shown = project.json("show", f"demand:{number}")
             assert shown["judgements"], "a version never stands without its verdicts"
     project.noria("run", "--as-of", "2024-02-28T00:00:00Z", exit=None)
-    states = [line["outcome"]["type"] for line in project.json("runs")]
+    states = [line["state"] for line in project.json("runs")]
     assert set(states) <= {"succeeded", "abandoned"}
 
 
@@ -173,7 +173,7 @@ def test_a_corrupted_artifact_is_found_and_made_again(project: Project) -> None:
     ]
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 0xFF
-    os.chmod(path, 0o644)
+    path.chmod(0o644)
     path.write_bytes(content)
     broken = project.noria("run", "--as-of", "2024-02-10T00:00:00Z", "--set", "model.recent_days=10", exit=5)
     assert "error[" in broken.stderr and digest[:19] in broken.stderr

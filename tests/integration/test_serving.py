@@ -32,6 +32,8 @@ INFER = "/v2/models/rides/infer"
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     made = World(tmp_path_factory.mktemp("world") / "state")
     made.register(1)
+    made.register(2, broken="BIAS = 'no number'")
+    made.register(3, broken="print('what a pipeline prints is no readiness')")
     made.promote(1)
     yield made
     made.records.close()
@@ -554,6 +556,7 @@ def test_a_service_ends_with_whoever_started_it(fresh: World) -> None:
     [
         (["--host", "0.0.0.0"], "SERVE-HOST", 2),
         (["--host", "example.org"], "SERVE-HOST", 2),
+        (["--follow", "2"], "SERVE-TRIAL", 1),
         (["--follow", "7"], "SERVE-NOTHING", 3),
         (["--follow", "challenger"], "SERVE-NOTHING", 3),
         (["--port", "taken"], "SERVE-PORT", 3),
@@ -572,8 +575,14 @@ def test_a_service_that_cannot_begin_says_why(
             capture_output=True, text=True,
         )  # fmt: skip
     assert made.returncode == status
-    assert json.loads(made.stdout)["error"]["code"] == code
+    assert made.stdout == ""
     assert f"error[{code}]" in made.stderr and "Traceback" not in made.stderr
+
+
+def test_what_a_pipeline_prints_does_not_reach_whoever_waits_for_the_service(world: World) -> None:
+    with service(world, follow="3") as running:
+        assert running.ready["version"] == 3
+    assert "what a pipeline prints" in running.log.read_text()
 
 
 class _Load:

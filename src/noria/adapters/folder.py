@@ -219,7 +219,7 @@ class FolderStore:
             return False
         except FileNotFoundError:
             _make(os.path.dirname(final), durable=self._durable)
-            os.link(source, final)
+            return self._link(source, final)
         except OSError as error:
             if error.errno not in NO_LINKS:
                 raise
@@ -274,8 +274,8 @@ class FolderStore:
         """Remove what dead writers left, once for each store object: a live writer holds a lock on its file."""
         if self._swept:
             return
-        self._swept = True
         _make(f"{self._root}/tmp", durable=False)
+        self._swept = True  # only now: another thread may go on as soon as it says so
         with contextlib.suppress(PermissionError), os.scandir(f"{self._root}/tmp") as entries:
             for entry in entries:
                 _remove_if_dead(entry)

@@ -56,7 +56,9 @@ class WorkerLost(StepFailed):
         }
 
 
-_EXITED = "let the step return, or raise an exception that says what is wrong: os._exit() ends the worker with it"
+_EXITED = (
+    "let the step return, or raise an exception that says what is wrong: os._exit() ends the worker with it"
+)
 
 
 @dataclass(eq=False)

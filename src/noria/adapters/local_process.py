@@ -123,7 +123,9 @@ class Process:
     def kill(self) -> int:
         """End the worker and everything that it has started, now. Its exit code; a signal's number is negative."""
         if self._process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):  # the group is empty, and its leader is still to be reaped
+            with contextlib.suppress(
+                ProcessLookupError
+            ):  # the group is empty, and its leader is still to be reaped
                 os.killpg(self.pid, signal.SIGKILL)
             self._process.wait()
         for descriptor in list(self._left):
@@ -170,4 +172,8 @@ def _some(descriptor: int) -> bytes | None:
 def _environment(threads: int) -> Mapping[str, str]:
     """The driver's, with what makes a step repeatable: the order of sets, and how sums are split among threads."""
     fixed = {"PYTHONHASHSEED": "0", "PYTHONUTF8": "1"}
+    if given := os.environ.get(
+        "PYTHONPATH"
+    ):  # relative to the driver's folder, and the worker stands in another
+        fixed["PYTHONPATH"] = os.pathsep.join(str(Path(part).absolute()) for part in given.split(os.pathsep))
     return {**os.environ, **fixed, **dict.fromkeys(THREADS, str(threads))}

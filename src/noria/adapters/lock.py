@@ -17,7 +17,9 @@ from noria.errors import Conflict
 class Busy(Conflict):
     code: ClassVar[str] = "RUN-BUSY"
     what: ClassVar[str] = "{what_for} is being worked on by {holder}"
-    next: ClassVar[str] = "wait for it to end, or stop it and run again: nothing of its finished steps is lost"
+    next: ClassVar[str] = (
+        "wait for it to end, or stop it and run again: nothing of its finished steps is lost"
+    )
     what_for: str
     holder: str
 

@@ -50,7 +50,9 @@ def make_candidate(
     graph = serving_graph(resolved, policy.pipeline, outputs, parameters)
     versions = app.records.versions.versions(model)
     newest = versions[0] if versions else None
-    if newest and same_as(newest, graph=graph, rows=outputs[graph.data], code=run.asked.provenance.source.tree):
+    if newest and same_as(
+        newest, graph=graph, rows=outputs[graph.data], code=run.asked.provenance.source.tree
+    ):
         judgements = app.records.versions.judgements(model, newest.number)
         if judgements:
             return Candidate(newest, judgements[0], known=True)

@@ -58,6 +58,8 @@ class NoWayBack(Conflict):
 class GatesRefuse(Conflict):
     code: ClassVar[str] = "PROMOTE-REFUSED"
     what: ClassVar[str] = "{version} did not pass its gates: {why}"
-    next: ClassVar[str] = "noria show {version}; or promote it all the same with --force, which the event records"
+    next: ClassVar[str] = (
+        "noria show {version}; or promote it all the same with --force, which the event records"
+    )
     version: str
     why: str

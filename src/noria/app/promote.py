@@ -33,7 +33,14 @@ def find_version(app: App, text: str) -> Version:
 
 
 def promote(
-    app: App, text: str, *, alias: str = CHAMPION, why: str = "", by: str, force: bool = False, dry_run: bool = False
+    app: App,
+    text: str,
+    *,
+    alias: str = CHAMPION,
+    why: str = "",
+    by: str,
+    force: bool = False,
+    dry_run: bool = False,
 ) -> AliasMoved | None:
     """Let an alias name a version; None when it does already.
 
@@ -62,9 +69,13 @@ def rollback(
 ) -> AliasMoved:
     """Let an alias name the version that it named before; raises `NoWayBack`."""
     name = app.model(model).name
-    back = previous((change for _, change in app.records.ledger.events(name)), alias)
+    back = previous((change for _, change in app.records.ledger.events(name, kinds=("alias.moved",))), alias)
     aliases = app.records.versions.aliases(name)
-    moved = move(aliases, model=name, alias=alias, to=back, why=why or "rolled back by a person", by=by) if back else None
+    moved = (
+        move(aliases, model=name, alias=alias, to=back, why=why or "rolled back by a person", by=by)
+        if back
+        else None
+    )
     if moved is None:
         raise NoWayBack(model=name, alias=alias)
     _append(app, moved, dry_run)

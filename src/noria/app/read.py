@@ -183,18 +183,24 @@ def _known(app: App, model: str) -> None:
 
 
 def _run_view(app: App, run: Run, finished: datetime | None, outcome: Outcome | None) -> RunView:
-    state = _state(outcome) or ("running" if _at_work(app, run.asked.model) else "killed")
-    return RunView(name=run.name, state=state, run=run, finished=finished, outcome=outcome)
+    return RunView(
+        name=run.name, state=_state(app, run, outcome), run=run, finished=finished, outcome=outcome
+    )
 
 
-def _state(outcome: Outcome | None) -> State | None:
-    if outcome is None:
-        return None
-    if isinstance(outcome, Failed):
-        return "failed"
-    if isinstance(outcome, Interrupted):
-        return "interrupted"
-    return "abandoned" if isinstance(outcome, Abandoned) else "succeeded"
+def _state(app: App, run: Run, outcome: Outcome | None) -> State:
+    match outcome:
+        case Failed():
+            return "failed"
+        case Abandoned():
+            return "abandoned"
+        case None | Interrupted() if _at_work(app, run.asked.model):  # an interrupted run may be going on
+            return "running"
+        case None:
+            return "killed"
+        case Interrupted():
+            return "interrupted"
+    return "succeeded"
 
 
 def _at_work(app: App, model: str) -> bool:

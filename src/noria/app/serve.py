@@ -27,7 +27,9 @@ STOPPING = 10.0  # s; a worker finishes the requests in flight within this, or i
 class ServiceDied(BackendError):
     code: ClassVar[str] = "SERVICE-DIED"
     what: ClassVar[str] = "the service of {reference} ended with {ending} before it was ready"
-    next: ClassVar[str] = "read what it wrote above; is the port free, and does `noria show {reference}` look right?"
+    next: ClassVar[str] = (
+        "read what it wrote above; is the port free, and does `noria show {reference}` look right?"
+    )
     reference: str
     ending: str
 
@@ -80,7 +82,9 @@ def serving(
         _stop(process)
 
 
-def keep_turning(app: App, model: str, *, interval: float, stop: threading.Event, turn: Callable[[], None]) -> None:
+def keep_turning(
+    app: App, model: str, *, interval: float, stop: threading.Event, turn: Callable[[], None]
+) -> None:
     """Call `turn` every `interval` seconds until `stop` is set; its errors are the caller's to handle."""
     while not stop.is_set():
         turn()
@@ -91,6 +95,7 @@ def _command(app: App, model: str, follows: str, host: str | None, port: int | N
     service = app.policy.service
     return [
         sys.executable,
+        "-P",  # a user's http.py must not stand in for the standard library's
         "-m",
         "noria.serving",
         *("--state", os.fspath(app.state)),
@@ -100,7 +105,7 @@ def _command(app: App, model: str, follows: str, host: str | None, port: int | N
         *("--port", str(service.port if port is None else port)),
         *("--max-body", str(service.max_body)),
         *("--max-rows", str(service.max_rows)),
-        *("--threads", str(app.threads)),
+        "--until-stdin-closes",
     ]
 
 

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from noria.app.read import RunView, VersionView, list_models, list_runs, running
+from noria.ports.serving import TIME, VERSION
 from noria.records.base import Record
 from noria.records.monitoring import Alarm, Block, RiskState
 from noria.records.service import Service
@@ -144,9 +145,10 @@ def _waiting(app: App, model: str, version: int, since: datetime | None) -> int:
 
 
 def _rows_since(table: pa.Table, version: int, since: datetime | None) -> int:
+    """Counted by polars: pyarrow imports all of pandas, for a second, to compare with a value of Python's."""
     import polars as pl
 
-    wanted = pl.col("version") == version
+    wanted = pl.col(VERSION) == version
     if since is not None:
-        wanted &= pl.col("time").cast(pl.Datetime("us", "UTC")) >= since
+        wanted &= pl.col(TIME) >= since
     return int(pl.DataFrame(table).select(wanted.sum()).item())

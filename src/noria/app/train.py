@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -58,7 +58,7 @@ class Trained:
 class Wish:
     """What somebody wants a run to be."""
 
-    trigger: Trigger = Trigger()
+    trigger: Trigger = field(default_factory=Trigger)
     parameters: Mapping[str, Mapping[str, Json]] | None = None
     """Overrides, step by step."""
     as_of: datetime | None = None
@@ -116,14 +116,18 @@ def _begin(app: App, asked: NewRun, wish: Wish) -> tuple[Run, bool]:
     if left and not wish.afresh and _goes_on(left.asked, asked, wish):
         return left, True
     now = app.clock.now()
-    run = app.records.ledger.begin(asked, at=now)
     if left:
-        steps = tuple(app.records.runs.steps(asked.model, left.number))
-        given_up = RunFinished(
-            model=asked.model, run=left.number, finished=now, outcome=Abandoned(by=run.name), steps=steps
-        )
-        app.records.ledger.append(asked.model, [given_up], at=now)
-    return run, False
+        _give_up(app, left, now)
+    return app.records.ledger.begin(asked, at=now), False
+
+
+def _give_up(app: App, left: Run, now: datetime) -> None:
+    """Close a run that nobody will finish. It is the newest, and we hold the model: its successor's name is known."""
+    model = left.asked.model
+    steps = tuple(app.records.runs.steps(model, left.number))
+    outcome = Abandoned(by=f"{model}/{left.number + 1}")
+    closed = RunFinished(model=model, run=left.number, finished=now, outcome=outcome, steps=steps)
+    app.records.ledger.append(model, [closed], at=now)
 
 
 def _goes_on(left: NewRun, asked: NewRun, wish: Wish) -> bool:
@@ -165,9 +169,7 @@ def _turn(
     candidate: Candidate | None = None
     if resolved.predict is not None:
         listener.judging()
-        candidate = make_candidate(
-            app, policy, resolved, run, steps=finished, outputs=outputs, engine=engine
-        )
+        candidate = make_candidate(app, policy, resolved, run, steps=finished, outputs=outputs, engine=engine)
     moved = _promotion(app, policy, wish, candidate)
     outcome = Succeeded(
         version=candidate.version.number if candidate else None,
@@ -226,6 +228,4 @@ def _failure(error: NoriaError, plan: Plan, finished: list[StepResult]) -> Faile
     done = {result.step for result in finished}
     waiting = [step.name for step in plan.order if step.name not in done]
     log = getattr(error, "log", None) if isinstance(error, StepFailed) else None
-    return Failed(
-        step=waiting[0] if waiting else "gates", code=error.code, error=str(error), log=log or None
-    )
+    return Failed(step=waiting[0] if waiting else "gates", code=error.code, error=str(error), log=log or None)

@@ -185,7 +185,10 @@ def _labelled(app: App, model: str, predictions: pa.Table) -> tuple[pa.Table, li
     keys = predictions.column(KEY).to_pylist()
     by_id = app.records.feedback.current(model, "id", ids)
     by_key = app.records.feedback.current(model, "key", [key for key in keys if key is not None])
-    found = [by_id.get(id) or (by_key.get(key) if key is not None else None) for id, key in zip(ids, keys, strict=True)]
+    found = [
+        by_id.get(id) or (by_key.get(key) if key is not None else None)
+        for id, key in zip(ids, keys, strict=True)
+    ]
     mask = np.array([item is not None for item in found])
     return predictions.filter(mask), [item.label for item in found if item is not None]
 
@@ -207,7 +210,11 @@ def _typed(labels: list[Any], kind: str) -> pa.Array:
     import pyarrow as pa
 
     scalar = {"bool": pa.bool_(), "double": pa.float64(), "float": pa.float32(), "string": pa.string()}
-    scalar |= {f"{sign}int{bits}": getattr(pa, f"{sign}int{bits}")() for sign in ("", "u") for bits in (8, 16, 32, 64)}
+    scalar |= {
+        f"{sign}int{bits}": getattr(pa, f"{sign}int{bits}")()
+        for sign in ("", "u")
+        for bits in (8, 16, 32, 64)
+    }
     return pa.array(labels, type=scalar.get(kind))
 
 

@@ -59,7 +59,9 @@ class App:
         """Workers for the source tree at `root`: the project's own working tree unless another is given."""
         from noria.adapters.local_engine import LocalEngine
 
-        return LocalEngine(root=root or self.project, project=self.project, state=self.state, threads=self.threads)
+        return LocalEngine(
+            root=root or self.project, project=self.project, state=self.state, threads=self.threads
+        )
 
     def code(self, tree: Digest) -> Path:
         """A version's source tree as files, made once."""
@@ -94,8 +96,8 @@ def build_app(project: Path, policy: Policy, clock: Clock) -> App:
     """The wiring: SQLite and a folder under `.noria`."""
     from noria.adapters.folder import FolderStore
     from noria.adapters.git import Git
-    from noria.adapters.sql import open_records
     from noria.adapters.prediction_log import LogReader
+    from noria.adapters.sql import open_records
     from noria.artifacts import Artifacts
 
     state = project / STATE

@@ -114,7 +114,9 @@ class Worker:
                 raise OtherProtocol(theirs=frame.protocol, ours=PROTOCOL)
             subject = _subject(frame.task)
             done: Done | Raised = self._perform(frame.task)
-        except BaseException as error:  # user code may raise anything, SystemExit and KeyboardInterrupt among it
+        except (
+            BaseException
+        ) as error:  # user code may raise anything, SystemExit and KeyboardInterrupt among it
             done = _raised(error, subject, self._root)
         if os.getpid() != self._process:  # a fork that came back out of user code: its parent answers
             os._exit(0)

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from noria.pipeline.drive import Listener
     from noria.pipeline.plan import Plan
 
+MARKS = {"waiting": (" ", ""), "stopped": ("✗", "red")}  # by the first word of a step's state
+DONE = ("✓", "green")
 REFRESH = 8  # a second: a spinner that looks alive, for a thousandth of a core
 
 
@@ -34,8 +36,10 @@ def listening(*, quiet: bool = False) -> Iterator[Listener]:
         shown = Shown()
         try:
             yield shown
-        finally:
-            shown.close()
+        except BaseException:
+            shown.close("stopped")
+            raise
+        shown.close("done")
     else:
         yield Lines()
 
@@ -103,10 +107,11 @@ class Shown:
         self._states["gates"] = "waiting"
         self._since["gates"] = time.monotonic()
 
-    def close(self) -> None:
-        """Leave the table as it is."""
-        if "gates" in self._since:
-            self._states["gates"] = f"judged in {span(time.monotonic() - self._since.pop('gates'))}"
+    def close(self, how: str) -> None:
+        """Leave the table as it is: what was under way is `done`, or `stopped`."""
+        for name, since in self._since.items():
+            self._states[name] = f"{how} after {span(time.monotonic() - since)}"
+        self._since.clear()
         if self._live is not None:
             self._live.stop()
 
@@ -114,18 +119,15 @@ class Shown:
         from rich.table import Table
         from rich.text import Text
 
-        grid = Table.grid(padding=(0, 1))
+        grid, now = Table.grid(padding=(0, 1)), time.monotonic()
         for name, state in self._states.items():
-            since = self._since.get(name)
-            if since is not None:
-                now = time.monotonic()
-                grid.add_row(self._spinner, Text(name, style="bold"), Text(span(now - since), style="cyan"))
+            if name in self._since:
+                under_way = Text(span(now - self._since[name]), style="cyan")
+                grid.add_row(self._spinner, Text(name, style="bold"), under_way)
             else:
-                waits = state == "waiting"
+                mark, colour = MARKS.get(state.split()[0], DONE)
                 grid.add_row(
-                    Text(" " if waits else "✓", style="green"),
-                    name,
-                    Text(state, style="dim" if waits else ""),
+                    Text(mark, style=colour), Text(name), Text(state, style="dim" if mark == " " else "")
                 )
         return grid
 

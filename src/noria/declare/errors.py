@@ -47,7 +47,9 @@ class UnreadableAnnotation(ConfigError):
 class MissingAnnotation(ConfigError):
     code: ClassVar[str] = "PIPELINE-NO-ANNOTATION"
     what: ClassVar[str] = "{where} reads rows as {name!r} and does not say which kind of table it wants"
-    next: ClassVar[str] = "annotate it: {name}: pl.DataFrame, pd.DataFrame or pa.Table; requests arrive as that, too"
+    next: ClassVar[str] = (
+        "annotate it: {name}: pl.DataFrame, pd.DataFrame or pa.Table; requests arrive as that, too"
+    )
     where: Where
     name: str
 
@@ -66,7 +68,9 @@ class DuplicateName(ConfigError):
 class UnknownInput(ConfigError):
     code: ClassVar[str] = "PIPELINE-UNKNOWN-INPUT"
     what: ClassVar[str] = "{where} reads {name!r}, and no step makes it"
-    next: ClassVar[str] = "rename the parameter to one of: {known}; or put `*,` before it to make it a hyperparameter"
+    next: ClassVar[str] = (
+        "rename the parameter to one of: {known}; or put `*,` before it to make it a hyperparameter"
+    )
     where: Where
     name: str
     known: Sequence[str]

@@ -7,7 +7,18 @@ from collections.abc import Callable, Sequence
 from typing import Any, Literal, TypeVar, overload
 
 from noria.declare.errors import BadOption, DuplicateName
-from noria.declare.steps import DataSpec, Function, LossSpec, PredictSpec, Role, Spec, Step, StepSpec, declared, where_of
+from noria.declare.steps import (
+    DataSpec,
+    Function,
+    LossSpec,
+    PredictSpec,
+    Role,
+    Spec,
+    Step,
+    StepSpec,
+    declared,
+    where_of,
+)
 
 F = TypeVar("F", bound=Callable[..., Any])
 Decorator = Callable[[F], F]
@@ -42,7 +53,10 @@ class Part:
         def decorate(function: F) -> F:
             if unknown not in ("accept", "refuse"):
                 raise BadOption(
-                    where=where_of(function), option="unknown", problem=f"is {unknown!r}", fix="accept or refuse"
+                    where=where_of(function),
+                    option="unknown",
+                    problem=f"is {unknown!r}",
+                    fix="accept or refuse",
                 )
             spec = DataSpec(
                 key=(key,) if isinstance(key, str) else tuple(key),
@@ -67,7 +81,7 @@ class Part:
     def step(self, *, outputs: Sequence[str] = (), codec: str | None = None) -> Decorator[F]: ...
     def step(
         self, function: F | None = None, *, outputs: Sequence[str] = (), codec: str | None = None
-    ) -> F | Decorator[F]:
+    ) -> Any:
         """Any work. With `outputs`, the function returns a tuple in that order. `codec="pickle"` is recorded as
         unsafe."""
 
@@ -84,7 +98,7 @@ class Part:
     def predict(self, function: F) -> F: ...
     @overload
     def predict(self, *, classes: Sequence[str] = ()) -> Decorator[F]: ...
-    def predict(self, function: F | None = None, *, classes: Sequence[str] = ()) -> F | Decorator[F]:
+    def predict(self, function: F | None = None, *, classes: Sequence[str] = ()) -> Any:
         """The answer: (n,), (n, k), a dict of arrays or a frame. `classes` names the columns of an (n, k) answer."""
 
         def decorate(function: F) -> F:

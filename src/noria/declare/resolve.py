@@ -188,7 +188,11 @@ def _check_loss(resolved: Resolved) -> None:
     if loss is None or spec is None:
         return
     faults = [
-        (set(loss.inputs) != {LABEL, ANSWER}, "does not read `label` and `answer`", "def f(label, answer): ..."),
+        (
+            set(loss.inputs) != {LABEL, ANSWER},
+            "does not read `label` and `answer`",
+            "def f(label, answer): ...",
+        ),
         (resolved.predict is None, "has no predict to judge", "add a @predict"),
         (not resolved.data.label, "has no label to compare with", "name it: @data(label=...)"),
         (not resolved.data.key, "has no key to find the holdout's rows by", "name it: @data(key=...)"),

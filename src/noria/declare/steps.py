@@ -133,11 +133,16 @@ def _signature(function: Function, where: Where) -> tuple[tuple[str, ...], dict[
     parameters: dict[str, Any] = {}
     for name, parameter in inspect.signature(function).parameters.items():
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
-            raise BadParameter(where=where, name=name, problem="takes any number of values", fix="name each input")
+            raise BadParameter(
+                where=where, name=name, problem="takes any number of values", fix="name each input"
+            )
         if parameter.kind is parameter.KEYWORD_ONLY:
             if parameter.default is parameter.empty:
                 raise BadParameter(
-                    where=where, name=name, problem="is a hyperparameter without a default", fix=f"write {name}=..."
+                    where=where,
+                    name=name,
+                    problem="is a hyperparameter without a default",
+                    fix=f"write {name}=...",
                 )
             parameters[name] = _plain(parameter.default, name, where)
         elif parameter.default is not parameter.empty:
@@ -156,7 +161,9 @@ def _plain(value: Any, name: str, where: Where) -> Any:
     if isinstance(value, tuple):
         value = list(value)
     if isinstance(value, float) and not math.isfinite(value):
-        raise BadParameter(where=where, name=name, problem=f"has the default {value}", fix="use a finite number, or None")
+        raise BadParameter(
+            where=where, name=name, problem=f"has the default {value}", fix="use a finite number, or None"
+        )
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if isinstance(value, list):
@@ -175,8 +182,13 @@ def _outputs(name: str, outputs: Sequence[str], where: Where) -> tuple[str, ...]
     if isinstance(outputs, str):
         raise BadOption(where=where, option="outputs", problem="is one string", fix=f'outputs=("{outputs}",)')
     if len(set(outputs)) != len(outputs):
-        raise BadOption(where=where, option="outputs", problem="names an output twice", fix="give each its own name")
-    bad = [item for item in outputs if not (isinstance(item, str) and item.isidentifier())]
+        raise BadOption(
+            where=where, option="outputs", problem="names an output twice", fix="give each its own name"
+        )
+    given: list[object] = list(outputs)  # users' files are not type-checked
+    bad = [item for item in given if not (isinstance(item, str) and item.isidentifier())]
     if bad:
-        raise BadOption(where=where, option="outputs", problem=f"holds {bad[0]!r}", fix="use names as Python has them")
+        raise BadOption(
+            where=where, option="outputs", problem=f"holds {bad[0]!r}", fix="use names as Python has them"
+        )
     return tuple(outputs) or (name,)

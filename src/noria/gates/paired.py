@@ -103,7 +103,9 @@ def compared(gate: NoWorse, name: str, paired: Paired) -> Verdict:
         "method": result.method,
         "assumption": result.assumption,
     }
-    return Verdict(gate=name, outcome=OUTCOMES[result.verdict], why=_sentence(gate, paired, result), evidence=evidence)
+    return Verdict(
+        gate=name, outcome=OUTCOMES[result.verdict], why=_sentence(gate, paired, result), evidence=evidence
+    )
 
 
 def _sentence(gate: NoWorse, paired: Paired, result: Comparison) -> str:
@@ -114,5 +116,9 @@ def _sentence(gate: NoWorse, paired: Paired, result: Comparison) -> str:
     )
     if result.verdict != "undecided":
         return f"{result.verdict}: {figures}"
-    more = f"about {result.needed} more blocks would decide" if result.needed else "more blocks will hardly decide"
+    more = (
+        f"about {result.needed} more blocks would decide"
+        if result.needed
+        else "more blocks will hardly decide"
+    )
     return f"undecided: {figures}; {more}"

@@ -21,7 +21,10 @@ class Graph:
     """A version's serving graph with its frozen outputs loaded; safe for one thread at a time."""
 
     def __init__(
-        self, resolved: Resolved, frozen: Mapping[str, Any], parameters: Mapping[str, Mapping[str, Any]] | None = None
+        self,
+        resolved: Resolved,
+        frozen: Mapping[str, Any],
+        parameters: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> None:
         if resolved.predict is None or resolved.request is None:
             raise ValueError("a serving graph needs a predict and a data step")
@@ -123,7 +126,9 @@ def losses(resolved: Resolved, labels: Any, answers: pa.Table, kind: AnswerKind)
     if value.shape != (answers.num_rows,):
         raise BadLoss(step=step.name, problem=f"gave shape {value.shape} for {answers.num_rows} labels")
     if np.isnan(value).any():
-        raise BadLoss(step=step.name, problem=f"gave NaN for {int(np.isnan(value).sum())} of {len(value)} rows")
+        raise BadLoss(
+            step=step.name, problem=f"gave NaN for {int(np.isnan(value).sum())} of {len(value)} rows"
+        )
     clipped = np.clip(value, *spec.range)
     return clipped, int((clipped != value).sum())
 

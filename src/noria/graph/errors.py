@@ -13,7 +13,7 @@ from noria.errors import ConfigError, StepFailed
 class CannotImport(ConfigError):
     code: ClassVar[str] = "PIPELINE-IMPORT"
     what: ClassVar[str] = "{entry} cannot be imported from {root}\n{problem}"
-    next: ClassVar[str] = "mend the line above, or `pipeline = \"module:name\"` in noria.toml"
+    next: ClassVar[str] = 'mend the line above, or `pipeline = "module:name"` in noria.toml'
     entry: str
     root: str
     problem: str
@@ -53,7 +53,9 @@ class NotATable(StepFailed):
 class BadAnswer(StepFailed):
     code: ClassVar[str] = "PREDICT-ANSWER"
     what: ClassVar[str] = "predict {step} {problem}"
-    next: ClassVar[str] = "return (n,), (n, k), a dict of (n,) arrays or a frame with a row for each row asked"
+    next: ClassVar[str] = (
+        "return (n,), (n, k), a dict of (n,) arrays or a frame with a row for each row asked"
+    )
     step: str
     problem: str
 

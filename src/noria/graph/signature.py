@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
     from noria.artifacts import Artifacts
 
-LEVELS = 1_000  # distinct strings up to which a column counts as categorical; more is an identifier or free text
+LEVELS = (
+    1_000  # distinct strings up to which a column counts as categorical; more is an identifier or free text
+)
 SAMPLE = 50  # rows answered to learn the answer's columns
 LATE = 0.99  # quantile of the label's delay after which a block counts as mature
 

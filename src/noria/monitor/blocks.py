@@ -26,7 +26,9 @@ def block_span(block: str) -> timedelta:
     """How long a cohort lasts; rows as blocks are gathered by the hour, and still count one by one."""
     from noria.statistics import block_width
 
-    return timedelta(hours=1) if block == "row" else block_width(block).item()
+    if block == "row":
+        return timedelta(hours=1)
+    return timedelta(microseconds=block_width(block).astype(int).item())
 
 
 class Gathered:
@@ -46,7 +48,9 @@ class Gathered:
         if predictions.num_rows == 0:
             return
         frame = pl.DataFrame(predictions)
-        micros = frame[time].cast(pl.Datetime("us", "UTC")).cast(pl.Int64) - int(EPOCH.timestamp()) * 1_000_000
+        micros = (
+            frame[time].cast(pl.Datetime("us", "UTC")).cast(pl.Int64) - int(EPOCH.timestamp()) * 1_000_000
+        )
         index = micros // (self._width // timedelta(microseconds=1))
         for (number,), part in frame.with_columns(_block=index).group_by("_block", maintain_order=True):
             start = EPOCH + int(str(number)) * self._width

@@ -19,8 +19,12 @@ from noria.pipeline.errors import FailsAlone, LooksAtOtherRows
 if TYPE_CHECKING:
     import pyarrow as pa
 
-ROWS = 50  # a look at the neighbouring row is found at once; one that 5 % of the rows feel, in 92 % of all runs
-BUDGET = 10.0  # s; a transform that takes longer than 0.2 s a row is checked on fewer rows, and the run says so
+ROWS = (
+    50  # a look at the neighbouring row is found at once; one that 5 % of the rows feel, in 92 % of all runs
+)
+BUDGET = (
+    10.0  # s; a transform that takes longer than 0.2 s a row is checked on fewer rows, and the run says so
+)
 LONGEST = 60  # characters of a value in an error
 
 TOLERANCES = {"double": 1e-9, "float": 1e-4, "halffloat": 1e-2}
@@ -89,7 +93,9 @@ def _compare_columns(step: Step, whole: pa.Table, alone: pa.Table, row: str) -> 
             raise LooksAtOtherRows(step=step.name, column=name, row=row, together=there[0], alone=there[1])
 
 
-def _compare(step: Step, column: pa.Field, together: pa.Table, alone: Sequence[pa.Table], rows: Sequence[str]) -> None:
+def _compare(
+    step: Step, column: pa.Field, together: pa.Table, alone: Sequence[pa.Table], rows: Sequence[str]
+) -> None:
     tolerance = TOLERANCES.get(_leaf(column.type), FINE)
     expected = _values(together.column(column.name))
     for at, table in enumerate(alone):
@@ -126,7 +132,9 @@ def _same(left: Any, right: Any, tolerance: float) -> bool:
     if isinstance(left, float) or isinstance(right, float):
         if _missing(left) or _missing(right):
             return _missing(left) and _missing(right)
-        return isinstance(left, int | float) and isinstance(right, int | float) and _near(left, right, tolerance)
+        return (
+            isinstance(left, int | float) and isinstance(right, int | float) and _near(left, right, tolerance)
+        )
     if isinstance(left, list) and isinstance(right, list) and len(left) == len(right):
         return _same_list(left, right, tolerance)
     if isinstance(left, dict) and isinstance(right, dict) and left.keys() == right.keys():

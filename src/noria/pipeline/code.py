@@ -14,22 +14,28 @@ import builtins
 import inspect
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
-from datetime import date, timedelta
-from pathlib import Path, PurePath
+from pathlib import Path
 from types import FunctionType
 from typing import Any
 
 from noria.declare import Step
+from noria.pipeline.constants import looks_out, plain, reader_in
 from noria.pipeline.modules import Module, Modules
 from noria.pipeline.syntax import Reading, Target, normal_form, read, unrolled
 from noria.records.base import Digest, digest_bytes, digest_of
 
-LARGEST = 10_000  # items of a value that is read while importing; a larger one is data, and belongs into a data step
-BUILTINS = frozenset(dir(builtins)) | {"__file__", "__name__", "__doc__", "__package__", "__spec__", "__path__"}
+BUILTINS = frozenset(dir(builtins)) | {
+    "__file__",
+    "__name__",
+    "__doc__",
+    "__package__",
+    "__spec__",
+    "__path__",
+}
 OWN_NAMES = frozenset({"globals"})  # what it gives is this module's names
-ANYTHING = frozenset({"eval", "exec", "__import__", "importlib.import_module", "importlib.reload", "sys.modules"})
-READERS = ("read", "load", "scan", "open", "fetch", "urlopen", "get", "environ", "getenv")
-"""Beginnings of names of calls that look at the outside world, to warn of at import time."""
+ANYTHING = frozenset(
+    {"eval", "exec", "__import__", "importlib.import_module", "importlib.reload", "sys.modules"}
+)
 DECLARED = ("noria.Pipeline", "noria.Part", "noria.declare.Pipeline", "noria.declare.Part")
 
 
@@ -61,7 +67,12 @@ class Code:
         reached = _Reached(self._modules, self._unit)
         reached.function(step.function, as_step=True)
         reached.follow()
-        declared = {"role": step.role, "inputs": step.inputs, "outputs": step.outputs, "spec": asdict(step.spec)}
+        declared = {
+            "role": step.role,
+            "inputs": step.inputs,
+            "outputs": step.outputs,
+            "spec": asdict(step.spec),
+        }
         digest = digest_of([declared, about, sorted(reached.items)])
         return Coded(digest=digest, notes=tuple(sorted(reached.notes)))
 
@@ -108,7 +119,9 @@ class _Reached:
             return
         position, node = found
         keep = self._keep(module)
-        self.items.add(f"{module.place} step {digest_bytes(normal_form(node, keep, as_step=as_step).encode())}")
+        self.items.add(
+            f"{module.place} step {digest_bytes(normal_form(node, keep, as_step=as_step).encode())}"
+        )
         if module.body[position] is node:
             self._waiting.append((module, _read_without(node, keep)))
         else:
@@ -125,7 +138,7 @@ class _Reached:
             self.function(value)
         elif isinstance(value, type):
             self._resolve_in(value.__module__, (value.__qualname__.partition(".")[0],))
-        elif (text := _plain(value, self._modules.root)) is not None:
+        elif (text := plain(value, self._modules.root)) is not None:
             self.items.add(f"{module.place} {name} {text}")
         else:
             self._whole(module, f"{name} is a {type(value).__name__} that is made while importing")
@@ -185,7 +198,9 @@ class _Reached:
             self._everything(module, f"{module.place} is used as a value")
         elif module.defines(path[0]):
             self._name(module, path[0], path[1:])
-        elif self._modules.find(f"{module.name}.{path[0]}") or self._modules.is_folder(f"{module.name}.{path[0]}"):
+        elif self._modules.find(f"{module.name}.{path[0]}") or self._modules.is_folder(
+            f"{module.name}.{path[0]}"
+        ):
             self._resolve_in(f"{module.name}.{path[0]}", path[1:])
         elif path[0] not in BUILTINS:
             self._from_star(module, path[0], path[1:])
@@ -207,14 +222,20 @@ class _Reached:
     def _value(self, module: Module, name: str, position: int) -> None:
         """A constant that is read from outside while importing counts by its value, where that is plain."""
         statement = module.body[position]
-        if isinstance(statement, ast.Assign | ast.AnnAssign) and statement.value and _looks_out(module, statement.value):
+        if (
+            isinstance(statement, ast.Assign | ast.AnnAssign)
+            and statement.value
+            and looks_out(module, statement.value)
+        ):
             loaded = module.loaded()
-            text = _plain(vars(loaded).get(name), self._modules.root) if loaded else None
+            text = plain(vars(loaded).get(name), self._modules.root) if loaded else None
             if text is not None:
                 self.items.add(f"{module.place} {name} is {text}")
-            elif reader := _reader(statement.value):
+            elif reader := reader_in(statement.value):
                 where = f"{module.place}:{statement.lineno}"
-                self.notes.add(f"{name} ({where}) comes from {reader} while importing: Noria does not see it change")
+                self.notes.add(
+                    f"{name} ({where}) comes from {reader} while importing: Noria does not see it change"
+                )
 
     def _whole(self, module: Module, why: str) -> None:
         """A module with all that its statements reach."""
@@ -295,47 +316,3 @@ def _definition(module: Module, name: str, line: int) -> tuple[int, ast.AST] | N
     """The definition of this name, nearest to a line, and the top-level statement that holds it."""
     found = module.functions.get(name)
     return min(found, key=lambda one: abs(one[0] - line))[1:] if found else None
-
-
-def _looks_out(module: Module, value: ast.expr) -> bool:
-    """Whether an expression calls or reads something that is not the project's: its value may change by itself."""
-    for node in ast.walk(value):
-        if isinstance(node, ast.Call | ast.Attribute | ast.Subscript):
-            root, _ = unrolled(node.func if isinstance(node, ast.Call) else node)
-            if isinstance(root, ast.Name) and (root.id == "open" or root.id in module.imports):
-                return True
-    return False
-
-
-def _reader(value: ast.expr) -> str | None:
-    for node in ast.walk(value):
-        name = node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
-        if name.startswith(READERS):
-            return name
-    return None
-
-
-def _plain(value: object, root: Path) -> str | None:
-    """A value as text that is the same in every process and checkout; None for an object, or for too much."""
-    budget = [LARGEST]
-    text = _spelled(value, budget)
-    return None if text is None else text.replace(str(root), ".")
-
-
-def _spelled(value: object, budget: list[int]) -> str | None:
-    budget[0] -= 1
-    if budget[0] < 0:
-        return None
-    if value is None or type(value) in (bool, int, float, complex, str, bytes):
-        return repr(value)
-    if isinstance(value, date | timedelta | PurePath):
-        return f"{type(value).__name__} {value}"
-    if type(value) not in (list, tuple, set, frozenset, dict):
-        return None
-    parts = value.items() if isinstance(value, dict) else value
-    spelled = [_spelled(part, budget) for part in parts]  # type: ignore[attr-defined]
-    known = [part for part in spelled if part is not None]
-    if len(known) < len(spelled):
-        return None
-    ordered = sorted(known) if isinstance(value, set | frozenset) else known
-    return f"{type(value).__name__}({', '.join(ordered)})"

@@ -37,6 +37,8 @@ def checked(value: Any, step: Step, spec: DataSpec, as_of: datetime) -> Read:
     if kind_of(value) == "polars.LazyFrame":
         value = value.collect()
     table = to_arrow(value)
+    if not table.num_rows:  # its columns say nothing: libraries give an empty one no types
+        raise NoData(step=step.name, why="")
     _require_columns(table, step, spec)
     for name in (spec.time, spec.known):
         if name:
@@ -44,7 +46,8 @@ def checked(value: Any, step: Step, spec: DataSpec, as_of: datetime) -> Read:
     known = _known(table, spec, as_of)
     dropped = table.num_rows - known.num_rows
     if not known.num_rows:
-        raise NoData(step=step.name, why=_why_empty(dropped, spec, as_of))
+        late = f": {spec.known!r} is later than {as_of:%Y-%m-%d %H:%M}Z, or null, in all {dropped} of them"
+        raise NoData(step=step.name, why=late)
     _require_times(known, spec, step)
     _require_key(known, spec, step)
     first, last = _span(known, spec)
@@ -77,10 +80,10 @@ def _require_zone(table: pa.Table, name: str, step: Step, *, pandas: bool) -> No
         fix = f'{own}.dt.tz_localize("UTC")' if pandas else f'{own}.dt.replace_time_zone("UTC")'
         problem = "holds times without a zone"
     elif pa.types.is_date(kind):
-        fix = f'pd.to_datetime({own}, utc=True)' if pandas else f'{own}.cast(pl.Datetime("us", "UTC"))'
+        fix = f"pd.to_datetime({own}, utc=True)" if pandas else f'{own}.cast(pl.Datetime("us", "UTC"))'
         problem = "holds dates, which are not yet a moment"
     else:
-        fix = f'pd.to_datetime({own}, utc=True)' if pandas else f'{own}.str.to_datetime(time_zone="UTC")'
+        fix = f"pd.to_datetime({own}, utc=True)" if pandas else f'{own}.str.to_datetime(time_zone="UTC")'
         problem = f"holds {kind}, no times"
     raise BadTime(step=step.name, column=name, problem=problem, fix=f"say which zone they are in: {fix}")
 
@@ -96,12 +99,6 @@ def _known(table: pa.Table, spec: DataSpec, as_of: datetime) -> pa.Table:
     mask = pc.less_equal(when, pa.scalar(as_of, pa.timestamp("us", tz=when.type.tz)))
     mask = pc.fill_null(mask, False)
     return table if pc.all(mask).as_py() else table.filter(mask)
-
-
-def _why_empty(dropped: int, spec: DataSpec, as_of: datetime) -> str:
-    if not dropped:
-        return ""
-    return f": {spec.known!r} is later than {as_of:%Y-%m-%d %H:%M}Z, or null, in all {dropped} of them"
 
 
 def _require_times(table: pa.Table, spec: DataSpec, step: Step) -> None:

@@ -71,7 +71,9 @@ class BadTime(StepFailed):
 @dataclass(eq=False)
 class BadKey(StepFailed):
     code: ClassVar[str] = "DATA-KEY"
-    what: ClassVar[str] = "the key ({key}) of data step {step} is {problem} in {count} rows, such as: {examples}"
+    what: ClassVar[str] = (
+        "the key ({key}) of data step {step} is {problem} in {count} rows, such as: {examples}"
+    )
     next: ClassVar[str] = "make every row's key unique: drop repeated rows, or name more columns in key=(...)"
     step: str
     key: Sequence[str]
@@ -104,7 +106,9 @@ class CheckFailed(StepFailed):
 class BadFinding(StepFailed):
     code: ClassVar[str] = "CHECK-VALUE"
     what: ClassVar[str] = "check {step} gave a {type}, which says neither that all is well nor what is wrong"
-    next: ClassVar[str] = "return None when all is well, else a string or a list of strings that say what was found"
+    next: ClassVar[str] = (
+        "return None when all is well, else a string or a list of strings that say what was found"
+    )
     step: str
     type: str
 
@@ -140,7 +144,9 @@ class LooksAtOtherRows(StepFailed):
 class FailsAlone(StepFailed):
     code: ClassVar[str] = "TRANSFORM-ONE-ROW"
     what: ClassVar[str] = "transform {step} takes all rows together, but not row {row} alone: {problem}"
-    next: ClassVar[str] = "a service asks one row at a time: let the transform work on a table of a single row"
+    next: ClassVar[str] = (
+        "a service asks one row at a time: let the transform work on a table of a single row"
+    )
     step: str
     row: str
     problem: str

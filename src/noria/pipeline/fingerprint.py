@@ -46,7 +46,9 @@ def fingerprint(
 
 def carried(coded: Coded, inputs: Mapping[str, Artifact], makers: Mapping[str, Digest]) -> Digest:
     """The code that an object made by a step may behave by: the step's own, and that of the objects it was given."""
-    given = [makers[name] for name, artifact in sorted(inputs.items()) if name in makers and not is_data(artifact)]
+    given = [
+        makers[name] for name, artifact in sorted(inputs.items()) if name in makers and not is_data(artifact)
+    ]
     return digest_of([coded.digest, given]) if given else coded.digest
 
 

@@ -37,7 +37,9 @@ class Module:
     @cached_property
     def mutated(self) -> frozenset[str]:
         """Names that some function of this file rebinds or changes in place, whenever that may be."""
-        inside = [statement for statement in self.body if isinstance(statement, ast.FunctionDef | ast.ClassDef)]
+        inside = [
+            statement for statement in self.body if isinstance(statement, ast.FunctionDef | ast.ClassDef)
+        ]
         return frozenset(read(inside).mutated)
 
     @cached_property
@@ -123,7 +125,9 @@ class Modules:
             for path in (stem / "__init__.py", stem.with_suffix(".py")):
                 if path.is_file():
                     return path
-        file = getattr(sys.modules.get(dotted), "__file__", None)  # installed from the project, in editable mode
+        file = getattr(
+            sys.modules.get(dotted), "__file__", None
+        )  # installed from the project, in editable mode
         installed = Path(file).resolve() if file else None
         return installed if installed and installed.suffix == ".py" and self._own(installed) else None
 

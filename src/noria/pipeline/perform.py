@@ -55,7 +55,10 @@ def perform(task: RunStep, resolved: Resolved, artifacts: Artifacts) -> StepDone
     started = time.perf_counter()
     seed_generators(work.seed)
     done = _ROLES.get(step.role, _plain)(work)
-    notes = [*done.notes, *(f"{name} is a pickle: reading it runs code" for name, it in done.outputs.items() if it.unsafe)]
+    notes = [
+        *done.notes,
+        *(f"{name} is a pickle: reading it runs code" for name, it in done.outputs.items() if it.unsafe),
+    ]
     return StepDone(
         outputs=done.outputs, seconds=time.perf_counter() - started, data=done.data, notes=tuple(notes)
     )

@@ -56,9 +56,7 @@ def _flat(values: Parameters) -> Iterator[tuple[str, str, Json]]:
             yield step, name, value
 
 
-def _default(
-    steps: Mapping[str, Step], merged: Parameters, step_name: str, name: str, place: str
-) -> Json:
+def _default(steps: Mapping[str, Step], merged: Parameters, step_name: str, name: str, place: str) -> Json:
     """The declared default. Raises `UnknownParameter` with what was perhaps meant."""
     full = f"{step_name}.{name}"
     everything = [f"{step}.{parameter}" for step, named in merged.items() for parameter in named]
@@ -104,5 +102,12 @@ def _typed(value: Json, default: Json, name: str, place: str) -> Json:
 
 
 def _kind(value: Json) -> str:
-    names = {bool: "a boolean", int: "an integer", float: "a number", str: "a string", list: "a list", dict: "a table"}
+    names = {
+        bool: "a boolean",
+        int: "an integer",
+        float: "a number",
+        str: "a string",
+        list: "a list",
+        dict: "a table",
+    }
     return "nothing" if value is None else names[type(value)]

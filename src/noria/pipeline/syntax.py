@@ -131,7 +131,11 @@ def _without_docstring(node: ast.AST, body: object) -> object:
     if not (isinstance(node, Function | ast.ClassDef | ast.Module) and isinstance(body, list) and body):
         return body
     first = body[0]
-    said = isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str)
+    said = (
+        isinstance(first, ast.Expr)
+        and isinstance(first.value, ast.Constant)
+        and isinstance(first.value.value, str)
+    )
     return body[1:] if said else body
 
 
@@ -160,7 +164,9 @@ class _Reader:
             for child in ast.iter_child_nodes(node):
                 self.visit(child, scopes, own_class)
 
-    def _function(self, node: Function | ast.Lambda, scopes: tuple[Scope, ...], own_class: Scope | None) -> None:
+    def _function(
+        self, node: Function | ast.Lambda, scopes: tuple[Scope, ...], own_class: Scope | None
+    ) -> None:
         arguments = node.args
         everyone = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
         everyone += [argument for argument in (arguments.vararg, arguments.kwarg) if argument]
@@ -183,7 +189,12 @@ class _Reader:
 
     def _comprehension(self, node: Comprehension, scopes: tuple[Scope, ...], own_class: Scope | None) -> None:
         self.visit(node.generators[0].iter, scopes, own_class)  # the one part that is evaluated outside
-        targets = [name.id for part in node.generators for name in ast.walk(part.target) if isinstance(name, ast.Name)]
+        targets = [
+            name.id
+            for part in node.generators
+            for name in ast.walk(part.target)
+            if isinstance(name, ast.Name)
+        ]
         inner = (*scopes, dict.fromkeys(targets))
         self._all(ast.iter_child_nodes(node), inner, own_class)
 
@@ -197,7 +208,11 @@ class _Reader:
         while isinstance(inner, ast.Attribute | ast.Subscript):
             if isinstance(inner, ast.Subscript):
                 self.visit(inner.slice, scopes, own_class)
-            if not isinstance(inner.ctx, ast.Load) and isinstance(root, ast.Name) and not _found(root.id, scopes):
+            if (
+                not isinstance(inner.ctx, ast.Load)
+                and isinstance(root, ast.Name)
+                and not _found(root.id, scopes)
+            ):
                 self.reading.mutated.add(root.id)
             inner = inner.value
         if isinstance(root, ast.Name):
@@ -205,7 +220,9 @@ class _Reader:
         else:
             self.visit(root, scopes, own_class)
 
-    def _name(self, node: ast.Name, path: tuple[str, ...], scopes: tuple[Scope, ...], own_class: Scope | None) -> None:
+    def _name(
+        self, node: ast.Name, path: tuple[str, ...], scopes: tuple[Scope, ...], own_class: Scope | None
+    ) -> None:
         for scope in reversed(scopes):
             if node.id in scope:
                 target = scope[node.id]

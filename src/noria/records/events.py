@@ -111,6 +111,11 @@ def link(change: Change, *, model: str, seq: int, at: datetime, previous: Digest
 def verified(event: Event, *, previous: Digest, seq: int) -> bool:
     """Whether an event follows the one whose hash is `previous`, and is what its hash says."""
     body = _Link(
-        model=event.model, seq=event.seq, at=event.at, kind=event.kind, digest=event.digest, previous=event.previous
+        model=event.model,
+        seq=event.seq,
+        at=event.at,
+        kind=event.kind,
+        digest=event.digest,
+        previous=event.previous,
     )
     return event.seq == seq and event.previous == previous and event.hash == digest_of(body)

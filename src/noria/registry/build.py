@@ -7,13 +7,17 @@ from datetime import datetime
 
 from noria.declare import Resolved
 from noria.records.artifacts import Artifact
+from noria.records.base import Json
 from noria.records.runs import Run, StepResult
 from noria.records.tasks import Signed
 from noria.records.versions import Quality, ServingGraph, Version
 
 
 def serving_graph(
-    resolved: Resolved, pipeline: str, outputs: Mapping[str, Artifact], parameters: Mapping[str, Mapping[str, object]]
+    resolved: Resolved,
+    pipeline: str,
+    outputs: Mapping[str, Artifact],
+    parameters: Mapping[str, Mapping[str, Json]],
 ) -> ServingGraph:
     """The graph that a service needs: transforms and predict by name, everything else by digest."""
     if resolved.predict is None or resolved.request is None:

@@ -20,9 +20,9 @@ PATIENCE = 30.0  # s; the longest that a swap to a new version may take before t
 @dataclass(eq=False)
 class RequestFailed(BackendError):
     code: ClassVar[str] = "REPLAY-REQUEST"
-    what: ClassVar[str] = "the service answered {status} to {path}: {body}"
+    what: ClassVar[str] = "the service answered {answered} to {path}: {body}"
     next: ClassVar[str] = "read the service's log"
-    status: int
+    answered: int
     path: str
     body: str
 
@@ -32,7 +32,9 @@ class Client:
 
     def __init__(self, url: str, model: str) -> None:
         parts = urlsplit(url)
-        self._connection = http.client.HTTPConnection(parts.hostname or "127.0.0.1", parts.port, timeout=PATIENCE)
+        self._connection = http.client.HTTPConnection(
+            parts.hostname or "127.0.0.1", parts.port, timeout=PATIENCE
+        )
         self._model = model
         self.requests = 0
 
@@ -49,7 +51,7 @@ class Client:
         started = time.monotonic()
         while self._get(f"/v1/models/{self._model}")["version"] != version:
             if time.monotonic() - started > PATIENCE:
-                raise RequestFailed(status=200, path="/v1/models", body=f"still not on version {version}")
+                raise RequestFailed(answered=200, path="/v1/models", body=f"still not on version {version}")
             time.sleep(0.02)
         return time.monotonic() - started
 
@@ -76,6 +78,6 @@ class Client:
         content = response.read()
         self.requests += 1
         if response.status != 200:
-            raise RequestFailed(status=response.status, path=path, body=content.decode(errors="replace"))
+            raise RequestFailed(answered=response.status, path=path, body=content.decode(errors="replace"))
         answer: dict[str, Any] = msgspec.json.decode(content)
         return answer

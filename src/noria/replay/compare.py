@@ -58,7 +58,9 @@ def worth(app: App, frozen: Version, history: History, start: datetime, until: d
     )
     names = [column.name for column in frozen.signature.answer]
     key = _key_texts(asked, spec.key)
-    joined = asked.with_columns(_key=key).join(served, left_on="_key", right_on=KEY, how="inner", maintain_order="left")
+    joined = asked.with_columns(_key=key).join(
+        served, left_on="_key", right_on=KEY, how="inner", maintain_order="left"
+    )
     rows = joined.select(asked.columns)
     mine = joined.select([pl.col(ANSWER + name).alias(name) for name in names])
     by_noria, by_frozen = _losses(app, frozen, rows, mine)

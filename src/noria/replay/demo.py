@@ -86,7 +86,16 @@ def make_project(example: Path, folder: Path) -> Path:
     for command in (
         ["init", "--quiet", "--initial-branch=main"],
         ["add", "--all"],
-        ["-c", "user.name=demo", "-c", "user.email=demo@localhost", "commit", "--quiet", "-m", "The first commit"],
+        [
+            "-c",
+            "user.name=demo",
+            "-c",
+            "user.email=demo@localhost",
+            "commit",
+            "--quiet",
+            "-m",
+            "The first commit",
+        ],
     ):
         subprocess.run(["git", *command], cwd=folder, check=True)
     return folder.resolve()
@@ -119,7 +128,7 @@ def _live(
 ) -> Played:
     teller.stage("serve", f"noria serve {policy.name}@champion")
     with (
-        open(app.state / "service.log", "wb") as log,
+        (app.state / "service.log").open("wb") as log,
         serving(app, f"{policy.name}@champion", port=0, log=log) as service,
         Client(service.url, policy.name) as client,
         teller.playing(clock.now(), until),
@@ -143,7 +152,9 @@ def _closing(
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="make demo", description="Play a year of production in a few minutes.")
+    parser = argparse.ArgumentParser(
+        prog="make demo", description="Play a year of production in a few minutes."
+    )
     parser.add_argument("data", nargs="?", default="flights", choices=sorted(DEMOS))
     parser.add_argument("--examples", default="examples", help="the folder of the example projects")
     parser.add_argument("--folder", default=".demo", help="where the demo's project is made and left")

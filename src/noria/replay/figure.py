@@ -20,14 +20,30 @@ def draw(worth: Worth, path: Path, *, title: str, alarms: list[datetime], promot
 
     weeks = worth.weeks
     figure, axes = plt.subplots(figsize=(10, 4.6), dpi=150, layout="constrained")
-    axes.plot(weeks["week"], weeks["frozen"], color=FROZEN, linewidth=2, label=f"frozen model, mean {worth.frozen:.4g}")
-    axes.plot(weeks["week"], weeks["noria"], color=NORIA, linewidth=2.4, label=f"Noria, mean {worth.noria:.4g}")
+    axes.plot(
+        weeks["week"],
+        weeks["frozen"],
+        color=FROZEN,
+        linewidth=2,
+        label=f"frozen model, mean {worth.frozen:.4g}",
+    )
+    axes.plot(
+        weeks["week"], weeks["noria"], color=NORIA, linewidth=2.4, label=f"Noria, mean {worth.noria:.4g}"
+    )
     low, high = axes.get_ylim()
     for position, moment in enumerate(promotions):
         label = "promotion" if position == 0 else None
         axes.axvline(moment, color=NORIA, linewidth=0.9, linestyle=":", label=label)  # type: ignore[arg-type]
     if alarms:
-        axes.plot(dates.date2num(alarms), [high] * len(alarms), "v", color="#c1121f", markersize=8, label="alarm", clip_on=False)
+        axes.plot(
+            dates.date2num(alarms),  # type: ignore[no-untyped-call]
+            [high] * len(alarms),
+            "v",
+            color="#c1121f",
+            markersize=8,
+            label="alarm",
+            clip_on=False,
+        )
     axes.set_ylim(low, high)
     axes.set_ylabel(f"{worth.loss}, mean of the week (lower is better)")
     axes.xaxis.set_major_locator(dates.MonthLocator())  # type: ignore[no-untyped-call]
@@ -50,8 +66,8 @@ def in_terminal(worth: Worth, *, width: int = 92, height: int = 18) -> str:
     plotext.clear_figure()
     plotext.plotsize(width, height)
     plotext.theme("clear")
-    plotext.date_form("d/m/Y")
+    plotext.date_form("d/m/Y", "d b")
     plotext.plot(days, weeks["frozen"].to_list(), label="frozen model", marker="dot")
     plotext.plot(days, weeks["noria"].to_list(), label="Noria", marker="braille")
-    plotext.ylabel(worth.loss)
-    return str(plotext.build())
+    plotext.title(f"{worth.loss} by week, lower is better")
+    return str(plotext.uncolorize(plotext.build()))

@@ -21,8 +21,12 @@ CHUNK = 250  # rows of one request: what a caller who asks by the hour would sen
 @dataclass(eq=False)
 class NoHistory(ConfigError):
     code: ClassVar[str] = "REPLAY-HISTORY"
-    what: ClassVar[str] = "{model} cannot be replayed: its data step does not say what was asked and known when"
-    next: ClassVar[str] = "name its key, time, known and label: @data(key=..., time=..., known=..., label=...)"
+    what: ClassVar[str] = (
+        "{model} cannot be replayed: its data step does not say what was asked and known when"
+    )
+    next: ClassVar[str] = (
+        "name its key, time, known and label: @data(key=..., time=..., known=..., label=...)"
+    )
     model: str
 
 
@@ -80,4 +84,3 @@ class History:
             {"key": key[0] if len(key) == 1 else list(key), "label": label, "known": known}
             for key, (label, known) in zip(keys, values, strict=True)
         ]
-

@@ -48,7 +48,9 @@ class Teller:
         trigger = run.asked.trigger
         cause = f", because of {trigger.cause}" if trigger.cause else ""
         again = ", resumed" if resumed else ""
-        self._say(f"  run [bold]{run.name}[/] by {trigger.kind}{escape(cause)}{again}, data as of {_day(run.asked.as_of)}")
+        self._say(
+            f"  run [bold]{run.name}[/] by {trigger.kind}{escape(cause)}{again}, data as of {_day(run.asked.as_of)}"
+        )
 
     def started(self, step: str, why: str) -> None:
         """A step begins; the demo tells of ends only."""
@@ -122,7 +124,9 @@ class Teller:
             self._say(f"  {line}")
 
     def comparing(self) -> None:
-        self._say("\n[bold cyan]compare[/]  the frozen first version answers the same rows, scored by the same loss")
+        self._say(
+            "\n[bold cyan]compare[/]  the frozen first version answers the same rows, scored by the same loss"
+        )
 
     def ending(self, result: Worth, played: Played, picture: Path, plot: str, seconds: float) -> None:
         """The table by month, the plot, and in one sentence whether it paid."""
@@ -167,7 +171,9 @@ class Teller:
 
 def _table(result: Worth) -> Table:
     """Quality by week, with the versions that answered in it."""
-    table = Table(title=f"{result.loss} by week, on the same rows", title_justify="left", box=None, padding=(0, 2))
+    table = Table(
+        title=f"{result.loss} by week, on the same rows", title_justify="left", box=None, padding=(0, 2)
+    )
     for name in ("week of", "rows", "frozen", "Noria", "better by", "versions"):
         table.add_column(name, justify="left" if name in ("week of", "versions") else "right")
     for week in result.weeks.iter_rows(named=True):

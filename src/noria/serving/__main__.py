@@ -1,7 +1,7 @@
 """`python -m noria.serving`: one service in this process, and the wiring of its back ends.
 
-On stdout comes one JSON line: `{"ready": true, "url": ...}` once it answers, or `{"ready": false, "error": ...}`.
-Events go to stderr as JSON lines.
+On stdout comes one JSON line, `{"ready": true, "url": ...}`, once it answers; none when it cannot begin. stderr gets
+events as JSON lines, and the error that kept it from beginning.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from noria.errors import NoriaError, problem, render
+from noria.errors import NoriaError, render
 from noria.ports.clock import RealClock
 from noria.records.policy import ServicePolicy
 from noria.serving.answering import Answering
@@ -57,11 +57,11 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     for name in ("POLARS_MAX_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[name] = str(options.threads)  # read when those libraries are imported, which is below
+    _leave_working_folder()
     say = _own_stdout()
     try:
         run(options, say)
     except NoriaError as error:
-        say({"ready": False, "error": problem(error)})
         print(render(error), file=sys.stderr)
         return error.exit
     return 0
@@ -149,6 +149,12 @@ def _wire(options: argparse.Namespace, records: Records, identity: Identity) -> 
         narrate=narrate,
     )
     return Parts(front=front, follower=follower, log=log, narrate=narrate)
+
+
+def _leave_working_folder() -> None:
+    """`python -m` puts the working folder before everything: a version must find its own tree's modules alone."""
+    if Path(sys.path[0] or ".").resolve() == Path.cwd() and not Path(__file__).is_relative_to(Path.cwd()):
+        del sys.path[0]
 
 
 def _own_stdout() -> Callable[[dict[str, object]], None]:

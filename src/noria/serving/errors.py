@@ -45,7 +45,7 @@ class BadShape(UsageError):
 class BadRows(UsageError):
     code: ClassVar[str] = "REQUEST-ROWS"
     status: ClassVar[int] = 422
-    what: ClassVar[str] = "{count} faults in the request; {faults}"
+    what: ClassVar[str] = "the request has faults, {count} in all: {faults}"
     next: ClassVar[str] = "GET /v1/models/{model} shows the columns and an example"
     model: str
     count: int
@@ -192,6 +192,16 @@ class NothingToServe(NotFound):
     model: str
     follows: str
     known: str
+
+
+@dataclass(eq=False)
+class CannotAnswer(StepFailed):
+    code: ClassVar[str] = "SERVE-TRIAL"
+    what: ClassVar[str] = "{version} cannot answer rows of its own training data: {kind}: {problem}"
+    next: ClassVar[str] = "look for what differs from the run: an environment, a file that its code reads"
+    version: str
+    kind: str
+    problem: str
 
 
 @dataclass(eq=False)

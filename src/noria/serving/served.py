@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from noria.artifacts.kinds import kind_wanted
 from noria.declare import Pipeline, Resolved, resolve
-from noria.errors import NotFound
+from noria.errors import NoriaError, NotFound
 from noria.graph.answer import Graph
 from noria.graph.load import forget, load_pipeline
 from noria.graph.open import open_graph
@@ -20,6 +20,7 @@ from noria.ports.serving import CodeTrees
 from noria.records.versions import Version
 from noria.serving.answers import Answers, plain
 from noria.serving.asked import Asked, Reader
+from noria.serving.errors import CannotAnswer
 from noria.serving.log import Narrator
 
 if TYPE_CHECKING:
@@ -161,16 +162,20 @@ def _reads_polars(resolved: Resolved) -> bool:
 
 
 def _try(served: Served, sample: pa.Table) -> None:
-    """Answer one row, then several: what is compiled or imported at the first call is so before a request waits."""
+    """Answer one row, then several: what is compiled or imported at the first call is so before a request waits.
+    Raises `CannotAnswer`."""
     import pyarrow as pa
 
-    rows = sample.cast(served.reader.schema).combine_chunks()
-    for count in (1, rows.num_rows):
-        part = rows.slice(0, count)
-        if part.num_rows:
-            served.answer(
-                pa.RecordBatch.from_arrays([c.combine_chunks() for c in part.columns], schema=part.schema)
-            )
+    rows = sample.cast(served.reader.schema)
+    for count in {1, rows.num_rows} if rows.num_rows else ():
+        columns = [column.combine_chunks() for column in rows.slice(0, count).columns]
+        try:
+            served.answer(pa.RecordBatch.from_arrays(columns, schema=rows.schema))
+        except NoriaError:
+            raise
+        except Exception as error:  # the user's code: anything
+            kind = type(error).__name__
+            raise CannotAnswer(version=served.version.name, kind=kind, problem=str(error)) from error
 
 
 def _as_json(rows: pa.Table) -> dict[str, Any]:

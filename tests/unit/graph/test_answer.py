@@ -56,7 +56,11 @@ def test_transforms_are_recomputed_and_fitted_state_is_frozen() -> None:
 
 @pytest.mark.parametrize("kind", [pl.DataFrame, pd.DataFrame, pa.Table])
 def test_rows_come_in_any_kind_of_table(kind: type) -> None:
-    rows = {pl.DataFrame: ROWS, pd.DataFrame: pd.DataFrame(ROWS.to_dict(as_series=False)), pa.Table: ROWS.to_arrow()}
+    rows = {
+        pl.DataFrame: ROWS,
+        pd.DataFrame: pd.DataFrame(ROWS.to_dict(as_series=False)),
+        pa.Table: ROWS.to_arrow(),
+    }
     graph = Graph(pipeline(), {"mean": 2.0})
     assert graph.answer(rows[kind]).column("answer").to_pylist() == [-1.0, 0.0, 1.0]
 

@@ -8,7 +8,9 @@ from noria.graph.errors import MissingColumns
 from noria.graph.rows import beside, require, visible
 
 SPEC = DataSpec(key=("id",), time="at", known="seen", label="late", outcomes=("delay",))
-ROWS = pl.DataFrame({"id": [1, 2], "at": [10, 20], "x": [0.1, 0.2], "late": [0, 1], "delay": [3, 9], "seen": [11, 21]})
+ROWS = pl.DataFrame(
+    {"id": [1, 2], "at": [10, 20], "x": [0.1, 0.2], "late": [0, 1], "delay": [3, 9], "seen": [11, 21]}
+)
 
 
 def test_nobody_sees_the_future() -> None:

@@ -36,7 +36,9 @@ def test_what_comes_after_its_block_was_scored_is_counted_not_scored() -> None:
     assert [ready.start for ready in gathered.mature(START + 9 * DAY, DAY)] == [START + DAY]
 
 
-@pytest.mark.parametrize(("block", "span"), [("1d", DAY), ("6h", DAY / 4), ("1w", 7 * DAY), ("row", DAY / 24)])
+@pytest.mark.parametrize(
+    ("block", "span"), [("1d", DAY), ("6h", DAY / 4), ("1w", 7 * DAY), ("row", DAY / 24)]
+)
 def test_spans(block: str, span: timedelta) -> None:
     assert block_span(block) == span
 

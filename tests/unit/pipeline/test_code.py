@@ -39,7 +39,9 @@ HELPERS = """
         def apply(self, x):
             return x * NAMES.index("b")
 """
-PIPELINE = HEAD + """
+PIPELINE = (
+    HEAD
+    + """
 SIZE = 3
 
 @p.step
@@ -60,6 +62,7 @@ def scaled(numbers):
 def other(mean):
     return mean
 """
+)
 
 
 class Project:
@@ -82,7 +85,9 @@ class Project:
 
     def load(self) -> Pipeline:
         forget(self.root)
-        for cache in self.root.rglob("__pycache__"):  # edits within the same second and size keep the bytecode
+        for cache in self.root.rglob(
+            "__pycache__"
+        ):  # edits within the same second and size keep the bytecode
             shutil.rmtree(cache)
         return load_pipeline(self.root, "pipeline:p")
 
@@ -109,14 +114,21 @@ def project(tmp_path: Path) -> Iterator[Project]:
         ("numbers", "pipeline.py", "SIZE = 3", "SIZE = 4"),
         ("numbers", "pipeline.py", "SIZE = 3", "SIZE = 3\nif SIZE:\n    SIZE += 1"),
         ("numbers", "pipeline.py", "@p.step\ndef numbers", "@p.step(codec='pickle')\ndef numbers"),
-        ("numbers", "pipeline.py", "@p.step\ndef numbers", "@p.step(outputs=('one', 'numbers_'))\ndef numbers"),
+        (
+            "numbers",
+            "pipeline.py",
+            "@p.step\ndef numbers",
+            "@p.step(outputs=('one', 'numbers_'))\ndef numbers",
+        ),
         ("scaled", "helpers.py", 'index("b")', 'index("a")'),
         ("scaled", "helpers.py", "limit = 3", "limit = 4"),
         ("scaled", "helpers.py", '["a", "b"]', '["b", "a"]'),
         ("scaled", "helpers.py", "class Base:", "NAMES.append('c')\nclass Base:"),
     ],
 )
-def test_what_a_step_reaches_changes_its_digest(project: Project, step: str, file: str, old: str, new: str) -> None:
+def test_what_a_step_reaches_changes_its_digest(
+    project: Project, step: str, file: str, old: str, new: str
+) -> None:
     before = project.coded(step)
     project.edit(file, old, new)
     assert project.coded(step).digest != before.digest
@@ -131,10 +143,25 @@ def test_what_a_step_reaches_changes_its_digest(project: Project, step: str, fil
         ("mean", "helpers.py", "limit = 3", "limit = 4"),
         ("mean", "pipeline.py", "# a comment", "# something else\n"),
         ("mean", "pipeline.py", "SIZE = 3", "SIZE = 4"),
-        ("mean", "pipeline.py", "shift: float = 0.5", "shift: float = 0.9"),  # a hyperparameter counts by its value
-        ("other", "pipeline.py", "sum(numbers)", "max(numbers)"),  # `mean` is an input there, not the function
+        (
+            "mean",
+            "pipeline.py",
+            "shift: float = 0.5",
+            "shift: float = 0.9",
+        ),  # a hyperparameter counts by its value
+        (
+            "other",
+            "pipeline.py",
+            "sum(numbers)",
+            "max(numbers)",
+        ),  # `mean` is an input there, not the function
         ("numbers", "pipeline.py", "import helpers", "import helpers, math"),
-        ("numbers", "pipeline.py", "Pipeline('p')", "Pipeline('p')\nif __name__ == '__main__':\n    SIZE = 9"),
+        (
+            "numbers",
+            "pipeline.py",
+            "Pipeline('p')",
+            "Pipeline('p')\nif __name__ == '__main__':\n    SIZE = 9",
+        ),
     ],
 )
 def test_what_a_step_does_not_reach_leaves_it_alone(
@@ -216,13 +243,18 @@ def test_what_cannot_be_followed_counts_whole_and_says_so(project: Project, way:
     project.write({"pipeline.py": f"{HEAD}\n{body}\n"})
     before = project.coded("one")
     assert before.notes
-    project.edit("helpers.py" if way != "globals" else "pipeline.py", "import helpers" if way == "globals" else "return x + RATE",
-                 "import helpers, math" if way == "globals" else "return x - RATE")
+    project.edit(
+        "helpers.py" if way != "globals" else "pipeline.py",
+        "import helpers" if way == "globals" else "return x + RATE",
+        "import helpers, math" if way == "globals" else "return x - RATE",
+    )
     assert project.coded("one").digest != before.digest
 
 
 def test_a_step_made_by_a_function_counts_with_what_it_closes_over(project: Project) -> None:
-    text = HEAD + """
+    text = (
+        HEAD
+        + """
 def make(pipeline, power, by):
     @pipeline.step
     def one():
@@ -231,6 +263,7 @@ def make(pipeline, power, by):
 
 make(p, 2, helpers.clean)
 """
+    )
     project.write({"pipeline.py": text})
     before = project.coded("one").digest
     project.edit("pipeline.py", "make(p, 2,", "make(p, 3,")
@@ -251,9 +284,13 @@ def test_a_constant_read_while_importing_counts_by_its_value(project: Project) -
 
 
 def test_an_object_read_while_importing_is_told(project: Project) -> None:
-    project.write({"pipeline.py": "import noria, numpy as np\np = noria.Pipeline('p')\n"
-                   "np.save(__file__ + '.npy', np.zeros(3))\nTABLE = np.load(__file__ + '.npy')\n"
-                   "@p.step\ndef one():\n    return TABLE\n"})
+    project.write(
+        {
+            "pipeline.py": "import noria, numpy as np\np = noria.Pipeline('p')\n"
+            "np.save(__file__ + '.npy', np.zeros(3))\nTABLE = np.load(__file__ + '.npy')\n"
+            "@p.step\ndef one():\n    return TABLE\n"
+        }
+    )
     [note] = project.coded("one").notes
     assert "TABLE (pipeline.py:4) comes from load" in note
 
@@ -280,8 +317,14 @@ for step in load_pipeline(root, "pipeline:p").steps.values():
 """
 
 
-def test_the_digest_is_the_same_in_every_process_and_checkout(project: Project, tmp_path_factory: pytest.TempPathFactory) -> None:
-    project.edit("pipeline.py", "SIZE = 3", "SIZE = 3\nWORDS = {'a', 'b', 'c'}\nHERE = __import__('os').path.dirname(__file__)")
+def test_the_digest_is_the_same_in_every_process_and_checkout(
+    project: Project, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    project.edit(
+        "pipeline.py",
+        "SIZE = 3",
+        "SIZE = 3\nWORDS = {'a', 'b', 'c'}\nHERE = __import__('os').path.dirname(__file__)",
+    )
     project.edit("pipeline.py", "[1] * SIZE", "[1] * SIZE if WORDS and HERE else []")
     elsewhere = tmp_path_factory.mktemp("elsewhere") / "checkout"
     shutil.copytree(project.root, elsewhere)
@@ -303,8 +346,12 @@ def test_code_outside_the_project_belongs_to_the_environment(project: Project) -
     lib = project.root / ".venv" / "lib"
     lib.mkdir(parents=True)
     (lib / "vendored.py").write_text("def f(): return 1\n")
-    project.write({"pipeline.py": f"import sys, noria\nsys.path.append({str(lib)!r})\nimport vendored\n"
-                   "p = noria.Pipeline('p')\n@p.step\ndef one():\n    return vendored.f()\n"})
+    project.write(
+        {
+            "pipeline.py": f"import sys, noria\nsys.path.append({str(lib)!r})\nimport vendored\n"
+            "p = noria.Pipeline('p')\n@p.step\ndef one():\n    return vendored.f()\n"
+        }
+    )
     before = project.coded("one")
     (lib / "vendored.py").write_text("def f(): return 2\n")
     assert project.coded("one") == before

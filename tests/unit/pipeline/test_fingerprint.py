@@ -18,14 +18,24 @@ from noria.records.runs import Fingerprint, Ran, StepResult
 
 D = [Digest(f"blake3:{n:064x}") for n in range(9)]
 NOW = Fingerprint(
-    code=D[0], inputs={"train": D[1], "rows": D[2]}, parameters={"rate": 0.1, "depth": 6}, environment=D[3], seed=1
+    code=D[0],
+    inputs={"train": D[1], "rows": D[2]},
+    parameters={"rate": 0.1, "depth": 6},
+    environment=D[3],
+    seed=1,
 )
 
 
 def result(print_: Fingerprint) -> StepResult:
     reason = Ran(why="first run")
     return StepResult(
-        step="s", role="step", fingerprint=print_, outputs={}, reason=reason, started=datetime.now(UTC), seconds=0.1
+        step="s",
+        role="step",
+        fingerprint=print_,
+        outputs={},
+        reason=reason,
+        started=datetime.now(UTC),
+        seconds=0.1,
     )
 
 
@@ -77,7 +87,8 @@ def taken(codec: str, maker: Digest, role: str = "step", seed: int = 0) -> Diges
 
 
 @pytest.mark.parametrize(
-    ("codec", "counts"), [("arrow/1", False), ("npy/1", False), ("json/1", False), ("skops/1", True), ("pickle/1", True)]
+    ("codec", "counts"),
+    [("arrow/1", False), ("npy/1", False), ("json/1", False), ("skops/1", True), ("pickle/1", True)],
 )
 def test_an_object_behaves_as_its_makers_code_says(codec: str, counts: bool) -> None:
     """A model whose class changed its `predict` has the same bytes, and answers otherwise."""
@@ -91,7 +102,8 @@ def test_an_object_made_of_an_object_carries_both_codes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("role", "counts"), [("step", True), ("check", True), ("metrics", True), ("report", True), ("transform", False)]
+    ("role", "counts"),
+    [("step", True), ("check", True), ("metrics", True), ("report", True), ("transform", False)],
 )
 def test_the_seed_counts_where_numbers_may_be_drawn(role: str, counts: bool) -> None:
     assert (taken("json/1", D[5], role, seed=1) != taken("json/1", D[5], role, seed=2)) == counts

@@ -41,7 +41,9 @@ DEFAULTS = {"rate": 0.1, "depth": 6, "name": "x", "deep": True, "layers": [1, 2]
 
 
 def test_defaults_then_the_file_then_the_command_line(resolved: Resolved) -> None:
-    planned = plan(resolved, {"model": {"rate": 0.2, "depth": 7}}, {"model": {"rate": 0.3}, "answer": {"cut": 1}})
+    planned = plan(
+        resolved, {"model": {"rate": 0.2, "depth": 7}}, {"model": {"rate": 0.3}, "answer": {"cut": 1}}
+    )
     assert planned.parameters == {"model": {**DEFAULTS, "rate": 0.3, "depth": 7}, "answer": {"cut": 1.0}}
     assert isinstance(planned.parameters["answer"]["cut"], float)
     assert [step.name for step in planned.order] == ["rows", "model", "plain"]

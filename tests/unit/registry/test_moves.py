@@ -10,7 +10,9 @@ from noria.registry.moves import move, previous
 def moved(*versions: int) -> list[AliasMoved]:
     changes, before = [], None
     for version in versions:
-        changes.append(AliasMoved(model="delay", alias="champion", before=before, after=version, why="", by="test"))
+        changes.append(
+            AliasMoved(model="delay", alias="champion", before=before, after=version, why="", by="test")
+        )
         before = version
     return changes
 

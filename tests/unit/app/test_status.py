@@ -1,0 +1,143 @@
+"""How a model stands, from what services, monitors and runs left in the records."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from noria.adapters.prediction_log import LogWriter
+from noria.app.read import find_run
+from noria.app.status import Labels, status
+from noria.app.wiring import App
+from noria.cli.status import status_lines
+from noria.ports.serving import Answered
+from noria.records.events import AlarmRaised, BlockScored
+from noria.records.monitoring import Alarm, Block, RiskState
+from noria.records.runs import Trigger
+from noria.records.service import Service
+from unit.app.stored import START, asked, history, opened
+
+NOW = START + timedelta(days=5)
+
+
+@pytest.fixture
+def app(tmp_path: Path) -> Iterator[App]:
+    with opened(history(tmp_path), NOW) as app:
+        yield app
+
+
+def service(pid: int, id: str = "a") -> Service:
+    return Service(
+        id=id,
+        model="delay",
+        follows="champion",
+        url="http://127.0.0.1:8117",
+        pid=pid,
+        version=1,
+        seen=NOW - timedelta(seconds=3),
+    )
+
+
+def scored(app: App, *losses: float | None) -> None:
+    """Blocks of ten predictions, eight of them labelled unless the loss is None."""
+    for number, loss in enumerate(losses):
+        start = START + timedelta(days=number)
+        block = Block(
+            model="delay",
+            version=1,
+            start=start,
+            end=start + timedelta(days=1),
+            predictions=10,
+            labelled=0 if loss is None else 8,
+            loss=loss,
+        )
+        state = RiskState(
+            model="delay",
+            version=1,
+            bound=0.55,
+            threshold=200.0,
+            scored_until=block.end,
+            blocks=number + 1,
+            e_value=1.5,
+        )
+        app.records.ledger.append("delay", [BlockScored(block=block, state=state)], at=block.end)
+
+
+def test_services_by_their_process(app: App) -> None:
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    app.records.services.announce(service(os.getpid()))
+    app.records.services.announce(service(ended.pid, "b"))
+    (found,) = status(app)
+    assert [(view.alive, view.age) for view in found.services] == [(True, 3.0), (False, 3.0)]
+    text = "\n".join(status_lines(found))
+    assert f"answers for delay@champion with delay:1, process {os.getpid()}, heard of 3.00 s ago" in text
+    assert f"process {ended.pid}, dead" in text
+
+
+def test_risk_and_label_debt(app: App) -> None:
+    scored(app, 0.4, None, 0.6)
+    (found,) = status(app, "delay")
+    assert found.labels == Labels(scored=30, labelled=16)
+    assert found.labels.debt == 14
+    assert found.recent_loss == pytest.approx(0.5)
+    text = "\n".join(status_lines(found))
+    assert "16 of 30 scored predictions have a label, 14 do not; 0 wait for theirs" in text
+    assert "0.5 in the last 2 blocks, bound 0.55; evidence 1.5 after 3 blocks, alarm at 200" in text
+
+
+def test_predictions_that_wait_for_their_labels(app: App) -> None:
+    scored(app, 0.4)
+    times = pa.array(
+        [START, START + timedelta(days=1), START + timedelta(days=2)], pa.timestamp("us", tz="UTC")
+    )
+    keys = pa.array(["1", "2", "3"])
+    columns = {"at": times, "time": times, "key": keys, "unit": keys}
+    log = LogWriter(app.state / "log", "delay")
+    for version in (1, 2):
+        log.append(Answered(version=version, rows=pa.RecordBatch.from_pydict(columns)))
+    log.close()
+    (found,) = status(app)
+    assert found.labels
+    assert found.labels.waiting == 2
+
+
+def test_an_alarm_is_told(app: App) -> None:
+    scored(app, 2.0)
+    alarm = Alarm(
+        model="delay",
+        version=1,
+        monitor="risk",
+        raised=NOW,
+        block=START,
+        e_value=250.0,
+        threshold=200.0,
+        risk=2.0,
+        bound=0.55,
+        why="the risk of delay:1 is over 0.55",
+    )
+    app.records.ledger.append("delay", [AlarmRaised(alarm=alarm)], at=NOW)
+    (found,) = status(app)
+    assert found.alarms == (alarm,)
+    assert "alarm     2025-03-06 09:00:00Z the risk of delay:1 is over 0.55" in "\n".join(status_lines(found))
+
+
+def test_the_schedule_counts_from_the_last_run(app: App) -> None:
+    (found,) = status(app)
+    assert found.next_run == START + timedelta(days=7, hours=4)
+    assert "2025-03-08 13:00:00Z, in 2 d 4 h" in "\n".join(status_lines(found))
+
+
+def test_a_run_is_running_while_its_process_lives(app: App) -> None:
+    """A run without an end was killed, unless whoever took the model's lock still lives."""
+    run = app.records.ledger.begin(asked(app, 1, 0.1, at=NOW, trigger=Trigger(kind="schedule")), at=NOW)
+    assert find_run(app, run.name).state == "killed"
+    with app.alone("delay"):
+        assert find_run(app, run.name).state == "running"
