@@ -30,6 +30,10 @@ class NoriaError(Exception):
     def __str__(self) -> str:
         return _fill(self.what, self.facts())
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickled by its facts: an exception's own way loses them, and kills the pool that waits for it."""
+        return _restored, (type(self), dict(vars(self)))
+
     def advice(self) -> str:
         """The next step, with the facts filled in."""
         return _fill(self.next, self.facts())
@@ -105,6 +109,12 @@ def problem(error: NoriaError) -> dict[str, object]:
         "detail": str(error),
         "next": error.advice(),
     }
+
+
+def _restored(kind: type[NoriaError], facts: dict[str, object]) -> NoriaError:
+    error = kind.__new__(kind)
+    vars(error).update(facts)
+    return error
 
 
 def _fill(template: str, facts: Mapping[str, object]) -> str:

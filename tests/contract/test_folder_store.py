@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import resource
 import signal
 import stat
@@ -283,6 +284,11 @@ def test_a_file_in_the_way_of_the_folder_is_reported(tmp_path: Path) -> None:
     (tmp_path / "store").write_text("no folder")
     with pytest.raises(CannotWrite):
         FolderStore(tmp_path / "store").put(b"x")
+
+
+def test_its_errors_reach_another_process_whole() -> None:
+    error = NoSpace(path="/data", needed=10, free=2, why="the disk is full")
+    assert render(pickle.loads(pickle.dumps(error))) == render(error)
 
 
 def test_a_small_put_is_cheap(tmp_path: Path) -> None:

@@ -136,7 +136,9 @@ class FolderStore:
         """Store some bytes; cheap when they are there already."""
         view = memoryview(data).cast("B")
         digest = _digest(_hasher(len(view)).update(view))
-        if not self._has_whole(digest, len(view)):
+        with _explained(self._root, len(view)):
+            stored = self._has_whole(digest, len(view))
+        if not stored:
             with self._sink(digest, len(view)) as sink:
                 sink.write(view)
         return digest
@@ -212,7 +214,7 @@ class FolderStore:
         self._stamps.add(sink.digest, os.stat(final))
 
     def _link(self, source: str, final: str) -> bool:
-        """Give the file its name; False when the name is taken."""
+        """Give the file its name, in a folder that is made for it; False when the name is taken."""
         try:
             os.link(source, final)
         except FileExistsError:
@@ -231,7 +233,7 @@ class FolderStore:
         path = self._where(digest)
         try:
             stat = os.stat(path)
-        except FileNotFoundError:
+        except OSError:  # mostly that it is not there; anything else is met again, and told, on writing
             return False
         if stat.st_size != size:
             self._move_aside(digest, path, stat.st_ino)

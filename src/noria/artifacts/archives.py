@@ -37,8 +37,9 @@ Node = dict[str, Any]
 
 
 def canonical_archive(data: bytes) -> bytes:
-    """The same model in the one form, which skops reads as any other."""
+    """The same model in the one form, which skops reads as any other. Raises TypeError for what it would misread."""
     schema, members = unpacked(data)
+    _refuse_keys(schema)
     names: dict[str, str] = {}
     kept: dict[str, bytes] = {}
     for name, content in members.items():
@@ -49,6 +50,14 @@ def canonical_archive(data: bytes) -> bytes:
     _rewrite(schema, names)
     _number(schema)
     return _packed(schema, kept)
+
+
+def _refuse_keys(schema: Node) -> None:
+    """skops writes keys as text, and takes any text for True."""
+    for node in nodes_loaded_by(schema, "DictNode"):
+        kinds = {key["__class__"] for key in node["key_types"]["content"]}
+        if kinds & {"bool", "NoneType"}:
+            raise TypeError("a dict with keys that are True, False or None")
 
 
 def unpacked(data: bytes) -> tuple[Node, dict[str, bytes]]:

@@ -70,12 +70,6 @@ def _storable(value: Any) -> Any:
     if value.dtype.hasobject:
         reason = "numpy could only pickle its objects: convert them to numbers or text, or return a list or a table"
         raise CannotStore(type=f"{named} of dtype {value.dtype}", reason=reason, where="")
-    if value.dtype.kind == "T":
-        raise CannotStore(
-            type=f"{named} of dtype {value.dtype}",
-            reason="cast it to a fixed width, or use a table",
-            where="",
-        )
     return without_gaps(np.asarray(value))
 
 

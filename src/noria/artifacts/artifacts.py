@@ -105,6 +105,12 @@ class Artifacts:
     def scratch(self) -> Path:
         return Path(self._scratch.name)
 
+    def close(self) -> None:
+        """Remove the files that were laid out for readers; also done when this object goes."""
+        if "_scratch" in vars(self):
+            self._scratch.cleanup()
+            del self._scratch
+
     @cached_property
     def _scratch(self) -> tempfile.TemporaryDirectory[str]:
         if self._above is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -24,12 +25,21 @@ class Turn:
     trained: Trained | None
 
 
-def turn(app: App, model: str, watch: Watch, listener: Listener) -> Turn:
+def turn(
+    app: App,
+    model: str,
+    watch: Watch,
+    listener: Listener,
+    *,
+    on_watched: Callable[[Watched], None] = lambda watched: None,
+) -> Turn:
     """Look once, at the app's own time. Safe to repeat and to kill: everything it does is a durable verb.
+    `on_watched` hears what the look found before a run begins.
 
     Raises what `train` raises; the run's record says what failed, and the next turn goes on.
     """
     watched = watch.look()
+    on_watched(watched)
     trigger = due(_wheel(app, model), app.model(model).retrain, app.clock.now())
     trained = train(app, model, Wish(trigger=trigger), listener) if trigger else None
     return Turn(watched=watched, trigger=trigger, trained=trained)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from noria.records.monitoring import Alarm
-from noria.records.policy import RetrainPolicy
+from noria.records.policy import DAY, RetrainPolicy
 from noria.records.runs import Trigger
 
 
@@ -37,5 +37,5 @@ def due(wheel: Wheel, policy: RetrainPolicy, now: datetime) -> Trigger | None:
     if wheel.alarm is not None and "performance" in policy.on and age >= timedelta(seconds=policy.cooldown):
         return Trigger(kind="performance", cause=wheel.alarm.id)
     if policy.every is not None and "schedule" in policy.on and age >= timedelta(seconds=policy.every):
-        return Trigger(kind="schedule", cause=f"every {timedelta(seconds=policy.every)}")
+        return Trigger(kind="schedule", cause=f"every {policy.every / DAY:g} days")
     return None

@@ -111,7 +111,7 @@ def compared(gate: NoWorse, name: str, paired: Paired) -> Verdict:
 def _sentence(gate: NoWorse, paired: Paired, result: Comparison) -> str:
     figures = (
         f"{gate.metric} {paired.candidate_mean:.4g} against {paired.other_mean:.4g} of {paired.other} on the same "
-        f"{paired.rows} rows in {result.blocks} blocks of {paired.block}; difference {result.estimate:+.4g} "
+        f"{paired.rows} rows; mean difference of {result.blocks} blocks of {paired.block} {result.estimate:+.4g} "
         f"[{result.lower:+.4g}, {result.upper:+.4g}], margin {gate.margin:g}"
     )
     if result.verdict != "undecided":

@@ -66,7 +66,8 @@ def worth(app: App, frozen: Version, history: History, start: datetime, until: d
     by_noria, by_frozen = _losses(app, frozen, rows, mine)
     table = joined.select(history.time, VERSION).with_columns(noria=by_noria, frozen=by_frozen)
     weeks = (
-        table.group_by_dynamic(history.time, every="1w", start_by="monday")
+        table.sort(history.time)
+        .group_by_dynamic(history.time, every="1w", start_by="monday")
         .agg(
             rows=pl.len(),
             frozen=pl.col("frozen").mean(),

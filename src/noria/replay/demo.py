@@ -135,7 +135,15 @@ def _live(
     ):
         teller.listening(service.url)
         return play(
-            app, clock, policy.name, history, client, until=until, listener=teller, on_step=teller.stepped
+            app,
+            clock,
+            policy.name,
+            history,
+            client,
+            until=until,
+            listener=teller,
+            on_watched=teller.watched,
+            on_step=teller.stepped,
         )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from noria.app.watch import Watch
+from noria.app.watch import Watch, Watched
 from noria.control.loop import Turn, turn
 from noria.ports.clock import VirtualClock
 from noria.replay.client import Client
@@ -41,6 +41,7 @@ def play(
     until: datetime,
     listener: Listener,
     step: timedelta = timedelta(days=1),
+    on_watched: Callable[[Watched], None],
     on_step: Callable[[Day, Turn], None],
 ) -> Played:
     """Play from the clock's time to `until`. The service answers every question before the clock moves on; labels
@@ -55,7 +56,7 @@ def play(
                 client.feedback(labels)
             played.labels += len(labels)
             clock.advance(day.end)
-            took = turn(app, model, watch, listener)
+            took = turn(app, model, watch, listener, on_watched=on_watched)
             if took.watched.alarm or took.trained:
                 played.turns.append((day.end, took))
             if took.trained and took.trained.moved and took.trained.version:

@@ -18,6 +18,7 @@ from noria.records.gates import Judgement
 
 if TYPE_CHECKING:
     from noria.app.train import Trained
+    from noria.app.watch import Watched
     from noria.control.loop import Turn
     from noria.pipeline.plan import Plan
     from noria.records.policy import ModelPolicy
@@ -107,12 +108,15 @@ class Teller:
             yield
         self._progress = None
 
+    def watched(self, watched: Watched) -> None:
+        """The loop has looked, and a run may follow."""
+        if watched.alarm:
+            self._say(f"  [red]alarm[/] {_day(watched.alarm.raised)}: {escape(watched.alarm.why)}")
+
     def stepped(self, day: Day, turn: Turn) -> None:
         """A day is over."""
         self._asked += day.rows.height
         state = turn.watched.state
-        if turn.watched.alarm:
-            self._say(f"  [red]alarm[/] {_day(day.end)}: {escape(turn.watched.alarm.why)}")
         if turn.trained:
             self.trained(turn.trained)
         evidence = f"evidence {state.e_value:8.3g} of {state.threshold:g}" if state else ""

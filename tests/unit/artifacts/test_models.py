@@ -1,0 +1,198 @@
+"""Fitted models: bit-equal answers after a round trip, and one digest wherever they are fitted."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+
+from noria.artifacts import Artifacts, CannotStore
+from noria.artifacts.archives import canonical_archive
+from noria.artifacts.estimators import UntrustedTypes
+from noria.artifacts.forged import ForgedTree
+from noria.artifacts.trusted import TRUSTED
+from noria.errors import ConfigError, render
+from unit.artifacts import zoo
+
+pytestmark = pytest.mark.slow  # importing scikit-learn and skops takes seconds, fitting a zoo some more
+
+NAMES = list(zoo.zoo())
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, dict[str, Any]]]:
+    """The zoo in two fresh processes with other hash seeds, of which one has less memory layout in common."""
+    store = tmp_path_factory.mktemp("models")
+    runs = []
+    for seed in ("1", "2"):
+        env = {**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": ":".join(sys.path), "MALLOC_PERTURB_": seed}
+        done = subprocess.run(
+            [sys.executable, zoo.__file__, store / seed], capture_output=True, text=True, env=env, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        runs.append(json.loads(done.stdout))
+    return runs
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_loaded_model_answers_bit_for_bit_as_the_fitted_one(runs: list[Any], name: str) -> None:
+    assert runs[0][name]["same"]
+    assert not runs[0][name]["unsafe"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_model_has_one_digest_in_every_process_and_after_a_round_trip(runs: list[Any], name: str) -> None:
+    assert runs[0][name]["digest"] == runs[1][name]["digest"] == runs[0][name]["again"]
+
+
+def test_an_archive_holds_no_address_date_or_random_name(artifacts: Artifacts) -> None:
+    artifact = artifacts.save(zoo.boosting()["random forest"]())
+    assert artifact.type == "sklearn.ensemble.RandomForestClassifier"
+    with zipfile.ZipFile(io.BytesIO(artifacts.store.get(artifact.digest))) as archive:
+        assert {entry.date_time for entry in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
+        assert archive.namelist()[1:] == sorted(archive.namelist()[1:])
+        assert b"_skops_version" not in archive.read("schema.json")
+
+
+def test_what_is_shared_inside_of_a_model_is_shared_again(artifacts: Artifacts) -> None:
+    from sklearn.preprocessing import FunctionTransformer
+
+    shared = [np.arange(3), {"x": 1}]
+    model = FunctionTransformer(np.abs, kw_args={"one": shared, "two": shared, "other": [np.arange(3), {"x": 1}]})
+    kept = artifacts.load(artifacts.save(model)).kw_args
+    assert kept["one"] is kept["two"]
+    assert kept["other"] is not kept["one"]
+    assert kept["other"][0] is not kept["one"][0]
+
+
+def test_sets_are_written_in_one_order() -> None:
+    from skops import io as skops_io
+
+    words = [f"word {number}" for number in range(30)]
+    forward = canonical_archive(skops_io.dumps({"set": set(words), "frozen": frozenset(words)}))
+    backward = canonical_archive(skops_io.dumps({"set": set(reversed(words)), "frozen": frozenset(reversed(words))}))
+    assert forward == backward
+
+
+@pytest.mark.parametrize("name", sorted(TRUSTED))
+def test_every_trusted_name_is_that_of_something(name: str) -> None:
+    """A name that no longer exists is not harmless: whoever could make it exist would be trusted."""
+    module, _, attribute = name.rpartition(".")
+    assert hasattr(__import__(module, fromlist=[attribute]), attribute)
+
+
+def own_class() -> Any:
+    from unit.artifacts.estimators import Rounder
+
+    return Rounder().fit(np.zeros((2, 1)))
+
+
+def own_function() -> Any:
+    from sklearn.preprocessing import FunctionTransformer
+
+    from unit.artifacts.estimators import halve
+
+    return FunctionTransformer(halve)
+
+
+@pytest.mark.parametrize(
+    ("make", "name"),
+    [(own_class, "unit.artifacts.estimators.Rounder"), (own_function, "unit.artifacts.estimators.halve")],
+)
+def test_a_projects_own_parts_are_refused_by_name_unless_it_trusts_them(
+    artifacts: Artifacts, make: Callable[[], Any], name: str
+) -> None:
+    with pytest.raises(UntrustedTypes) as caught:
+        artifacts.save(make())
+    assert isinstance(caught.value, ConfigError)
+    assert name in render(caught.value) and 'codec="pickle"' in render(caught.value)
+    trusting = Artifacts(artifacts.store, trusted=[name])
+    artifact = trusting.save(make())
+    assert np.array_equal(trusting.load(artifact).transform([[1.26]]), make().transform([[1.26]]))
+    with pytest.raises(UntrustedTypes):
+        artifacts.load(artifact)
+
+
+def test_a_model_with_a_part_that_skops_has_no_form_for_is_refused(artifacts: Artifacts) -> None:
+    from sklearn.preprocessing import FunctionTransformer
+
+    with pytest.raises((CannotStore, UntrustedTypes)):
+        artifacts.save(FunctionTransformer(np.abs, kw_args={"stream": io.StringIO()}))
+    with pytest.raises(CannotStore, match="a dict with keys that are True"):
+        artifacts.save(FunctionTransformer(np.abs, kw_args={"weights": {True: 1, False: 2}}))
+
+
+def forged(artifacts: Artifacts, model: Any, field: str, value: int) -> Any:
+    """The model's artifact, with one index of its first tree changed."""
+    genuine = artifacts.save(model)
+    with zipfile.ZipFile(io.BytesIO(artifacts.store.get(genuine.digest))) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    for name, content in members.items():
+        array = np.load(io.BytesIO(content)) if name.endswith(".npy") else np.zeros(0)
+        if field in (array.dtype.names or ()):
+            array[field][0] = value
+            buffer = io.BytesIO()
+            np.save(buffer, array)
+            members[name] = buffer.getvalue()
+            break
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return msgspec.structs.replace(genuine, digest=artifacts.store.put(buffer.getvalue()))
+
+
+@pytest.mark.parametrize(
+    ("name", "field", "value"),
+    [
+        ("random forest", "left_child", 10**9),
+        ("random forest", "right_child", 0),
+        ("random forest", "feature", 4),
+        ("random forest", "feature", -7),
+        ("HGB quantile", "left", 10**6),
+        ("HGB quantile", "right", 0),
+        ("HGB quantile", "feature_idx", 10**9),
+        ("nearest neighbours", "idx_end", 10**9),
+        ("nearest neighbours, balls", "idx_start", -1),
+    ],
+)
+def test_a_tree_that_leads_out_of_itself_is_not_made(artifacts: Artifacts, name: str, field: str, value: int) -> None:
+    with pytest.raises(ForgedTree):
+        artifacts.load(forged(artifacts, zoo.zoo()[name](), field, value))
+
+
+def test_a_booster_is_lightgbms_own_text_without_the_machines_threads(artifacts: Artifacts) -> None:
+    import lightgbm as lgb
+
+    rows, label = zoo.numbers()
+    facts = {"objective": "binary", "verbose": -1, "deterministic": True, "force_row_wise": True, "seed": 0}
+    boosters = [lgb.train({**facts, "num_threads": threads}, lgb.Dataset(rows, label), 5) for threads in (1, 2)]
+    one, two = (artifacts.save(booster) for booster in boosters)
+    assert one.codec == "lightgbm/1"
+    assert one.digest == two.digest
+    assert artifacts.store.get(one.digest).startswith(b"tree\n")
+    assert artifacts.load(one).predict(rows).tobytes() == boosters[0].predict(rows).tobytes()
+
+
+def test_a_booster_that_stopped_early_answers_with_its_best_trees(artifacts: Artifacts) -> None:
+    import lightgbm as lgb
+
+    rows, label = zoo.numbers()
+    random = np.random.default_rng(3)
+    held_out = lgb.Dataset(random.normal(size=(100, 4)), random.integers(0, 2, 100))
+    facts = {"objective": "binary", "verbose": -1, "seed": 0}
+    stop = [lgb.early_stopping(3, verbose=False)]
+    booster = lgb.train(facts, lgb.Dataset(rows, label), 50, valid_sets=[held_out], callbacks=stop)
+    assert 0 < booster.best_iteration < 50
+    loaded = artifacts.load(artifacts.save(booster))
+    assert loaded.predict(rows).tobytes() == booster.predict(rows).tobytes()
