@@ -42,20 +42,38 @@ TYPES = [
 ]
 
 tables = dataframes(
-    allowed_dtypes=TYPES, min_cols=1, max_cols=4, max_size=20, allow_null=True, allow_chunks=True, allow_masked_out=True
+    allowed_dtypes=TYPES,
+    min_cols=1,
+    max_cols=4,
+    max_size=20,
+    allow_null=True,
+    allow_chunks=True,
+    allow_masked_out=True,
 )
 
 numbers = st.integers(-(2**80), 2**80) | st.floats(allow_nan=False, allow_infinity=False)
 scalars = st.none() | st.booleans() | numbers | st.text() | st.binary(max_size=40)
-moments = st.dates() | st.datetimes() | st.timedeltas() | st.decimals(allow_nan=False, allow_infinity=False) | st.uuids()
+moments = (
+    st.dates()
+    | st.datetimes()
+    | st.timedeltas()
+    | st.decimals(allow_nan=False, allow_infinity=False)
+    | st.uuids()
+)
 keys = st.text() | st.integers() | st.tuples(st.text(), st.booleans())
 structures = st.recursive(
     scalars | moments,
-    lambda inner: st.lists(inner) | st.tuples(inner, inner) | st.dictionaries(keys, inner) | st.frozensets(scalars),
+    lambda inner: (
+        st.lists(inner) | st.tuples(inner, inner) | st.dictionaries(keys, inner) | st.frozensets(scalars)
+    ),
     max_leaves=20,
 )
 json_values = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**63 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text().filter(lambda key: key != "$"), inner),
     max_leaves=20,
 )
@@ -81,8 +99,9 @@ def test_the_digest_of_a_table_is_that_of_its_content(frame: pl.DataFrame, data:
     assert ARTIFACTS.save(pl.concat([frame[:cut], frame[cut:]], rechunk=False)).digest == digest
     assert ARTIFACTS.save(pl.concat([frame, frame])[frame.height :]).digest == digest
     assert ARTIFACTS.save(ARTIFACTS.load(ARTIFACTS.save(frame))).digest == digest
-    copied = pa.Table.from_pylist(frame.to_arrow().to_pylist(), schema=frame.to_arrow().schema)
-    assert ARTIFACTS.save(copied).digest == digest
+    if not any(isinstance(kind, pl.Enum) for kind in frame.schema.dtypes()):  # its levels are no values: lost by this way
+        copied = pa.Table.from_pylist(frame.to_arrow().to_pylist(), schema=frame.to_arrow().schema)
+        assert ARTIFACTS.save(copied).digest == digest
 
 
 @given(structures)

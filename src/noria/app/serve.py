@@ -7,8 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, ClassVar
@@ -80,15 +79,6 @@ def serving(
         yield Serving(model=version.model, follows=follows, url=url, pid=process.pid, process=process)
     finally:
         _stop(process)
-
-
-def keep_turning(
-    app: App, model: str, *, interval: float, stop: threading.Event, turn: Callable[[], None]
-) -> None:
-    """Call `turn` every `interval` seconds until `stop` is set; its errors are the caller's to handle."""
-    while not stop.is_set():
-        turn()
-        stop.wait(interval)
 
 
 def _command(app: App, model: str, follows: str, host: str | None, port: int | None) -> list[str]:

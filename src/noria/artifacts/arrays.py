@@ -76,13 +76,30 @@ def _storable(value: Any) -> Any:
 def _header(array: Any) -> bytes:
     import numpy as np
 
-    header = io.BytesIO()
     facts = np.lib.format.header_data_from_array_1_0(
         array if _contiguous(array) else np.empty(0, array.dtype)
     )
     facts["shape"] = array.shape
-    np.lib.format.write_array_header_1_0(header, facts)
+    header = io.BytesIO()
+    try:
+        np.lib.format.write_array_header_1_0(header, facts)
+    except (UnicodeEncodeError, ValueError):  # field names beyond Latin-1, or too many for the first version
+        return _later_header(array, facts)
     return header.getvalue()
+
+
+def _later_header(array: Any, facts: dict[str, Any]) -> bytes:
+    """numpy writes version 3 only with an array: with one that has no rows, whose shape is then put right."""
+    import numpy as np
+
+    written = io.BytesIO()
+    np.lib.format.write_array(written, np.empty(0, array.dtype), version=(3, 0))
+    text = written.getvalue()[12:].decode().rstrip()  # behind magic, version and length
+    empty = "'fortran_order': False, 'shape': (0,), }"
+    true = f"'fortran_order': {facts['fortran_order']}, 'shape': {facts['shape']}, }}"
+    line = text.replace(empty, true).encode()
+    line += b" " * (-(12 + len(line) + 1) % 64) + b"\n"
+    return b"\x93NUMPY\x03\x00" + len(line).to_bytes(4, "little") + line
 
 
 def _content(array: Any) -> memoryview:

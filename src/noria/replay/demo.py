@@ -49,8 +49,8 @@ class Demo:
 
 DEMOS = {
     "flights": Demo(
-        start=datetime(2013, 2, 12, 5, tzinfo=UTC),
-        until=datetime(2014, 1, 1, 5, tzinfo=UTC),
+        start=datetime(2013, 2, 12, 9, tzinfo=UTC),
+        until=datetime(2014, 1, 1, 9, tzinfo=UTC),
         title="Will a flight out of New York land late? Every flight of 2013",
     ),
     "bikeshare": Demo(

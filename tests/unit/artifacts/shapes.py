@@ -45,4 +45,4 @@ class Point(NamedTuple):
     y: int
 
 
-Pair = namedtuple("Pair", "left right")  # noqa: PYI024 - users write these too
+Pair = namedtuple("Pair", "left right")

@@ -72,7 +72,9 @@ def same_content() -> dict[str, Any]:
     return {
         "in three chunks": three,
         "cut out of a longer one": pl.concat([EVERYTHING] * 3).slice(3, 3),
-        "filtered": pl.concat([EVERYTHING, EVERYTHING]).filter(pl.Series([True, False, False, False, True, True])),
+        "filtered": pl.concat([EVERYTHING, EVERYTHING]).filter(
+            pl.Series([True, False, False, False, True, True])
+        ),
         "lazy": EVERYTHING.lazy(),
         "as Arrow": arrow,
         "as Arrow with views": views,
@@ -101,7 +103,13 @@ def test_what_stands_under_nulls_and_behind_the_end_is_not_in_the_digest(artifac
         for bits, values in ((valid, [1, 0, 3]), (valid, [1, 99, 3]), (dirty, [1, 7, 3, 55, 66]))
     ]
     texts = [
-        pa.table({"s": pa.Array.from_buffers(pa.large_string(), 3, [valid, pa.py_buffer(np.array(ends)), pa.py_buffer(data)])})
+        pa.table(
+            {
+                "s": pa.Array.from_buffers(
+                    pa.large_string(), 3, [valid, pa.py_buffer(np.array(ends)), pa.py_buffer(data)]
+                )
+            }
+        )
         for ends, data in (([0, 1, 1, 2], b"ac"), ([0, 1, 4, 5], b"abbbc"), ([2, 3, 3, 4], b"..ac??"))
     ]
     for group in (tables, texts):
@@ -148,7 +156,9 @@ PANDAS = pd.DataFrame(
         pd.MultiIndex.from_tuples([("a", 1), ("a", 2), ("b", 1)], names=["one", None]),
     ],
 )
-def test_a_pandas_frame_comes_back_with_its_types_and_index(artifacts: Artifacts, index: pd.Index | None) -> None:
+def test_a_pandas_frame_comes_back_with_its_types_and_index(
+    artifacts: Artifacts, index: pd.Index | None
+) -> None:
     frame = PANDAS if index is None else PANDAS.set_axis(index)
     back = artifacts.load(artifacts.save(frame))
     pd.testing.assert_frame_equal(back, frame, check_index_type=False, check_freq=False)
@@ -165,7 +175,12 @@ def test_a_pandas_frame_that_was_loaded_can_be_written_to(artifacts: Artifacts) 
 
 @pytest.mark.parametrize(
     "series",
-    [pd.Series([1.0, 2.0], index=[3, 4], name="x"), pd.Series([1.0, 2.0]), pl.Series("x", ["a"]), pl.Series([1, 2])],
+    [
+        pd.Series([1.0, 2.0], index=[3, 4], name="x"),
+        pd.Series([1.0, 2.0]),
+        pl.Series("x", ["a"]),
+        pl.Series([1, 2]),
+    ],
 )
 def test_a_series_is_a_series_again(artifacts: Artifacts, series: Any) -> None:
     back = artifacts.load(artifacts.save(series))

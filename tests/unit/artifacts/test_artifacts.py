@@ -95,7 +95,9 @@ class UpperCodec:
 
 def test_a_plugin_adds_a_codec(artifacts: Artifacts, monkeypatch: pytest.MonkeyPatch) -> None:
     plugin = SimpleNamespace(load=lambda: UpperCodec)
-    monkeypatch.setattr("importlib.metadata.entry_points", lambda group: [plugin] if group == "noria.codecs" else [])
+    monkeypatch.setattr(
+        "importlib.metadata.entry_points", lambda group: [plugin] if group == "noria.codecs" else []
+    )
     artifact = artifacts.save(SimpleNamespace(text="shout"))
     assert artifacts.load(artifact).text == "SHOUT"
     assert artifacts.load(artifacts.save([SimpleNamespace(text="in a list")]))[0].text == "IN A LIST"
@@ -108,5 +110,7 @@ def test_asking_for_a_codec_imports_nothing_heavy(tmp_path: Path) -> None:
         "a.load(a.save({'x': [1, (2, 3)]}));"
         "print(sorted({'numpy', 'polars', 'pandas', 'pyarrow', 'sklearn', 'skops', 'lightgbm'} & set(sys.modules)))"
     )
-    done = subprocess.run([sys.executable, "-c", script, tmp_path], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", script, tmp_path], capture_output=True, text=True, check=True
+    )
     assert done.stdout == "[]\n"

@@ -33,7 +33,9 @@ def test_a_folder_comes_back_with_what_is_below_it(artifacts: Artifacts, tmp_pat
     artifact = artifacts.save(tmp_path / "one")
     assert artifact.digest == artifacts.save(tmp_path / "two").digest  # a temporary name is not in it
     back = artifacts.load(artifact)
-    found = {path.relative_to(back).as_posix(): path.read_text() for path in back.rglob("*") if path.is_file()}
+    found = {
+        path.relative_to(back).as_posix(): path.read_text() for path in back.rglob("*") if path.is_file()
+    }
     assert found == {"deep/vocabulary.txt": "a b", "run.sh": "#!/bin/sh", "link": "#!/bin/sh"}
     assert os.access(back / "run.sh", os.X_OK)
     assert len(set(artifacts.holds(artifact))) == 2

@@ -9,7 +9,6 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -35,7 +34,12 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, dict[str, A
     store = tmp_path_factory.mktemp("models")
     runs = []
     for seed in ("1", "2"):
-        env = {**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": ":".join(sys.path), "MALLOC_PERTURB_": seed}
+        env = {
+            **os.environ,
+            "PYTHONHASHSEED": seed,
+            "PYTHONPATH": ":".join(sys.path),
+            "MALLOC_PERTURB_": seed,
+        }
         done = subprocess.run(
             [sys.executable, zoo.__file__, store / seed], capture_output=True, text=True, env=env, check=False
         )
@@ -68,7 +72,9 @@ def test_what_is_shared_inside_of_a_model_is_shared_again(artifacts: Artifacts) 
     from sklearn.preprocessing import FunctionTransformer
 
     shared = [np.arange(3), {"x": 1}]
-    model = FunctionTransformer(np.abs, kw_args={"one": shared, "two": shared, "other": [np.arange(3), {"x": 1}]})
+    model = FunctionTransformer(
+        np.abs, kw_args={"one": shared, "two": shared, "other": [np.arange(3), {"x": 1}]}
+    )
     kept = artifacts.load(artifacts.save(model)).kw_args
     assert kept["one"] is kept["two"]
     assert kept["other"] is not kept["one"]
@@ -80,7 +86,9 @@ def test_sets_are_written_in_one_order() -> None:
 
     words = [f"word {number}" for number in range(30)]
     forward = canonical_archive(skops_io.dumps({"set": set(words), "frozen": frozenset(words)}))
-    backward = canonical_archive(skops_io.dumps({"set": set(reversed(words)), "frozen": frozenset(reversed(words))}))
+    backward = canonical_archive(
+        skops_io.dumps({"set": set(reversed(words)), "frozen": frozenset(reversed(words))})
+    )
     assert forward == backward
 
 
@@ -166,7 +174,9 @@ def forged(artifacts: Artifacts, model: Any, field: str, value: int) -> Any:
         ("nearest neighbours, balls", "idx_start", -1),
     ],
 )
-def test_a_tree_that_leads_out_of_itself_is_not_made(artifacts: Artifacts, name: str, field: str, value: int) -> None:
+def test_a_tree_that_leads_out_of_itself_is_not_made(
+    artifacts: Artifacts, name: str, field: str, value: int
+) -> None:
     with pytest.raises(ForgedTree):
         artifacts.load(forged(artifacts, zoo.zoo()[name](), field, value))
 
@@ -176,7 +186,9 @@ def test_a_booster_is_lightgbms_own_text_without_the_machines_threads(artifacts:
 
     rows, label = zoo.numbers()
     facts = {"objective": "binary", "verbose": -1, "deterministic": True, "force_row_wise": True, "seed": 0}
-    boosters = [lgb.train({**facts, "num_threads": threads}, lgb.Dataset(rows, label), 5) for threads in (1, 2)]
+    boosters = [
+        lgb.train({**facts, "num_threads": threads}, lgb.Dataset(rows, label), 5) for threads in (1, 2)
+    ]
     one, two = (artifacts.save(booster) for booster in boosters)
     assert one.codec == "lightgbm/1"
     assert one.digest == two.digest

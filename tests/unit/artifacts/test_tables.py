@@ -16,7 +16,11 @@ from noria.artifacts.codec import CannotStore
 from noria.artifacts.tables import NoColumn, NotOneColumn, as_wanted, column, is_table, row_count, to_arrow
 
 FRAME = pl.DataFrame(
-    {"id": [1, 2, 3], "name": ["a", None, "c"], "at": [datetime(2024, 5, day, tzinfo=UTC) for day in (1, 2, 3)]}
+    {
+        "id": [1, 2, 3],
+        "name": ["a", None, "c"],
+        "at": [datetime(2024, 5, day, tzinfo=UTC) for day in (1, 2, 3)],
+    }
 )
 FORMS = {
     "polars": FRAME,
@@ -25,7 +29,7 @@ FORMS = {
     "arrow": FRAME.to_arrow(),
     "batch": FRAME.to_arrow().to_batches()[0],
 }
-TYPES = {pl.DataFrame, pl.LazyFrame, pd.DataFrame, pa.Table, pa.RecordBatch}
+TYPES = (pl.DataFrame, pl.LazyFrame, pd.DataFrame, pa.Table, pa.RecordBatch)
 
 
 @pytest.mark.parametrize("wanted", TYPES)
@@ -64,7 +68,9 @@ def test_knows_tables_and_counts_their_rows(form: str) -> None:
     assert row_count(FORMS[form]) == 3
 
 
-@pytest.mark.parametrize("value", [None, 1, "x", [1], {"a": 1}, np.zeros(3), pl.Series([1]), pd.Series([1]), pa.array([1])])
+@pytest.mark.parametrize(
+    "value", [None, 1, "x", [1], {"a": 1}, np.zeros(3), pl.Series([1]), pd.Series([1]), pa.array([1])]
+)
 def test_what_is_no_table(value: Any) -> None:
     assert not is_table(value)
 
@@ -84,11 +90,16 @@ def test_what_is_no_table(value: Any) -> None:
 def test_a_column_comes_as_it_is_wanted(form: str, wanted: Any, kind: type) -> None:
     values = column(FORMS[form], "id", wanted)
     assert isinstance(values, kind)
-    assert (values.to_pylist() if isinstance(values, pa.Array | pa.ChunkedArray) else list(values)) == [1, 2, 3]
+    assert (values.to_pylist() if isinstance(values, pa.Array | pa.ChunkedArray) else list(values)) == [
+        1,
+        2,
+        3,
+    ]
 
 
 @pytest.mark.parametrize(
-    ("form", "kind"), [("polars", pl.Series), ("lazy", pl.Series), ("pandas", pd.Series), ("arrow", pa.ChunkedArray)]
+    ("form", "kind"),
+    [("polars", pl.Series), ("lazy", pl.Series), ("pandas", pd.Series), ("arrow", pa.ChunkedArray)],
 )
 def test_a_column_without_a_wish_is_of_its_tables_own_kind(form: str, kind: type) -> None:
     assert isinstance(column(FORMS[form], "id"), kind)

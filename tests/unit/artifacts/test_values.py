@@ -107,7 +107,14 @@ def test_sets_have_one_digest_in_every_process(artifacts: Artifacts) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "number"), [(np.float64(1.5), 1.5), (np.float32(0.5), 0.5), (np.int8(-3), -3), (np.bool_(True), True), (np.str_("x"), "x")]
+    ("value", "number"),
+    [
+        (np.float64(1.5), 1.5),
+        (np.float32(0.5), 0.5),
+        (np.int8(-3), -3),
+        (np.bool_(True), True),
+        (np.str_("x"), "x"),
+    ],
 )
 def test_a_numpy_scalar_is_the_number_that_it_is(artifacts: Artifacts, value: Any, number: Any) -> None:
     assert artifacts.load(artifacts.save(value)) == number
@@ -170,7 +177,9 @@ def inner_class() -> Any:
         (np.datetime64("2024-01-01"), "it is no JSON value"),
     ],
 )
-def test_what_cannot_be_stored_is_named_with_its_place_and_what_to_do(artifacts: Artifacts, value: Any, says: str) -> None:
+def test_what_cannot_be_stored_is_named_with_its_place_and_what_to_do(
+    artifacts: Artifacts, value: Any, says: str
+) -> None:
     with pytest.raises(CannotStore, match=says) as caught:
         artifacts.save(value)
     message = render(caught.value)
@@ -183,7 +192,9 @@ def test_json_by_name_refuses_what_json_does_not_have(artifacts: Artifacts) -> N
         artifacts.save((1, 2), codec="json")
 
 
-@pytest.mark.parametrize("path", ["unit.artifacts.shapes:Gone", "no.such.module:X", "subprocess:Popen", "os:system"])
+@pytest.mark.parametrize(
+    "path", ["unit.artifacts.shapes:Gone", "no.such.module:X", "subprocess:Popen", "os:system"]
+)
 def test_a_structure_names_classes_of_data_and_nothing_else(artifacts: Artifacts, path: str) -> None:
     """Whoever could write the file still could not have anything called."""
     genuine = artifacts.save(Point(1, 2))

@@ -48,7 +48,11 @@ def pipeline(encoder: Any, model: Any) -> Any:
     from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
     columns = ColumnTransformer(
-        [("scale", StandardScaler(), ["a", "b"]), ("code", encoder, ["carrier", "origin"]), ("size", FunctionTransformer(np.abs), ["a"])]
+        [
+            ("scale", StandardScaler(), ["a", "b"]),
+            ("code", encoder, ["carrier", "origin"]),
+            ("size", FunctionTransformer(np.abs), ["a"]),
+        ]
     )
     return make_pipeline(columns, SimpleImputer(), model)
 
@@ -67,7 +71,9 @@ def boosting() -> dict[str, Callable[[], Any]]:
             loss="quantile", quantile=0.3, max_iter=5, random_state=0
         ).fit(*numbers()),
         "HGB on a frame": lambda: _on_frame(e.HistGradientBoostingClassifier(max_iter=5, random_state=0)),
-        "gradient boosting": lambda: e.GradientBoostingClassifier(n_estimators=5, random_state=0).fit(*numbers()),
+        "gradient boosting": lambda: e.GradientBoostingClassifier(n_estimators=5, random_state=0).fit(
+            *numbers()
+        ),
         "gradient boosting, Huber": lambda: e.GradientBoostingRegressor(
             n_estimators=5, loss="huber", random_state=0
         ).fit(*numbers()),
@@ -93,7 +99,9 @@ def linear() -> dict[str, Callable[[], Any]]:
     return {
         "logistic pipeline, one-hot": lambda: pipeline(one_hot, lm.LogisticRegression()).fit(*frame()),
         "logistic pipeline, ordinal": lambda: pipeline(ordinal, lm.LogisticRegression()).fit(*frame()),
-        "logistic pipeline, target": lambda: pipeline(TargetEncoder(random_state=0), lm.LogisticRegression()).fit(*frame()),
+        "logistic pipeline, target": lambda: pipeline(
+            TargetEncoder(random_state=0), lm.LogisticRegression()
+        ).fit(*frame()),
         "SGD": lambda: lm.SGDClassifier(loss="log_loss", random_state=0).fit(*numbers()),
         "SGD regressor": lambda: lm.SGDRegressor(loss="huber", random_state=0).fit(*numbers()),
         "ridge": lambda: lm.RidgeCV().fit(*numbers()),
@@ -122,7 +130,9 @@ def others() -> dict[str, Callable[[], Any]]:
         "neural network": lambda: MLPClassifier((8,), random_state=0, max_iter=20).fit(*numbers()),
         "k-means": lambda: KMeans(3, random_state=0, n_init=1).fit(numbers()[0]),
         "calibrated": lambda: CalibratedClassifierCV(GaussianNB(), cv=3).fit(*numbers()),
-        "calibrated, isotonic": lambda: CalibratedClassifierCV(GaussianNB(), method="isotonic", cv=3).fit(*numbers()),
+        "calibrated, isotonic": lambda: CalibratedClassifierCV(GaussianNB(), method="isotonic", cv=3).fit(
+            *numbers()
+        ),
         "stacked": lambda: StackingClassifier(
             [("a", GaussianNB()), ("b", DecisionTreeClassifier(random_state=0))], cv=3
         ).fit(*numbers()),
@@ -133,16 +143,22 @@ def others() -> dict[str, Callable[[], Any]]:
 def lightgbm() -> dict[str, Callable[[], Any]]:
     import lightgbm as lgb
 
-    facts: dict[str, Any] = {"n_estimators": 8, "verbose": -1, "random_state": 0, "deterministic": True, "force_row_wise": True}
+    facts: dict[str, Any] = {
+        "n_estimators": 8,
+        "verbose": -1,
+        "random_state": 0,
+        "deterministic": True,
+        "force_row_wise": True,
+    }
     return {
         "LightGBM classifier": lambda: lgb.LGBMClassifier(**facts).fit(*numbers()),
         "LightGBM regressor, categories": lambda: lgb.LGBMRegressor(**facts).fit(
             frame()[0][["a", "b", "carrier"]], frame()[1]
         ),
         "LightGBM booster": lambda: lgb.LGBMClassifier(**facts).fit(*numbers()).booster_,
-        "LightGBM booster, categories": lambda: lgb.LGBMRegressor(**facts)
-        .fit(frame()[0][["a", "b", "carrier"]], frame()[1])
-        .booster_,
+        "LightGBM booster, categories": lambda: (
+            lgb.LGBMRegressor(**facts).fit(frame()[0][["a", "b", "carrier"]], frame()[1]).booster_
+        ),
     }
 
 
@@ -163,7 +179,13 @@ def look(artifacts: Artifacts, name: str, make: Callable[[], Any]) -> dict[str, 
     loaded = artifacts.load(artifact)
     again = artifacts.save(loaded).digest
     same = answers(name, model).tobytes() == answers(name, loaded).tobytes()
-    return {"digest": artifact.digest, "same": same, "again": again, "type": artifact.type, "unsafe": artifact.unsafe}
+    return {
+        "digest": artifact.digest,
+        "same": same,
+        "again": again,
+        "type": artifact.type,
+        "unsafe": artifact.unsafe,
+    }
 
 
 def main(store: str) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import platform
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -220,15 +219,6 @@ def test_installed_distributions_are_read_off_their_folders(tmp_path: Path) -> N
         ("local", "1.0+cu12"),
         ("other", "2"),
     }
-
-
-def test_installed_distributions_take_less_than_ten_milliseconds(tmp_path: Path) -> None:
-    def seconds() -> float:
-        start = time.perf_counter()
-        environment(tmp_path)
-        return time.perf_counter() - start
-
-    assert min(seconds() for _ in range(5)) < 0.010  # part of every run, and of every cached one
 
 
 def test_the_machine_says_what_explains_a_difference() -> None:
