@@ -51,14 +51,14 @@ def features(days: pl.DataFrame, *, scale: float = 1.0) -> pl.DataFrame:
 
 
 @demand.step(outputs=("train", "holdout"))
-def split(features: pl.DataFrame, *, holdout_days: int = 10):
+def split(features: pl.DataFrame, *, holdout_days: int = 8):
     print("splitting", features.height, "rows")
     last = features["asked"].max() - timedelta(days=holdout_days)
     return features.filter(pl.col("asked") <= last), features.filter(pl.col("asked") > last)
 
 
 @demand.step
-def model(train: pl.DataFrame, *, recent_days: int = 30) -> np.ndarray:
+def model(train: pl.DataFrame, *, recent_days: int = 15) -> np.ndarray:
     recent = train.filter(pl.col("asked") > train["asked"].max() - timedelta(days=recent_days))
     inputs = np.column_stack([np.ones(recent.height), recent.select("warm", "north").to_numpy()])
     weights, *_ = np.linalg.lstsq(inputs, recent["sold"].to_numpy(), rcond=None)

@@ -114,8 +114,8 @@ def test_rows_that_the_champion_was_trained_on_are_left_out(project: Project) ->
     project.noria("run", "--as-of", FIRST)
     project.noria("run", "--as-of", "2024-02-14T00:00:00Z", exit=None)
     evidence = project.json("show", "demand:2")["judgements"][0]["verdicts"][0]["evidence"]
-    assert evidence["rows"] + evidence["left_out"] == 10 * 20
-    assert evidence["left_out"] == 0, "the last ten days were holdout or future to the champion"
+    assert evidence["rows"] + evidence["left_out"] == 8 * 20
+    assert evidence["left_out"] == 0, "the last eight days were holdout or future to the champion"
     project.noria("run", "--as-of", FIRST, "--set", "split.holdout_days=20", exit=None)
     evidence = project.json("show", "demand:3")["judgements"][0]["verdicts"][0]["evidence"]
     assert evidence["left_out"] > 0
@@ -134,7 +134,7 @@ def test_promotion_by_hand_and_back(project: Project) -> None:
 
 def test_two_runs_differ_in_what_was_changed(project: Project) -> None:
     project.noria("run", "--as-of", FIRST)
-    project.replace("pipeline.py", "recent_days: int = 30", "recent_days: int = 20")
+    project.replace("pipeline.py", "recent_days: int = 15", "recent_days: int = 20")
     project.noria("run", "--as-of", LATER, exit=None)
     text = project.noria("diff", "demand/1", "demand/2").stdout
     for expected in ("pipeline.py", "recent_days", "800", "error"):
@@ -149,7 +149,7 @@ def test_the_source_of_a_run_holds_the_dirty_tree_and_no_secret(project: Project
     project.write("ignored.txt", "ignored content")
     project.write(".env", "TOKEN=very-secret")
     project.write("notes.md", "an untracked file")
-    project.replace("pipeline.py", "recent_days: int = 30", "recent_days: int = 25")
+    project.replace("pipeline.py", "recent_days: int = 15", "recent_days: int = 25")
     project.noria("run", "--as-of", FIRST)
     source = project.json("show", "demand/1")["view"]["run"]["asked"]["provenance"]["source"]
     assert source["dirty"] is True

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from noria.errors import ConfigError, StepFailed
@@ -98,7 +99,7 @@ def judged(app: App, gates: Sequence[Gate], version: Version, engine: Engine) ->
             number = aliases.get(gate.than)
             other = app.records.versions.version(version.model, number) if number else None
             paired[gate.than] = None if other is None else _paired(app, version, other, engine)
-    attempts = _attempts(app, version.model, aliases.get(CHAMPION))
+    attempts = _attempts(app, version, aliases.get(CHAMPION))
     return Judgement(
         model=version.model,
         version=version.number,
@@ -155,20 +156,31 @@ def quality_of(engine: Engine, pipeline: str, answered: Answered) -> Quality:
     return ask(engine, task, Scored).quality
 
 
-def _attempts(app: App, model: str, champion: int | None) -> int:
-    """How many candidates this champion has met already."""
-    met = [
-        judgement
-        for version in app.records.versions.versions(model)
-        for judgement in app.records.versions.judgements(model, version.number)
-        if judgement.champion == champion and version.number != champion
-    ]
-    return len(met)
+def _attempts(app: App, candidate: Version, champion: int | None) -> int:
+    """How many candidates this champion has met already on rows of which this one's holdout has some."""
+    begins = _holdout_begins(app, candidate)
+    return sum(
+        judgement.champion == champion
+        for version in app.records.versions.versions(candidate.model)
+        if version.number not in (champion, candidate.number) and (begins is None or version.as_of > begins)
+        for judgement in app.records.versions.judgements(candidate.model, version.number)
+    )
+
+
+def _holdout_begins(app: App, candidate: Version) -> datetime | None:
+    """Event time of the holdout's first row; None where rows have no time."""
+    time, quality = candidate.signature.time, candidate.quality
+    if time is None or quality is None or quality.losses is None or not quality.rows:
+        return None
+    import pyarrow.compute as pc
+
+    first: datetime = pc.min(app.artifacts.table(quality.losses).column(time)).as_py()
+    return first
 
 
 def _spent(gates: Sequence[Gate], attempts: int) -> list[Gate]:
-    """The k-th candidate against one champion gets alpha / (k (k + 1)): all together never spend more than alpha,
-    however often one retries on overlapping holdouts."""
+    """The k-th candidate that meets one champion on overlapping holdouts gets alpha / (k (k + 1)): all together never
+    spend more than alpha, however often one retries."""
     share = (attempts + 1) * (attempts + 2)
     return [
         NoWorse(metric=gate.metric, than=gate.than, margin=gate.margin, alpha=gate.alpha / share)

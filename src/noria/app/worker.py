@@ -51,7 +51,7 @@ class UserCodeRaised(StepFailed):
 
 @dataclass(eq=False)
 class OtherProtocol(Bug):
-    code: ClassVar[str] = "WORKER-PROTOCOL"
+    code: ClassVar[str] = "TASK-PROTOCOL"
     what: ClassVar[str] = "a task of protocol {theirs} came to a worker of protocol {ours}"
     next: ClassVar[str] = "install one version of Noria, and run again"
     theirs: int

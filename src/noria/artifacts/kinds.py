@@ -42,13 +42,22 @@ def kind_of_class(cls: type) -> str:
     return ""
 
 
-@lru_cache(maxsize=4096)
 def kind_wanted(annotation: Any) -> str:
     """The kind that an annotation names; the first known one of a union; empty when it says nothing."""
+    try:
+        return _kind_wanted(annotation)
+    except TypeError:  # not hashable: `Annotated[pl.DataFrame, {"unit": "km"}]`
+        return _kind_wanted.__wrapped__(annotation)
+
+
+@lru_cache(maxsize=4096)
+def _kind_wanted(annotation: Any) -> str:
     if isinstance(annotation, type) and typing.get_origin(annotation) is None:
         return kind_of_class(annotation)
     origin = typing.get_origin(annotation)
-    if origin in (typing.Union, types.UnionType, typing.Annotated):
+    if origin is typing.Annotated:
+        return kind_wanted(typing.get_args(annotation)[0])
+    if origin in (typing.Union, types.UnionType):
         return next(filter(None, map(kind_wanted, typing.get_args(annotation))), "")
     is_array = (
         isinstance(origin, type) and kind_of_class(origin) == "numpy.ndarray"

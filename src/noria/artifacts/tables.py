@@ -161,7 +161,8 @@ def _from_other(value: Any, kind: str) -> pa.Table:
 def _from_polars(frame: Any) -> pa.Table:
     import pyarrow as pa
 
-    foreign = [name for name, kind in frame.schema.items() if kind == _polars().Object]
+    opaque = _polars().Object
+    foreign = [name for name, kind in frame.schema.items() if isinstance(kind, opaque)]
     if not foreign:
         try:
             return frame.to_arrow()

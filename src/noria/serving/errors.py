@@ -141,7 +141,7 @@ class GraphFailed(StepFailed):
 
 @dataclass(eq=False)
 class Broken(Bug):
-    code: ClassVar[str] = "BUG"
+    code: ClassVar[str] = "SERVICE-BUG"
     what: ClassVar[str] = "the service failed at this request by a fault of its own"
     next: ClassVar[str] = "please report it with the stack that its log has under incident {incident}"
     incident: str

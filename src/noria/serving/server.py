@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import os
 import signal
 import socket
-import sys
 import threading
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -106,6 +106,6 @@ async def _beside(
 
 
 def _stop_at_end_of_stdin(server: uvicorn.Server) -> None:
-    while sys.stdin.buffer.read(4096):
+    while os.read(0, 4096):  # not sys.stdin, whose lock a thread must not hold when the interpreter ends
         pass
     server.should_exit = True

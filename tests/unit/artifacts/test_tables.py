@@ -46,6 +46,7 @@ def test_every_form_becomes_every_other_with_the_same_content(form: str, wanted:
         (pl.DataFrame | None, pl.DataFrame),
         (Optional[pd.DataFrame], pd.DataFrame),  # noqa: UP045 - what users write
         (Annotated[pa.Table, "rows"], pa.Table),
+        (Annotated[pa.Table, {"not": "hashable"}], pa.Table),
         (None, pl.DataFrame),
         (Any, pl.DataFrame),
         (object, pl.DataFrame),
@@ -53,7 +54,9 @@ def test_every_form_becomes_every_other_with_the_same_content(form: str, wanted:
         ("a string that nobody resolved", pl.DataFrame),
     ],
 )
-def test_annotations_that_say_nothing_leave_the_table_alone(annotation: Any, kind: type) -> None:
+def test_annotations_are_read_and_those_that_say_nothing_leave_the_table_alone(
+    annotation: Any, kind: type
+) -> None:
     assert isinstance(as_wanted(FRAME, annotation), kind)
 
 

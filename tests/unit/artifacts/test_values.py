@@ -42,7 +42,7 @@ RICH = [
     2**70,
     (1, "a"),
     [(), ((1,),)],
-    {1: "one", (1, 2): "pair", None: 0, True: 1.5},
+    {2: "two", (1, 2): "pair", None: 0, True: 1.5},
     {"$": "dollar"},
     {"a", "b"},
     frozenset({1, 2}),

@@ -72,7 +72,7 @@ class Contradiction(Conflict):
 
 @dataclass(eq=False)
 class UnknownRun(NotFound):
-    code: ClassVar[str] = "RUN-UNKNOWN"
+    code: ClassVar[str] = "RUN-UNRECORDED"
     what: ClassVar[str] = "{model} has no run {run}"
     next: ClassVar[str] = "noria runs {model}"
     model: str
