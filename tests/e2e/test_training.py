@@ -174,3 +174,36 @@ def test_a_pipeline_without_predict_runs_and_makes_no_version(make_project: Call
     card = project.json("show", "plain/1")
     assert card["view"]["state"] == "succeeded"
     assert "version" not in card
+
+
+def test_what_changes_no_answer_makes_no_version(project: Project) -> None:
+    project.noria("run", "--as-of", FIRST)
+    project.write("README.md", "Words for people.")
+    project.replace("pipeline.py", "return weights", "return weights  # fitted by least squares")
+    project.noria("run", "--as-of", FIRST)
+    assert len(project.json("models")[0]["versions"]) == 1
+    project.replace("pipeline.py", "return model[0] +", "return 0.001 + model[0] +")
+    project.noria("run", "--as-of", FIRST, exit=None)
+    assert len(project.json("models")[0]["versions"]) == 2, "predict's code is part of a version"
+
+
+def test_a_gate_on_what_is_no_loss_is_told_before_anything_runs(project: Project) -> None:
+    project.replace("noria.toml", "error = { no_worse_than", "r3 = { no_worse_than")
+    done = project.noria("run", exit=2)
+    assert "POLICY-MISMATCH" in done.stderr and "only the loss, error" in done.stderr
+    assert project.json("runs") == []
+
+
+def test_a_champion_that_the_new_loss_cannot_score_leaves_the_candidate_undecided(project: Project) -> None:
+    project.noria("run", "--as-of", FIRST)
+    project.replace("pipeline.py", "    return model[0] + features", "    answers = model[0] + features")
+    project.replace(
+        "pipeline.py", "@ model[1:]\n", "@ model[1:]\n    return np.column_stack([answers, answers])\n"
+    )
+    project.replace("pipeline.py", "return np.abs(label - answer)", "return np.abs(label - answer[:, 1])")
+    project.replace("pipeline.py", "sold(model, holdout))", "sold(model, holdout)[:, 0])")
+    project.noria("run", "--as-of", FIRST, exit=1)
+    verdict = project.json("show", "demand:2")["judgements"][0]["verdicts"][0]
+    assert verdict["outcome"] == "undecided"
+    assert "cannot be compared" in verdict["why"]
+    assert project.json("models")[0]["aliases"]["champion"] == 1

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from noria.errors import ConfigError, StepFailed
 from noria.gates.judge import judge
 from noria.gates.paired import Paired, pair
+from noria.pipeline.code import Code
 from noria.ports.engine import Engine, ask
 from noria.records.artifacts import Artifact
 from noria.records.gates import Gate, Judgement, NoWorse
@@ -48,16 +49,16 @@ def make_candidate(
     """Build a version out of finished steps and judge it. Appends nothing: the caller commits all at once."""
     model = run.asked.model
     parameters: dict[str, dict[str, Any]] = run.asked.parameters
-    graph = serving_graph(resolved, policy.pipeline, outputs, parameters)
+    code = Code(app.project).of_all(resolved)
+    graph = serving_graph(resolved, policy.pipeline, code, outputs, parameters)
+    rows = outputs[graph.data]
+    holdout = outputs[resolved.loss_spec.on] if resolved.loss_spec else None
     versions = app.records.versions.versions(model)
     newest = versions[0] if versions else None
-    if newest and same_as(
-        newest, graph=graph, rows=outputs[graph.data], code=run.asked.provenance.source.tree
-    ):
+    if newest and same_as(newest, graph=graph, rows=rows, holdout=holdout):
         judgements = app.records.versions.judgements(model, newest.number)
         if judgements:
             return Candidate(newest, judgements[0], known=True)
-    rows = outputs[graph.data]
     signed = ask(engine, Sign(graph=graph, rows=rows, seed=run.asked.seed), Signed)
     quality = _holdout_quality(engine, resolved, graph, rows, outputs)
     version = build_version(
@@ -105,7 +106,7 @@ def judged(app: App, gates: Sequence[Gate], version: Version, engine: Engine) ->
         version=version.number,
         champion=aliases.get(CHAMPION),
         judged=app.clock.now(),
-        verdicts=judge(_spent(gates, attempts), metrics=version.metrics, paired=paired),
+        verdicts=judge(shared(gates, attempts), metrics=version.metrics, paired=paired),
     )
 
 
@@ -115,9 +116,9 @@ def _paired(app: App, candidate: Version, other: Version, engine: Engine) -> Pai
         return "the pipeline has no loss"
     try:
         answered = _other_answers(app, candidate, other)
+        scored = quality_of(engine, candidate.graph.pipeline, answered)
     except (ConfigError, StepFailed) as error:
-        return f"{other.name} cannot answer these rows: {error}"
-    scored = quality_of(engine, candidate.graph.pipeline, answered)
+        return f"{other.name} cannot be compared on these rows: {error}"
     if scored.losses is None:
         return f"{other.name} left no losses"
     return pair(
@@ -178,9 +179,13 @@ def _holdout_begins(app: App, candidate: Version) -> datetime | None:
     return first
 
 
-def _spent(gates: Sequence[Gate], attempts: int) -> list[Gate]:
-    """The k-th candidate that meets one champion on overlapping holdouts gets alpha / (k (k + 1)): all together never
-    spend more than alpha, however often one retries."""
+def shared(gates: Sequence[Gate], attempts: int) -> list[Gate]:
+    """The k-th candidate that meets one champion on overlapping holdouts gets alpha / (k (k + 1)).
+
+    Candidates whose holdouts hold a row in common overlap pairwise, so their k differ and their shares sum to less
+    than alpha: on any stretch of data, all who were judged by it spend at most alpha together. Fresh data bring a
+    fresh budget; over a champion's life the chance of one false pass is not bounded by alpha.
+    """
     share = (attempts + 1) * (attempts + 2)
     return [
         NoWorse(metric=gate.metric, than=gate.than, margin=gate.margin, alpha=gate.alpha / share)

@@ -143,11 +143,18 @@ def _monitor(section: Section) -> MonitorPolicy:
     monitor = MonitorPolicy(
         false_alarm=section.number("false_alarm", usual.false_alarm, PROBABILITY),
         block=section.text("block", usual.block, BLOCK),
+        loss=_tolerated(section),
         tolerance=_tolerance(section, usual.tolerance),
         maturity=section.seconds("maturity", None),
     )
     section.close()
     return monitor
+
+
+def _tolerated(section: Section) -> str | None:
+    """The loss that a table of tolerances names first."""
+    table = section.values.get("tolerance")
+    return next((str(name) for name in table if name != "drift"), None) if isinstance(table, dict) else None
 
 
 def _tolerance(section: Section, usual: float) -> float:

@@ -9,8 +9,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from noria.app.candidate import Candidate, make_candidate
+from noria.app.fit import check_fit
 from noria.declare import resolve
-from noria.errors import NoriaError, StepFailed
+from noria.errors import Conflict, NoriaError, StepFailed
 from noria.graph.load import load_pipeline
 from noria.ports.engine import Engine
 from noria.records.base import Json
@@ -86,7 +87,9 @@ def train(app: App, model: str | None, wish: Wish, listener: Listener) -> Traine
         except KeyboardInterrupt:
             _finish(app, run, finished, Interrupted())
             raise
-        except NoriaError as error:
+        except (
+            Exception
+        ) as error:  # a bug of Noria's too ends the run: else the next one would only meet it again
             _finish(app, run, finished, _failure(error, plan, finished))
             raise
 
@@ -98,6 +101,7 @@ def _asked(app: App, policy: ModelPolicy, wish: Wish) -> tuple[NewRun, Resolved,
 
     pinned = provenance(app.project, app.store, app.git, threads=app.threads)
     resolved = resolve(load_pipeline(app.project, policy.pipeline))
+    check_fit(policy, resolved)
     planned = plan(resolved, policy.parameters, wish.parameters or {})
     asked = NewRun(
         model=policy.name,
@@ -175,7 +179,7 @@ def _turn(
         version=candidate.version.number if candidate else None,
         metrics=candidate.version.metrics if candidate else {},
     )
-    _finish(app, run, finished, outcome, candidate, moved)
+    moved = _finish_or_hold(app, run, finished, outcome, candidate, moved)
     return Trained(
         run=run,
         steps=tuple(finished),
@@ -203,6 +207,26 @@ def _promotion(app: App, policy: ModelPolicy, wish: Wish, candidate: Candidate |
     )
 
 
+def _finish_or_hold(
+    app: App,
+    run: Run,
+    steps: list[StepResult],
+    outcome: Outcome,
+    candidate: Candidate | None,
+    moved: AliasMoved | None,
+) -> AliasMoved | None:
+    """Finish, with the promotion if there is one; returns it if it came about. Where a person has moved the champion
+    since it was compared with, the candidate is kept with its verdicts and not promoted: it met another champion."""
+    try:
+        _finish(app, run, steps, outcome, candidate, moved)
+    except Conflict:
+        if moved is None:
+            raise
+        _finish(app, run, steps, outcome, candidate)
+        return None
+    return moved
+
+
 def _finish(
     app: App,
     run: Run,
@@ -224,8 +248,9 @@ def _finish(
     app.records.ledger.append(model, changes, at=now)
 
 
-def _failure(error: NoriaError, plan: Plan, finished: list[StepResult]) -> Failed:
+def _failure(error: Exception, plan: Plan, finished: list[StepResult]) -> Failed:
     done = {result.step for result in finished}
     waiting = [step.name for step in plan.order if step.name not in done]
     log = getattr(error, "log", None) if isinstance(error, StepFailed) else None
-    return Failed(step=waiting[0] if waiting else "gates", code=error.code, error=str(error), log=log or None)
+    code = error.code if isinstance(error, NoriaError) else "BUG"
+    return Failed(step=waiting[0] if waiting else "gates", code=code, error=str(error), log=log or None)

@@ -18,7 +18,7 @@ from pathlib import Path
 from types import FunctionType
 from typing import Any
 
-from noria.declare import Step
+from noria.declare import Resolved, Step
 from noria.pipeline.constants import looks_out, plain, reader_in
 from noria.pipeline.modules import Module, Modules
 from noria.pipeline.syntax import Reading, Target, normal_form, read, unrolled
@@ -75,6 +75,11 @@ class Code:
         }
         digest = digest_of([declared, about, sorted(reached.items)])
         return Coded(digest=digest, notes=tuple(sorted(reached.notes)))
+
+    def of_all(self, resolved: Resolved) -> Digest:
+        """The code of a whole pipeline: every step's, predict's and the loss's."""
+        steps = (*resolved.order, *(step for step in (resolved.predict, resolved.loss) if step))
+        return digest_of([self.of(step).digest for step in steps])
 
     def _unit(self, module: Module, position: int, keep: Callable[[ast.expr], bool]) -> _Unit:
         key = (module.place, position)

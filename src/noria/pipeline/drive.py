@@ -121,7 +121,8 @@ class _Turn:
         self._listener = listener
         self._code = Code(project)
         self._makers: dict[str, Digest] = {}
-        self._environment = digest_of(run.asked.provenance.environment)
+        pinned = run.asked.provenance
+        self._environment = digest_of([pinned.environment, pinned.machine.threads])  # floats depend on both
         self._before = {result.step: result for result in records.runs.steps(run.asked.model, run.number)}
 
     def finish(self, step: Step) -> StepResult:

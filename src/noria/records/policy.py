@@ -18,6 +18,8 @@ class MonitorPolicy(Record):
     block: str = "1d"
     tolerance: float = 0.02
     """In the loss's own unit: what a user would not mind."""
+    loss: str | None = None
+    """The loss that the tolerance names, where it names one."""
     maturity: float | None = None
     """Seconds after a block's end before it is scored; None: the version's own label delay."""
 

@@ -49,6 +49,8 @@ class ServingGraph(Record):
     transforms: tuple[str, ...]
     predict: str
     frozen: dict[str, Artifact]
+    code: Digest | None = None
+    """Of all that the pipeline's functions reach: two graphs with one code and the same frozen outputs answer alike."""
     parameters: dict[str, dict[str, Json]] = {}
     """Hyperparameters of the transforms and of predict, as the run had them."""
 

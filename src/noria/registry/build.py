@@ -7,7 +7,7 @@ from datetime import datetime
 
 from noria.declare import Resolved
 from noria.records.artifacts import Artifact
-from noria.records.base import Json
+from noria.records.base import Digest, Json
 from noria.records.runs import Run, StepResult
 from noria.records.tasks import Signed
 from noria.records.versions import Quality, ServingGraph, Version
@@ -16,6 +16,7 @@ from noria.records.versions import Quality, ServingGraph, Version
 def serving_graph(
     resolved: Resolved,
     pipeline: str,
+    code: Digest,
     outputs: Mapping[str, Artifact],
     parameters: Mapping[str, Mapping[str, Json]],
 ) -> ServingGraph:
@@ -29,6 +30,7 @@ def serving_graph(
         transforms=tuple(step.name for step in resolved.served()),
         predict=resolved.predict.name,
         frozen={name: outputs[name] for name in resolved.frozen()},
+        code=code,
         parameters={step.name: dict(parameters[step.name]) for step in served if parameters.get(step.name)},
     )
 
@@ -72,6 +74,7 @@ def build_version(
     )
 
 
-def same_as(version: Version | None, *, graph: ServingGraph, rows: Artifact, code: str) -> bool:
-    """Whether a new version would hold nothing that the newest one does not."""
-    return version is not None and version.graph == graph and version.rows == rows and version.code == code
+def same_as(version: Version, *, graph: ServingGraph, rows: Artifact, holdout: Artifact | None) -> bool:
+    """Whether a new version would answer and be judged as this one: the same code reached, the same frozen outputs,
+    the same data. Another README or comment makes no version."""
+    return version.graph == graph and version.rows == rows and version.holdout == holdout

@@ -79,7 +79,9 @@ def test_every_setting_reaches_the_policy() -> None:
                     NoWorse(metric="log_loss", than="champion", margin=0.005, alpha=0.1),
                     Threshold(metric="latency_p99_ms", at_most=10.0),
                 ),
-                monitor=MonitorPolicy(false_alarm=0.02, block="6h", tolerance=0.03, maturity=172_800.0),
+                monitor=MonitorPolicy(
+                    false_alarm=0.02, block="6h", tolerance=0.03, loss="log_loss", maturity=172_800.0
+                ),
                 retrain=RetrainPolicy(on=("performance", "schedule"), every=2_419_200.0, cooldown=5_400.0),
             ),
         ),
