@@ -55,7 +55,7 @@ class StepChange(Record, kw_only=True):
 
     step: str
     because: tuple[str, ...]
-    """`code`, `input NAME`, `parameter NAME`, `environment`, `seed`; `added` or `removed`."""
+    """`code`, `input NAME`, `parameter NAME`, `environment`, `seed`, `the data outside`; `added` or `removed`."""
     outputs: tuple[Change, ...] = ()
     """Digests of the outputs that differ."""
 
@@ -230,6 +230,7 @@ def _because(a: StepResult, b: StepResult) -> tuple[str, ...]:
     reasons += [f"parameter {change.name}" for change in _changes(left.parameters, right.parameters)]
     reasons += ["environment"] if left.environment != right.environment else []
     reasons += ["seed"] if left.seed != right.seed else []
+    reasons += ["the data outside"] if a.data and b.data and a.data.digest != b.data.digest else []
     return tuple(reasons)
 
 
