@@ -189,7 +189,7 @@ def _triggers(section: Section) -> tuple[Trigger, ...]:
     for item in given:
         if item not in TRIGGERS:
             section.fault(
-                "on", f"has {shown(item)}; in this release it may have {' and '.join(map(_shown, TRIGGERS))}"
+                "on", f"has {shown(item)}; in this release it may have {' and '.join(map(shown, TRIGGERS))}"
             )
     return tuple(trigger for trigger in TRIGGERS if trigger in given)
 
