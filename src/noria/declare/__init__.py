@@ -6,7 +6,8 @@ It refuses to know tables, models, stores and clocks: importing it costs next to
 
 from noria.declare.pipeline import Part, Pipeline
 from noria.declare.resolve import Resolved, resolve
-from noria.declare.steps import DataSpec, LossSpec, PredictSpec, Role, Step, StepSpec, Where
+from noria.declare.steps import DataSpec, LossSpec, PredictSpec, Role, Step, StepSpec
+from noria.declare.where import Where
 
 __all__ = [
     "DataSpec",

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
+from noria.declare.where import Where
 from noria.errors import ConfigError
-
-if TYPE_CHECKING:
-    from noria.declare.steps import Where
 
 
 @dataclass(eq=False)

@@ -17,8 +17,8 @@ from noria.declare.steps import (
     Step,
     StepSpec,
     declared,
-    where_of,
 )
+from noria.declare.where import where_of
 
 F = TypeVar("F", bound=Callable[..., Any])
 Decorator = Callable[[F], F]

@@ -10,23 +10,12 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from noria.declare.errors import BadOption, BadParameter, UnreadableAnnotation
+from noria.declare.where import Where, where_of
 
 Role = Literal["data", "transform", "step", "check", "predict", "loss", "metrics", "report"]
 Function = Callable[..., Any]
 
 AS_OF = "as_of"  # the one reserved parameter name: a data step's time
-
-
-@dataclass(frozen=True)
-class Where:
-    """Where a function is written, for errors."""
-
-    function: str
-    file: str
-    line: int
-
-    def __str__(self) -> str:
-        return f"{self.function} ({self.file}:{self.line})"
 
 
 @dataclass(frozen=True)
@@ -118,14 +107,6 @@ def declared(function: Function, role: Role, spec: Spec, outputs: Sequence[str] 
         spec=spec,
         where=where,
     )
-
-
-def where_of(function: Function) -> Where:
-    """Where a function is written, decorators of other libraries looked through."""
-    code = getattr(inspect.unwrap(function), "__code__", None)
-    if code is None:
-        return Where(getattr(function, "__qualname__", repr(function)), "unknown file", 0)
-    return Where(function.__qualname__, code.co_filename, code.co_firstlineno)
 
 
 def _signature(function: Function, where: Where) -> tuple[tuple[str, ...], dict[str, Any]]:
