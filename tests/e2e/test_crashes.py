@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from e2e.project import Project
+from e2e.project import FIRST, Project
 
 WAITING = 60.0  # s; the longest that a test waits for another process to get somewhere
 
@@ -134,31 +136,80 @@ def test_a_worker_that_is_killed_fails_the_run_and_the_next_goes_on(slow: Projec
     assert (slow.folder / "first.count").read_text() == "x"
 
 
-def test_a_kill_at_any_moment_of_gating_and_promotion_leaves_all_or_nothing(project: Project) -> None:
-    project.noria("run", "--as-of", "2024-02-10T00:00:00Z")
-    whole = time.monotonic()
-    project.noria("run", "--as-of", "2024-02-20T00:00:00Z", exit=None)
-    whole = time.monotonic() - whole
-    for turn in range(6):
-        day = 21 + turn
-        driver = project.start(
-            "run", "--as-of", f"2024-02-{day}T00:00:00Z", "--set", f"model.recent_days={20 + turn}"
-        )
-        try:
-            driver.wait(whole * (0.5 + turn / 10))  # from the middle of the steps to the very end
-        except Exception:
-            os.kill(driver.pid, signal.SIGKILL)
-        driver.communicate()
-        project.noria("audit")
-        card = project.json("models")[0]
-        numbers = [version["version"]["number"] for version in card["versions"]]
-        assert card["aliases"]["champion"] in numbers
-        for number in numbers:
-            shown = project.json("show", f"demand:{number}")
-            assert shown["judgements"], "a version never stands without its verdicts"
-    project.noria("run", "--as-of", "2024-02-28T00:00:00Z", exit=None)
-    states = [line["state"] for line in project.json("runs")]
-    assert set(states) <= {"succeeded", "abandoned"}
+def holding(project: Project) -> None:
+    """Let the loss of the demand project wait while there is a file named `hold`; it says that it has begun."""
+    project.replace(
+        "pipeline.py",
+        "    return np.abs(label - answer)",
+        """    import os, time
+
+    while os.path.exists("hold"):
+        open("scoring", "w").close()
+        time.sleep(0.01)
+    return np.abs(label - answer)""",
+    )
+    project.write(".gitignore", "hold\nscoring\n__pycache__/\n")
+    project.commit()
+
+
+def numbers(project: Project) -> list[int]:
+    return sorted(version["version"]["number"] for version in project.json("models")[0]["versions"])
+
+
+def champion(project: Project) -> int:
+    found: int = project.json("models")[0]["aliases"]["champion"]
+    return found
+
+
+SECOND = "2024-02-20T00:00:00Z"  # ten days more: as good, so it is promoted
+
+
+def test_a_kill_while_the_gates_judge_leaves_nothing_and_the_next_run_promotes(project: Project) -> None:
+    holding(project)
+    project.noria("run", "--as-of", FIRST)
+    project.write("hold", "")
+    driver = project.start("run", "--as-of", SECOND)
+    until((project.folder / "scoring").exists, "the gates score the candidate")
+    os.kill(driver.pid, signal.SIGKILL)
+    driver.communicate()
+    assert driver.returncode == -signal.SIGKILL
+    assert numbers(project) == [1], "no version without its verdicts"
+    assert champion(project) == 1
+    assert project.json("show", "demand/2")["view"]["state"] != "succeeded"
+    project.noria("audit")
+
+    (project.folder / "hold").unlink()
+    done = project.noria("run", "--as-of", SECOND)
+    assert "resumed" in done.stdout
+    assert (numbers(project), champion(project)) == ([1, 2], 2)
+    assert len(project.json("runs")) == 2, "the same run was finished"
+    assert project.json("show", "demand:2")["judgements"]
+    project.noria("audit")
+
+
+@pytest.mark.parametrize("moment", ["before", "within", "after"])
+def test_a_kill_around_the_last_transaction_leaves_all_or_nothing(project: Project, moment: str) -> None:
+    project.noria("run", "--as-of", FIRST)
+    script = Path(__file__).with_name("killed.py")
+    killed = subprocess.run(
+        [sys.executable, str(script), str(project.folder), moment, SECOND.replace("Z", "+00:00")],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    project.noria("audit")
+    all_of_it = moment == "after"
+    assert (numbers(project), champion(project)) == (([1, 2], 2) if all_of_it else ([1], 1))
+    assert (project.json("show", "demand/2")["view"]["state"] == "succeeded") is all_of_it
+
+    done = project.noria("run", "--as-of", SECOND)
+    assert ("resumed" in done.stdout) is not all_of_it
+    assert (numbers(project), champion(project)) == ([1, 2], 2), "done once, and not a second time"
+    judgements = project.json("show", "demand:2")["judgements"]
+    assert len(judgements) == 1
+    assert {line["state"] for line in project.json("runs")} == {"succeeded"}
+    project.noria("audit")
 
 
 def test_a_corrupted_artifact_is_found_and_made_again(project: Project) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import keyword
 import re
 from collections.abc import Sequence
@@ -20,6 +21,8 @@ FILES = {  # in the project: (its template, whether one that is there already is
     ".gitignore": ("gitignore.txt", True),
 }
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
+LONGEST = 64  # characters of a name
+NAMELESS = "delay"  # the model of a folder whose name holds no letter to begin with
 # names that the example's pipeline.py uses for something else
 TAKEN = frozenset(
     [
@@ -84,9 +87,11 @@ class CannotWrite(UsageError):
     reason: str
 
 
-def init(folder: Path, *, name: str = "delay", dry_run: bool = False) -> Made:
-    """Write a project into `folder`, made if need be. A pyproject.toml and a .gitignore that are there stay as they
-    are. Raises `AlreadyThere` before writing anything, `BadName`, `CannotWrite`."""
+def init(folder: Path, *, name: str | None = None, dry_run: bool = False) -> Made:
+    """Write a project into `folder`, made if need be, with a model named after it unless `name` is given. A
+    pyproject.toml and a .gitignore that are there stay as they are. Raises `AlreadyThere` before writing anything,
+    `BadName`, `CannotWrite`."""
+    name = name_after(folder) if name is None else name
     _check(name)
     there = [file for file in FILES if (folder / file).exists()]
     in_the_way = [file for file in there if not FILES[file][1]]
@@ -100,11 +105,25 @@ def init(folder: Path, *, name: str = "delay", dry_run: bool = False) -> Made:
     )
 
 
+def name_after(folder: Path) -> str:
+    """A model's name out of a folder's: `My-Trips (2)` gives `my_trips_2`, `parcels` gives `parcels_model` because
+    the example has parcels of its own."""
+    words = re.sub(r"[^a-z0-9]+", "_", folder.resolve().name.lower())
+    name = words.lstrip("_0123456789")[:LONGEST].rstrip("_")
+    if not name:
+        return NAMELESS
+    return f"{name}_model" if keyword.iskeyword(name) or _taken(name) else name
+
+
 def _check(name: str) -> None:
     if not NAME.fullmatch(name) or keyword.iskeyword(name):
         raise BadName(name=name, why="it becomes a Python variable: letters, digits and _, a letter first")
-    if name in TAKEN:
+    if _taken(name):
         raise BadName(name=name, why="the example's pipeline.py uses that name for something else")
+
+
+def _taken(name: str) -> bool:
+    return name in TAKEN or hasattr(builtins, name)
 
 
 def _write(folder: Path, files: Sequence[str], name: str) -> None:

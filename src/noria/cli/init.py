@@ -23,9 +23,7 @@ def add(subparsers: Subparsers) -> None:
         ],
     )
     parser.add_argument("dir", metavar="DIR", nargs="?", type=Path, help="where to write (default: here)")
-    parser.add_argument(
-        "--name", default="delay", help="the model's name, a Python identifier (default: delay)"
-    )
+    parser.add_argument("--name", help="the model's name, a Python identifier (default: after the folder)")
     dry_run(parser)
 
 

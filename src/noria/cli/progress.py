@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
     from noria.pipeline.drive import Listener
     from noria.pipeline.plan import Plan
+    from noria.ports.source import Checkout
 
+NAMED = 3  # changed files that the line about uncommitted work spells out
 MARKS = {"waiting": (" ", ""), "stopped": ("✗", "red")}  # by the first word of a step's state
 DONE = ("✓", "green")
 REFRESH = 8  # a second: a spinner that looks alive, for a thousandth of a core
@@ -138,6 +140,16 @@ def title(run: Run, plan: Plan, resumed: bool) -> str:
     why = run.asked.trigger
     by = "" if why.kind == "person" else f", because of {why.kind} {why.cause}".rstrip()
     return f"run {run.name} as of {when(run.asked.as_of)}: {count(len(plan.order), 'step')}{again}{by}"
+
+
+def uncommitted(checkout: Checkout) -> str | None:
+    """`uncommitted: pipeline.py; 2 untracked files`; None when all is committed. The run records both."""
+    changed, untracked = checkout.changed, len(checkout.untracked)
+    named = ", ".join(changed[:NAMED])
+    more = f" and {len(changed) - NAMED:,} more" if len(changed) > NAMED else ""
+    parts = [f"{named}{more}"] if changed else []
+    parts += [count(untracked, "untracked file")] if untracked else []
+    return f"uncommitted: {'; '.join(parts)}" if parts else None
 
 
 def came(result: StepResult) -> str:

@@ -7,7 +7,7 @@ import argparse
 from noria.app.train import Wish, train
 from noria.app.wiring import open_app
 from noria.cli.commands import Subparsers, parser_of, project
-from noria.cli.progress import listening
+from noria.cli.progress import listening, uncommitted
 from noria.cli.render import note, say, say_json
 from noria.cli.trained import exit_code, trained_lines
 from noria.cli.words import moment, setting, settings
@@ -22,6 +22,7 @@ def add(subparsers: Subparsers) -> None:
         "What comes out is judged by the gates of noria.toml and, when it passes, becomes champion. A run that was\n"
         "interrupted or killed is finished from its completed steps when nothing has changed since.\n"
         "Exit code 0: done; 1: a step failed, or a gate refused the candidate or could not decide.\n"
+        "Work that is not committed is named on stderr and recorded with the run.\n"
         "With --json: an object with `run`, `steps`, `version`, `judgement`, `moved`, `resumed`, `known`.",
         examples=[
             ("noria run", "the only model of the project"),
@@ -60,6 +61,8 @@ def run(args: argparse.Namespace) -> int:
         afresh=args.new,
     )
     with open_app(project(args)) as app:
+        if not args.quiet and (left := uncommitted(app.git.look(app.project))):
+            note(left)
         try:
             with listening(quiet=args.quiet) as listener:
                 trained = train(app, args.model, wish, listener)

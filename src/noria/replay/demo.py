@@ -15,14 +15,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from noria.app.promote import find_version
 from noria.app.serve import serving
 from noria.app.train import Trained, Wish, train
 from noria.app.wiring import App, open_app
 from noria.declare import resolve
-from noria.errors import NoriaError, render
+from noria.errors import NoriaError, UsageError, render
 from noria.graph.load import load_pipeline
 from noria.ports.clock import VirtualClock
 from noria.records.policy import ModelPolicy
@@ -35,6 +35,19 @@ from noria.replay.play import Played, play
 
 if TYPE_CHECKING:
     from noria.replay.tell import Teller
+
+MARKER = Path(".noria", "demo")  # in a project that the demo made: what lies there may be made anew
+MARKED = "The demo made this project, and removes all of it before it plays again.\n"
+
+
+@dataclass(eq=False)
+class NotTheDemos(UsageError):
+    code: ClassVar[str] = "DEMO-FOLDER"
+    what: ClassVar[str] = (
+        "{folder} is there and was not made by the demo, which would replace it; nothing was touched"
+    )
+    next: ClassVar[str] = "name another folder with --folder, or remove this one yourself"
+    folder: str
 
 
 @dataclass(frozen=True)
@@ -79,10 +92,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def make_project(example: Path, folder: Path) -> Path:
-    """A fresh git repository with a copy of an example; an earlier demo's is replaced."""
-    if (folder / "noria.toml").exists():
-        shutil.rmtree(folder)
-    shutil.copytree(example, folder, ignore=shutil.ignore_patterns(".noria", "__pycache__"))
+    """A fresh git repository with a copy of an example; an earlier demo's is replaced. Raises `NotTheDemos` for any
+    other file or folder that is in the way."""
+    _make_room(folder)
+    _mark(folder)
+    shutil.copytree(
+        example, folder, ignore=shutil.ignore_patterns(".noria", "__pycache__"), dirs_exist_ok=True
+    )
     for command in (
         ["init", "--quiet", "--initial-branch=main"],
         ["add", "--all"],
@@ -99,6 +115,26 @@ def make_project(example: Path, folder: Path) -> Path:
     ):
         subprocess.run(["git", *command], cwd=folder, check=True)
     return folder.resolve()
+
+
+def _make_room(folder: Path) -> None:
+    """Remove what an earlier demo made, and nothing else; an empty folder may stay."""
+    if folder.is_dir() and not folder.is_symlink():
+        if not any(folder.iterdir()):
+            return
+        if (folder / MARKER).is_file():
+            shutil.rmtree(folder)
+            return
+    if folder.exists() or folder.is_symlink():
+        raise NotTheDemos(folder=str(folder))
+
+
+def _mark(folder: Path) -> None:
+    """Before anything else is written: a demo that is killed at once may be replaced too."""
+    marker = folder / MARKER
+    marker.parent.mkdir(parents=True)
+    marker.write_text(MARKED)
+    (marker.parent / ".gitignore").write_text("*\n")  # as an opened project has it; the demo commits before
 
 
 def _demonstrate(project: Path, demo: Demo, teller: Teller, days: int | None) -> None:
