@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -144,8 +145,9 @@ class World:
             environment=Environment(
                 python="3", implementation="CPython", platform="linux", packages=digest_bytes(b"")
             ),
-            data=DataVersion(digest=rows.digest, rows=40, columns=()),
+            data=DataVersion(digest=rows.digest, rows=40, columns=rows.columns),
             rows=rows,
+            label="minutes",
         )
         self.records.ledger.append("rides", [VersionRegistered(version=version)], at=datetime.now(UTC))
         self.versions[number] = version
@@ -207,7 +209,9 @@ class Running:
 
 
 @contextmanager
-def service(world: World, *options: str, follow: str = "champion") -> Iterator[Running]:
+def service(
+    world: World, *options: str, follow: str = "champion", environment: Mapping[str, str] | None = None
+) -> Iterator[Running]:
     """A service of its own process, ready; ended by SIGTERM."""
     log = world.state / f"stderr-{time.monotonic_ns()}.txt"
     command = [sys.executable, "-m", "noria.serving", "--state", str(world.state), "--model", "rides"]
@@ -217,6 +221,7 @@ def service(world: World, *options: str, follow: str = "champion") -> Iterator[R
             stdout=subprocess.PIPE,
             stderr=errors,
             text=True,
+            env={**os.environ, **(environment or {})},
         )
     assert process.stdout is not None
     try:

@@ -19,8 +19,9 @@ import httpx
 import pyarrow as pa
 import pytest
 
-from integration.serving_world import ROW, Running, World, row, service, training_rows, until
+from integration.serving_world import PIPELINE, ROW, Running, World, row, service, training_rows, until
 from noria.adapters.prediction_log import LogReader
+from noria.ports.surroundings import surroundings
 from noria.records.predictions import parse_id
 
 PREDICT = "/v1/models/rides/predict"
@@ -228,7 +229,8 @@ def test_a_body_that_is_no_batch_of_rows(running: Running, body: bytes, status: 
 @pytest.mark.parametrize(
     "headers",
     [
-        {"content-type": "application/x-www-form-urlencoded"},
+        {"content-type": "application/x-www-form-urlencoded", "origin": "https://example.org"},
+        {"content-type": "text/plain"},
         {"content-type": "text/csv"},
         {"content-type": "application/json; charset=latin-1"},
         {"content-type": "application/json", "content-encoding": "gzip"},
@@ -237,6 +239,16 @@ def test_a_body_that_is_no_batch_of_rows(running: Running, body: bytes, status: 
 def test_a_body_of_another_type(running: Running, headers: dict[str, str]) -> None:
     answer = running.client.post(PREDICT, content=json.dumps(row()), headers=headers)
     assert (answer.status_code, answer.json()["code"]) == (415, "REQUEST-CONTENT-TYPE")
+
+
+def test_what_curl_sends_when_nobody_names_a_type(running: Running) -> None:
+    form = {"content-type": "application/x-www-form-urlencoded"}
+    assert running.client.post(PREDICT, content=json.dumps(row()), headers=form).status_code == 200
+    label = json.dumps({"key": "curled", "label": 3})
+    assert running.client.post(FEEDBACK, content=label, headers=form).status_code == 200
+    assert running.client.post(PREDICT, content="km=1", headers=form).json()["code"] == "REQUEST-JSON"
+    refused = running.client.post(INFER, content=json.dumps({"inputs": tensors([row()])}), headers=form)
+    assert refused.status_code == 415
 
 
 @pytest.mark.parametrize("chunked", [False, True])
@@ -377,8 +389,8 @@ def test_feedback_by_id_and_by_key(world: World, running: Running) -> None:
     (made,) = running.predict(row(ride="fed")).json()["predictions"]
     items = [
         {"id": made["id"], "label": 12.5, "known": "2024-03-02T09:00:00Z"},
-        {"key": "fed-2", "label": True},
-        {"key": {"ride": "fed-3"}, "label": "late"},
+        {"key": "fed-2", "label": 12},
+        {"key": {"ride": "fed-3"}, "label": 0.5},
     ]
     answer = running.client.post(FEEDBACK, json={"feedback": items})
     assert [each["status"] for each in answer.json()["feedback"]] == ["stored"] * 3
@@ -387,6 +399,21 @@ def test_feedback_by_id_and_by_key(world: World, running: Running) -> None:
     stored = world.records.feedback.current("rides", "id", [made["id"]])[made["id"]]
     assert (stored.label, stored.known.isoformat()) == (12.5, "2024-03-02T09:00:00+00:00")
     assert "fed-3" in world.records.feedback.current("rides", "key", ["fed-3"])
+
+
+def test_a_label_is_stored_in_the_type_of_the_labels_column(world: World, running: Running) -> None:
+    asked = running.client.get("/v1/models/rides").json()["feedback"]
+    assert asked["label"] == {"name": "minutes", "type": "double", "takes": "a number"}
+    example = {"key": "whole", "label": asked["body"]["feedback"][0]["label"]}
+    assert running.client.post(FEEDBACK, json=example | {"label": 12}).status_code == 200
+    assert running.client.post(FEEDBACK, json=example | {"key": "example"}).status_code == 200
+    stored = world.records.feedback.current("rides", "key", ["whole"])["whole"].label
+    assert (type(stored), stored) == (float, 12.0)
+    refused = running.client.post(FEEDBACK, json={"feedback": [example, {"key": "b", "label": "banana"}]})
+    assert refused.json()["faults"] == [
+        {"row": 1, "column": "label", "given": '"banana"', "expected": "a number"}
+    ]
+    assert world.records.feedback.current("rides", "key", ["b"]) == {}
 
 
 def test_feedback_that_contradicts_itself_needs_to_say_so(running: Running) -> None:
@@ -413,6 +440,11 @@ def test_feedback_for_an_unknown_id_stores_nothing(world: World, running: Runnin
         ({"id": "a", "key": "b", "label": 1}, None),
         ({"key": "a"}, "label"),
         ({"key": "a", "label": None}, "label"),
+        ({"key": "a", "label": "banana"}, "label"),
+        ({"key": "a", "label": "12.5"}, "label"),
+        ({"key": "a", "label": True}, "label"),
+        ({"key": "a", "label": [1.0]}, "label"),
+        ({"key": "a", "label": {"minutes": 1.0}}, "label"),
         ({"key": 7, "label": 1}, "key"),
         ({"key": ["a", "b"], "label": 1}, "key"),
         ({"key": None, "label": 1}, "key"),
@@ -539,16 +571,69 @@ def test_kill_9_loses_no_answer_that_was_given(fresh: World, seed: int) -> None:
         assert known.status_code == 200
 
 
-def test_a_service_ends_with_whoever_started_it(fresh: World) -> None:
+@pytest.mark.parametrize("by", ["its parent's pipe", "a signal"])
+def test_a_service_ends_quietly_with_whoever_started_it(fresh: World, by: str) -> None:
     command = [sys.executable, "-m", "noria.serving", "--state", str(fresh.state), "--model", "rides"]
     process = subprocess.Popen(
         [*command, "--port", "0", "--until-stdin-closes"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL, text=True,
+        stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
-    assert process.stdout is not None and process.stdin is not None
+    assert process.stdout is not None and process.stdin is not None and process.stderr is not None
     assert json.loads(process.stdout.readline())["ready"]
+    if by == "a signal":
+        process.terminate()
+        assert process.wait(timeout=20) == 0  # with the pipe still open, on which a thread waits
     process.stdin.close()
     assert process.wait(timeout=20) == 0
+    events = [json.loads(line)["event"] for line in process.stderr.read().splitlines()]
+    assert events == ["service.ready", "service.stopped"]
+    process.stdout.close()
+    process.stderr.close()
+
+
+HASHED = PIPELINE.replace(
+    'zone=pl.col("zone").replace_strict({{"north": 1.0, "south": 2.0}}, default=0.5)',
+    'zone=pl.col("zone").map_elements(lambda zone: float(hash(zone) % 97), return_dtype=pl.Float64)',
+)
+OFFLINE = """
+import json, sys
+from pathlib import Path
+from integration.serving_world import World, training_rows
+world = World(Path(sys.argv[1]))
+world.versions[1] = world.records.versions.version("rides", 1)
+print(json.dumps(world.offline(1, training_rows().to_arrow())))
+"""
+
+
+def test_a_transform_that_hashes_answers_as_it_did_in_training(tmp_path: Path) -> None:
+    """Over two starts, each from a shell with another hash seed."""
+    assert "hash(zone)" in HASHED
+    world = World(tmp_path / "state")
+    world.register(1, source=HASHED)
+    world.promote(1)
+    expected = json.loads(
+        subprocess.run(
+            [sys.executable, "-c", OFFLINE, str(world.state)],
+            env=surroundings({**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}),
+            capture_output=True, text=True, check=True,
+        ).stdout
+    )  # fmt: skip
+    for seed in ("1", "random"):
+        with service(world, environment={"PYTHONHASHSEED": seed}) as running:
+            answer = running.predict(*as_request(training_rows())).json()
+            assert [each["answer"] for each in answer["predictions"]] == expected
+            assert running.ready["pid"] == running.process.pid
+    world.records.close()
+
+
+@pytest.mark.parametrize("options", [["-R"], ["-X", "utf8=0"]])
+def test_a_python_that_takes_no_hash_seed_is_refused(world: World, options: list[str]) -> None:
+    made = subprocess.run(
+        [sys.executable, *options, "-m", "noria.serving", "--state", str(world.state), "--model", "rides"],
+        capture_output=True, text=True, timeout=30,
+    )  # fmt: skip
+    assert made.returncode == 2
+    assert "error[SERVE-SURROUNDINGS]" in made.stderr and "Traceback" not in made.stderr
 
 
 @pytest.mark.parametrize(

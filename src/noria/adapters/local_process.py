@@ -16,18 +16,16 @@ import struct
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
+
+from noria.ports.surroundings import THREADS, surroundings
 
 WORKER = "noria.app.worker"
 HEAD = struct.Struct(">I")
 CHUNK = 1 << 16  # bytes of a pipe's buffer, and so of one read
 GRACE = 2.0  # s that a worker gets at the end for its exit handlers, before its group is killed
 BLIND = 0.2  # s between two looks for a dead worker where the system has no pidfd
-THREADS = (
-    *("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_MAX_THREADS"),
-    *("VECLIB_MAXIMUM_THREADS", "POLARS_MAX_THREADS", "RAYON_NUM_THREADS", "LOKY_MAX_CPU_COUNT"),
-)
 
 
 def write_frame(descriptor: int, body: bytes) -> None:
@@ -72,7 +70,7 @@ class Process:
                 stderr=output,
                 start_new_session=True,  # Ctrl-C reaches the driver alone
                 cwd=project,
-                env=_environment(threads),
+                env=surroundings(os.environ) | dict.fromkeys(THREADS, str(threads)),
             )
         finally:
             for descriptor in (*theirs, output):
@@ -167,13 +165,3 @@ def _some(descriptor: int) -> bytes | None:
         return os.read(descriptor, CHUNK)
     except BlockingIOError:
         return None
-
-
-def _environment(threads: int) -> Mapping[str, str]:
-    """The driver's, with what makes a step repeatable: the order of sets, and how sums are split among threads."""
-    fixed = {"PYTHONHASHSEED": "0", "PYTHONUTF8": "1"}
-    if given := os.environ.get(
-        "PYTHONPATH"
-    ):  # relative to the driver's folder, and the worker stands in another
-        fixed["PYTHONPATH"] = os.pathsep.join(str(Path(part).absolute()) for part in given.split(os.pathsep))
-    return {**os.environ, **fixed, **dict.fromkeys(THREADS, str(threads))}

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 SUFFIX = ".arrows"
 FORMAT = b"1"  # of the frames below, in each segment's schema under `noria.log`
+ITS_VERSION = (
+    b"noria.version"  # the version that gave all of a segment's answers, in its schema; not in old ones
+)
 BIGGEST = 128 * 2**20  # bytes of a segment: a reader that catches up holds one in memory
 OLDEST = 24 * 3600.0  # s; retention will drop whole segments, so none may span weeks
 END = b"\xff\xff\xff\xff\x00\x00\x00\x00"  # Arrow's end of stream: its writer closed it
@@ -152,7 +155,9 @@ def _schema(answered: Answered) -> pa.Schema:
     import pyarrow as pa
 
     own = [pa.field(ID, pa.string(), nullable=False), pa.field(VERSION, pa.int64(), nullable=False)]
-    return pa.schema([*own, *answered.rows.schema], metadata={b"noria.log": FORMAT})
+    return pa.schema(
+        [*own, *answered.rows.schema], metadata={b"noria.log": FORMAT, ITS_VERSION: b"%d" % answered.version}
+    )
 
 
 def _with_ids(rows: pa.RecordBatch, ids: list[str], version: int, schema: pa.Schema) -> pa.RecordBatch:
@@ -168,15 +173,18 @@ class LogReader:
     def __init__(self, root: Path) -> None:
         self._root = root
         self._counted: dict[Path, tuple[int, int]] = {}
+        self._versions: dict[Path, int] = {}
 
-    def read(self, model: str, cursor: Cursor, *, limit: int = 1_000_000) -> Logged:
+    def read(
+        self, model: str, cursor: Cursor, *, limit: int = 1_000_000, version: int | None = None
+    ) -> Logged:
         tables: list[pa.Table] = []
         after, torn, left = dict(cursor), 0, limit
         for path in sorted((self._root / model).glob("*" + SUFFIX)):
             if left <= 0:
                 break
             start = after.get(path.stem, 0)
-            if path.stat().st_size <= start:
+            if path.stat().st_size <= start or self._is_of_another(path, version):
                 continue
             part = _read(path, start, left)
             after[path.stem] = part.end
@@ -199,6 +207,19 @@ class LogReader:
             if row < rows[segment]:
                 found.add(text)
         return found
+
+    def _is_of_another(self, path: Path, version: int | None) -> bool:
+        """Whether a segment says of itself that another version gave its answers; its schema is read once."""
+        if version is None:
+            return False
+        if path not in self._versions:
+            with path.open("rb", buffering=0) as file:
+                schema = _schema_of(file.fileno())
+            said = (schema.metadata or {}).get(ITS_VERSION) if schema is not None else None
+            if said is None:
+                return False
+            self._versions[path] = int(said)
+        return self._versions[path] != version
 
     def _rows(self, path: Path) -> int:
         """Whole rows in a segment; what was counted once is not read again."""

@@ -5,18 +5,20 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from noria.app.errors import UnknownVersion
-from noria.app.values import BadFeedback, as_json, typed
+from noria.errors import UsageError
+from noria.graph.columns import kind_of
+from noria.graph.labels import KNOWN, Unfit, read_key, read_label, read_one
+from noria.ports.serving import UnknownPrediction
 from noria.records.base import Json, Record
 from noria.records.monitoring import NewFeedback
-from noria.records.predictions import key_text
 from noria.records.versions import Version
 from noria.registry.references import CHAMPION
-from noria.serving.errors import UnknownPrediction
 
 if TYPE_CHECKING:
     import polars as pl
@@ -24,6 +26,19 @@ if TYPE_CHECKING:
     from noria.app.wiring import App
 
 BATCH = 50_000  # labels in one transaction: about a second's hold on the store
+
+
+T = TypeVar("T")
+
+
+@dataclass(eq=False)
+class BadFeedback(UsageError):
+    code: ClassVar[str] = "FEEDBACK"
+    what: ClassVar[str] = "{where}: {problem}; nothing was stored"
+    next: ClassVar[str] = "{fix}"
+    where: str
+    problem: str
+    fix: str
 
 
 class Given(Record, kw_only=True):
@@ -148,7 +163,7 @@ def _key_from_text(version: Version, text: str) -> str:
     if len(key) < 2:
         return _key_text(version, [text], "--key")
     try:
-        values = json.loads(text)
+        values: object = json.loads(text)
     except json.JSONDecodeError:
         values = None
     if not isinstance(values, list) or len(values) != len(key):
@@ -166,39 +181,44 @@ def _pattern(key: Iterable[str]) -> str:
 
 def _key_text(version: Version, values: Sequence[object], where: str) -> str:
     """The key as the prediction log writes it, each value in its column's type."""
-    types = {column.name: column.type for column in version.signature.request}
     if not version.signature.key:
         raise BadFeedback(
             where=where,
             problem=f"{version.model} has no key",
             fix="give the `id` of the answer, or @data(key=...)",
         )
-    named = zip(version.signature.key, values, strict=True)
-    return key_text([typed(value, types.get(part, "string"), f"{where}, {part}") for part, value in named])
+    return _fitting(where, lambda: read_key(version, values, written=True))
 
 
 def _label(version: Version, value: object, where: str) -> Json:
-    types = {column.name: column.type for column in version.data.columns}
-    kind = types.get(version.label or "")
-    if kind is None:
-        raise BadFeedback(
-            where=where,
-            problem=f"{version.model} has no label",
-            fix="name it in the data step: @data(label=...)",
-        )
     if value is None or value == "":
         raise BadFeedback(
             where=where, problem="the label is empty", fix="leave the row out until its label is known"
         )
-    return as_json(typed(value, kind, where))
+    return _fitting(where, lambda: read_label(version, value, written=True))
 
 
 def _known(value: object, where: str) -> datetime | None:
-    if value is None or value == "":
-        return None
-    moment = typed(value, "timestamp[us, tz=UTC]", f"{where}, known")
+    moment = _cell("known", KNOWN, value, f"{where}, known")
     return moment if isinstance(moment, datetime) else None
 
 
 def _flag(value: object, where: str) -> bool:
-    return bool(typed(value, "bool", f"{where}, correction")) if value not in (None, "") else False
+    return _cell("correction", "bool", value, f"{where}, correction") is True
+
+
+def _cell(column: str, kind: str, value: object, where: str) -> object:
+    """A cell that may be empty, which is None."""
+    if value is None or value == "":
+        return None
+    wanted = kind_of(column, kind)
+    return _fitting(where, lambda: read_one(wanted, value, wanted.expected, written=True))
+
+
+def _fitting(where: str, read: Callable[[], T]) -> T:
+    try:
+        return read()
+    except Unfit as unfit:
+        raise BadFeedback(
+            where=where, problem=str(unfit), fix="write it as the training data has it"
+        ) from unfit

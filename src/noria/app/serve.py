@@ -14,6 +14,7 @@ from typing import IO, TYPE_CHECKING, ClassVar
 
 from noria.app.promote import find_version
 from noria.errors import BackendError
+from noria.ports.surroundings import surroundings
 from noria.registry.references import Aliased, parse_reference
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ def serving(
         stderr=log,
         start_new_session=True,  # Ctrl-C reaches us alone, and we stop it gracefully
         cwd=app.project,
+        env=surroundings(os.environ),
     )
     try:
         url = _ready(process, text)

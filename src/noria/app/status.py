@@ -7,7 +7,9 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from noria.app.read import RunView, VersionView, list_models, list_runs, running
-from noria.ports.serving import TIME, VERSION
+from noria.app.watch import LeftOut, maturity
+from noria.monitor.blocks import block_span, from_the_future
+from noria.ports.serving import AT, TIME, VERSION, Cursor
 from noria.records.base import Record
 from noria.records.monitoring import Alarm, Block, RiskState
 from noria.records.service import Service
@@ -39,6 +41,8 @@ class Labels(Record, kw_only=True):
     """Those of them with a label."""
     waiting: int = 0
     """Predictions whose block has not been looked at yet."""
+    left_out: LeftOut = LeftOut()
+    """What is never scored; `unreadable` is not known here, and is part of the debt."""
 
     @property
     def debt(self) -> int:
@@ -63,6 +67,10 @@ class ModelStatus(Record, kw_only=True):
     recent_blocks: int = 0
     alarms: tuple[Alarm, ...] = ()
     """The champion's."""
+    needs_maturity: bool = False
+    """True: nothing is scored until `[model.x.monitor] maturity` says how long labels take."""
+    left_run: RunView | None = None
+    """An interrupted run that the loop does not finish, because it would not have started it."""
     next_run: datetime | None = None
     """When the schedule starts a run; None without a schedule or a first run."""
 
@@ -71,6 +79,13 @@ def status(app: App, model: str | None = None) -> tuple[ModelStatus, ...]:
     """Every model of noria.toml, or the one. Raises `UnknownModel`."""
     names = [app.model(model).name] if model else [policy.name for policy in app.policy.models]
     return tuple(_status(app, name) for name in names)
+
+
+def left_run(app: App, model: str) -> RunView | None:
+    """The newest run, when it was interrupted and the loop leaves it to the person who asked for it."""
+    runs = list_runs(app, model, last=1)
+    lies = bool(runs) and runs[0].state in ("interrupted", "killed")
+    return runs[0] if lies and runs[0].run.asked.trigger.kind not in app.model(model).retrain.on else None
 
 
 def _status(app: App, model: str) -> ModelStatus:
@@ -86,6 +101,7 @@ def _status(app: App, model: str) -> ModelStatus:
         champion=champion,
         services=tuple(_service(service, now) for service in app.records.services.services(model)),
         last_run=last,
+        left_run=left_run(app, model),
         next_run=_next_run(app, model, last) if champion else None,
     )
     return facts if number is None else _watched(app, facts, number)
@@ -96,20 +112,23 @@ def _watched(app: App, facts: ModelStatus, number: int) -> ModelStatus:
     import msgspec
 
     blocks = app.records.monitors.blocks(facts.model, number)
-    risk = app.records.monitors.state(facts.model, number)
     recent = [block for block in blocks if block.loss is not None][-RECENT:]
     return msgspec.structs.replace(
         facts,
-        labels=Labels(
-            scored=sum(block.predictions for block in blocks),
-            labelled=sum(block.labelled for block in blocks),
-            waiting=_waiting(app, facts.model, number, risk.scored_until if risk else None),
-        ),
-        risk=risk,
+        labels=_labels(app, facts.model, number, blocks),
+        risk=app.records.monitors.state(facts.model, number),
         recent_loss=_mean_loss(recent),
         recent_blocks=len(recent),
         alarms=tuple(app.records.monitors.alarms(facts.model, number)),
+        needs_maturity=_needs_maturity(app, facts),
     )
+
+
+def _needs_maturity(app: App, facts: ModelStatus) -> bool:
+    version = facts.champion.version if facts.champion else None
+    if version is None or version.quality is None:
+        return False
+    return maturity(version, app.model(facts.model)) is None
 
 
 def _service(service: Service, now: datetime) -> ServiceView:
@@ -124,7 +143,7 @@ def _next_run(app: App, model: str, last: RunView | None) -> datetime | None:
     retrain = app.model(model).retrain
     if last is None or retrain.every is None or "schedule" not in retrain.on:
         return None
-    return last.run.asked.as_of + timedelta(seconds=retrain.every)
+    return last.run.started + timedelta(seconds=retrain.every)
 
 
 def _mean_loss(blocks: Sequence[Block]) -> float | None:
@@ -133,22 +152,35 @@ def _mean_loss(blocks: Sequence[Block]) -> float | None:
     return sum((block.loss or 0.0) * block.labelled for block in blocks) / rows if rows else None
 
 
-def _waiting(app: App, model: str, version: int, since: datetime | None) -> int:
-    """Predictions of a version from `since` on; reads the log once, a part at a time."""
-    found, cursor = 0, None
+def _labels(app: App, model: str, version: int, blocks: Sequence[Block]) -> Labels:
+    """What became of a version's predictions; reads what the log has of it once, a part at a time."""
+    since = max((block.end for block in blocks), default=None)
+    scored = sum(block.predictions for block in blocks)
+    width = block_span(app.model(model).monitor.block)
+    passed = waiting = future = torn = 0
+    cursor: Cursor = {}
     while True:
-        logged = app.predictions.read(model, cursor or {}, limit=200_000)
-        if not logged.tables:
-            return found
-        found += sum(_rows_since(table, version, since) for table in logged.tables)
-        cursor = logged.cursor
+        logged = app.predictions.read(model, cursor, limit=200_000, version=version)
+        cursor, torn = logged.cursor, torn + logged.torn
+        for table in logged.tables:
+            counted = _counted(table, version, since, width)
+            passed, waiting, future = passed + counted[0], waiting + counted[1], future + counted[2]
+        if not logged.rows:
+            break
+    return Labels(
+        scored=scored,
+        labelled=sum(block.labelled for block in blocks),
+        waiting=waiting,
+        left_out=LeftOut(future=future, late=max(0, passed - scored), torn=torn),
+    )
 
 
-def _rows_since(table: pa.Table, version: int, since: datetime | None) -> int:
-    """Counted by polars: pyarrow imports all of pandas, for a second, to compare with a value of Python's."""
+def _counted(table: pa.Table, version: int, since: datetime | None, width: timedelta) -> tuple[int, int, int]:
+    """Rows of a version before `since`, from then on, and from the future. Counted by polars: pyarrow imports all of
+    pandas, for a second, to compare with a value of Python's."""
     import polars as pl
 
-    wanted = pl.col(VERSION) == version
-    if since is not None:
-        wanted &= pl.col(TIME) >= since
-    return int(pl.DataFrame(table).select(wanted.sum()).item())
+    rows = pl.DataFrame(table).filter(pl.col(VERSION) == version)
+    sound = rows.filter(~from_the_future(TIME, AT, width))
+    before = 0 if since is None else int(sound.select((pl.col(TIME) < since).sum()).item())
+    return before, sound.height - before, rows.height - sound.height

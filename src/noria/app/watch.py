@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from noria.app.labelled import Labelled, labelled
+from noria.errors import Conflict, StepFailed, Unavailable
 from noria.monitor.blocks import Gathered, Ready, block_span
 from noria.monitor.risk import begin, step
 from noria.ports.engine import Engine, ask
-from noria.ports.serving import ANSWER, ID, KEY, TIME, VERSION, Cursor
+from noria.ports.serving import AT, TIME, VERSION, Cursor
+from noria.records.base import Record
 from noria.records.events import AlarmRaised, BlockScored, Change
 from noria.records.monitoring import Alarm, Block, RiskState
 from noria.records.policy import ModelPolicy
@@ -26,6 +29,22 @@ if TYPE_CHECKING:
 
     from noria.app.wiring import App
 
+TAKEN = "BLOCK-TAKEN"  # the code of the conflict when another process has scored the block
+
+
+class LeftOut(Record, kw_only=True):
+    """What is never scored, by why; of all that the version answered, unless said otherwise."""
+
+    future: int = 0
+    """Predictions whose event lies too far after their request."""
+    late: int = 0
+    """Predictions that were seen after their block had been scored."""
+    torn: int = 0
+    """Records that a killed service left unfinished in the log: requests that were never answered."""
+    unreadable: int = 0
+    """Predictions whose label is no value of the label's column, in the blocks that a `Watch` scored
+    itself: the records know them as predictions without a label."""
+
 
 @dataclass(frozen=True)
 class Watched:
@@ -37,13 +56,18 @@ class Watched:
     state: RiskState | None = None
     waiting: int = 0
     """Predictions whose labels have not had time to come."""
+    left_out: LeftOut = field(default_factory=LeftOut)
+    needs_maturity: bool = False
+    """True: nothing says when labels come, so nothing is scored until `[model.x.monitor] maturity` does."""
 
 
 class Watch:
     """One model's champion, watched from look to look; what it must not forget is in the records.
 
     Each prediction is read once in the life of this object; a new one reads the champion's predictions again and
-    goes on after the last block that was scored. Close it: it holds a worker process.
+    goes on after the last block that was scored. Several may watch one model: each block is scored by one of them.
+    Only the champion is watched: once another version is promoted, those predictions of its predecessor that were not
+    old enough by then are never scored, unless it comes back. Close it: it holds a worker process.
     """
 
     def __init__(self, app: App, model: str) -> None:
@@ -52,7 +76,10 @@ class Watch:
         self._followed: _Followed | None = None
 
     def look(self) -> Watched:
-        """Score every block of the champion's answers that has matured by now. One transaction a block."""
+        """Score every block of the champion's answers that has matured by now. One transaction a block.
+
+        Raises `Unavailable`, `StepFailed` and the like: the next look scores the block at which it happened.
+        """
         number = self._app.records.versions.aliases(self._policy.name).get(CHAMPION)
         if number is None:
             return Watched(version=None)
@@ -61,14 +88,25 @@ class Watch:
             version = self._app.records.versions.version(self._policy.name, number)
             if version is None or version.quality is None:
                 return Watched(version=number)
-            self._followed = _Followed(self._app, self._policy, version)
-        return self._followed.look()
+            age = maturity(version, self._policy)
+            if age is None:
+                return Watched(version=number, needs_maturity=True)
+            self._followed = _Followed(self._app, self._policy, version, age)
+        try:
+            self._followed.read()
+        except BaseException:  # rows may be lost or counted twice: the next look reads them all again
+            self.close()
+            raise
+        watched, overtaken = self._followed.score()
+        if overtaken:
+            self.close()
+        return watched
 
     def close(self) -> None:
         """End the worker process."""
         if self._followed is not None:
-            self._followed.close()
-            self._followed = None
+            followed, self._followed = self._followed, None
+            followed.close()
 
     def __enter__(self) -> Watch:
         return self
@@ -77,70 +115,122 @@ class Watch:
         self.close()
 
 
-class _Followed:
-    """One version under watch."""
+def maturity(version: Version, policy: ModelPolicy) -> timedelta | None:
+    """How long after a block's end it is scored: as noria.toml says, else the version's own label delay. None when
+    neither is known: then no age is right, and to score at once would be to score before any label can come."""
+    given = policy.monitor.maturity
+    seconds = version.label_delay if given is None else given
+    return None if seconds is None else timedelta(seconds=seconds)
 
-    def __init__(self, app: App, policy: ModelPolicy, version: Version) -> None:
+
+class _Followed:
+    """One version under watch. Nothing moves in memory before it stands in the records."""
+
+    def __init__(self, app: App, policy: ModelPolicy, version: Version, age: timedelta) -> None:
         self.version = version
         self._app = app
         self._policy = policy
+        self._age = age
         stored = app.records.monitors.state(version.model, version.number)
+        blocks = app.records.monitors.blocks(version.model, version.number)
         self._state = stored or begin(version, _reference(app, version, policy), policy.monitor)
-        self._gathered = Gathered(block_span(policy.monitor.block), since=self._state.scored_until)
+        self._gathered = Gathered(
+            block_span(policy.monitor.block),
+            since=max((block.end for block in blocks), default=None),
+            scored=sum(block.predictions for block in blocks),
+        )
+        self._left_out = LeftOut()
         self._cursor: Cursor = {}
         self._engine: Engine | None = None
 
-    def look(self) -> Watched:
-        self._read()
+    def read(self) -> None:
+        """What was answered since the last read. After an exception this object has missed rows: begin anew."""
+        model, number = self.version.model, self.version.number
+        while True:
+            logged = self._app.predictions.read(model, self._cursor, version=number)
+            self._cursor = logged.cursor
+            self._left_out = msgspec.structs.replace(self._left_out, torn=self._left_out.torn + logged.torn)
+            for table in logged.tables:
+                self._gathered.add(table.filter(_equals(table, VERSION, number)), time=TIME, at=AT)
+            if not logged.rows:
+                return
+
+    def score(self) -> tuple[Watched, bool]:
+        """Every block that has matured, and whether another process was found to score them, too: then begin anew.
+        What fails after a block is raised by the next call, which meets it first: what was scored is to be told."""
         blocks: list[Block] = []
         alarm: Alarm | None = None
-        for ready in self._gathered.mature(self._app.clock.now(), self._maturity()):
-            block, units = self._scored(ready)
-            now = self._app.clock.now()
-            self._state, rung = step(self._state, block, units, now)
-            changes: list[Change] = [BlockScored(block=block, state=self._state)]
-            changes += [AlarmRaised(alarm=rung)] if rung else []
-            self._app.records.ledger.append(self.version.model, changes, at=now)
+        overtaken = False
+        for ready in self._gathered.mature(self._app.clock.now(), self._age):
+            try:
+                done = self._recorded(ready)
+            except (Unavailable, StepFailed):
+                if not blocks:
+                    raise
+                break
+            if done is None:
+                overtaken = True
+                break
+            block, rung = done
             blocks.append(block)
             alarm = alarm or rung
-        return Watched(
-            version=self.version.number,
-            blocks=tuple(blocks),
-            alarm=alarm,
-            state=self._state,
-            waiting=self._gathered.waiting,
-        )
+        return self._watched(tuple(blocks), alarm), overtaken
 
     def close(self) -> None:
         if self._engine is not None:
             self._engine.close()
 
-    def _read(self) -> None:
-        while True:
-            logged = self._app.predictions.read(self.version.model, self._cursor)
-            self._cursor = logged.cursor
-            for table in logged.tables:
-                self._gathered.add(table.filter(_equals(table, VERSION, self.version.number)), TIME)
-            if not logged.rows:
-                return
+    def _watched(self, blocks: tuple[Block, ...], alarm: Alarm | None) -> Watched:
+        gathered = self._gathered
+        return Watched(
+            version=self.version.number,
+            blocks=blocks,
+            alarm=alarm,
+            state=self._state,
+            waiting=gathered.waiting,
+            left_out=msgspec.structs.replace(self._left_out, future=gathered.future, late=gathered.late),
+        )
 
-    def _maturity(self) -> timedelta:
-        given = self._policy.monitor.maturity
-        return timedelta(seconds=self.version.label_delay or 0.0 if given is None else given)
+    def _recorded(self, ready: Ready) -> tuple[Block, Alarm | None] | None:
+        """Score a block and append it with the state after it; None when another process was quicker."""
+        found = labelled(self._app, self.version, ready.predictions)
+        block, units = self._scored(ready, found)
+        now = self._app.clock.now()
+        state, rung = step(self._state, block, units, now)
+        changes: list[Change] = [BlockScored(block=block, state=state)]
+        changes += [AlarmRaised(alarm=rung)] if rung else []
+        if not self._appended(changes, now):
+            return None
+        self._state = state
+        unreadable = self._left_out.unreadable + found.unreadable
+        self._left_out = msgspec.structs.replace(self._left_out, unreadable=unreadable)
+        return block, rung
 
-    def _scored(self, ready: Ready) -> tuple[Block, Sequence[float]]:
-        labelled, labels = _labelled(self._app, self.version.model, ready.predictions)
+    def _appended(self, changes: Sequence[Change], now: datetime) -> bool:
+        """False when the recorded state is no longer ours: evidence on top of an old one would undo the newer."""
+        stored = self._app.records.monitors.state(self.version.model, self.version.number)
+        if stored is not None and stored.scored_until != self._state.scored_until:
+            return False
+        try:
+            self._app.records.ledger.append(self.version.model, changes, at=now)
+        except Conflict as error:
+            if error.code != TAKEN:
+                raise
+            return False
+        return True
+
+    def _scored(self, ready: Ready, found: Labelled) -> tuple[Block, Sequence[float]]:
         block = Block(
             model=self.version.model,
             version=self.version.number,
             start=ready.start,
             end=ready.end,
             predictions=ready.predictions.num_rows,
-            labelled=labelled.num_rows,
+            labelled=found.rows.num_rows,
         )
-        if labelled.num_rows == 0:
+        if block.labelled == 0:
             return block, ()
-        quality = self._quality(labelled, labels)
+        quality = self._quality(found)
         each = quality.losses
         if self._policy.monitor.block == "row" and each is not None:
             units = self._app.artifacts.table(each).column("loss").to_pylist()
@@ -148,14 +238,13 @@ class _Followed:
             units = [quality.mean]
         return msgspec.structs.replace(block, loss=quality.mean, clipped=quality.clipped), units
 
-    def _quality(self, labelled: pa.Table, labels: list[Any]) -> Quality:
-        rows, answers = _as_task(self.version, labelled, labels)
+    def _quality(self, found: Labelled) -> Quality:
         if self._engine is None:
             self._engine = self._app.engine(self._app.code(self.version.code))
         task = Score(
             pipeline=self.version.graph.pipeline,
-            rows=self._app.artifacts.save(rows),
-            answers=self._app.artifacts.save(answers),
+            rows=self._app.artifacts.save(found.rows),
+            answers=self._app.artifacts.save(found.answers),
             kind=self.version.signature.answer_kind,
         )
         return ask(self._engine, task, Scored).quality
@@ -175,47 +264,6 @@ def _reference(app: App, version: Version, policy: ModelPolicy) -> np.ndarray:
         return losses
     times = frame[version.signature.time].cast(pl.Datetime("us", "UTC")).dt.replace_time_zone(None).to_numpy()
     return block_means(times, losses, policy.monitor.block).means
-
-
-def _labelled(app: App, model: str, predictions: pa.Table) -> tuple[pa.Table, list[Any]]:
-    """The predictions that have a label, by id or else by key, and the labels beside them."""
-    import numpy as np
-
-    ids = predictions.column(ID).to_pylist()
-    keys = predictions.column(KEY).to_pylist()
-    by_id = app.records.feedback.current(model, "id", ids)
-    by_key = app.records.feedback.current(model, "key", [key for key in keys if key is not None])
-    found = [
-        by_id.get(id) or (by_key.get(key) if key is not None else None)
-        for id, key in zip(ids, keys, strict=True)
-    ]
-    mask = np.array([item is not None for item in found])
-    return predictions.filter(mask), [item.label for item in found if item is not None]
-
-
-def _as_task(version: Version, labelled: pa.Table, labels: list[Any]) -> tuple[pa.Table, pa.Table]:
-    """Rows with the label's column under its own name and type, and the answers as predict gave them."""
-    import pyarrow as pa
-
-    kind = next((column.type for column in version.data.columns if column.name == version.label), None)
-    if version.label is None or kind is None:
-        raise ValueError(f"{version.name} has no label")
-    rows = pa.table({ID: labelled.column(ID), version.label: _typed(labels, kind)})
-    answers = labelled.select([ANSWER + column.name for column in version.signature.answer])
-    return rows, answers.rename_columns([column.name for column in version.signature.answer])
-
-
-def _typed(labels: list[Any], kind: str) -> pa.Array:
-    """Labels as they came in JSON, in the type that the data has; those of other types stay what they are."""
-    import pyarrow as pa
-
-    scalar = {"bool": pa.bool_(), "double": pa.float64(), "float": pa.float32(), "string": pa.string()}
-    scalar |= {
-        f"{sign}int{bits}": getattr(pa, f"{sign}int{bits}")()
-        for sign in ("", "u")
-        for bits in (8, 16, 32, 64)
-    }
-    return pa.array(labels, type=scalar.get(kind))
 
 
 def _equals(table: pa.Table, name: str, value: object) -> Any:

@@ -85,10 +85,11 @@ def ready_lines(service: Serving, *, watched: bool) -> list[str]:
 
 def _turn_beside(app: App, service: Serving, every: float) -> None:
     """Turn the wheel until the service ends. A fault of the wheel stops the wheel, never the service."""
+    told: set[str] = set()
     with Watch(app, service.model) as watch:
         while service.process.poll() is None:
             try:
-                look(app, service.model, watch)
+                look(app, service.model, watch, told)
             except Corrupt as error:
                 print(render(error), file=sys.stderr, flush=True)
                 break

@@ -10,6 +10,7 @@ from noria.cli.commands import Subparsers, parser_of, project
 from noria.cli.models import verdict_of
 from noria.cli.render import count, fields, figure, paint, say, say_json, span, when
 from noria.cli.runs import result_of
+from noria.cli.standing import left_out_lines, left_run_line, maturity_line
 
 
 def add(subparsers: Subparsers) -> None:
@@ -19,7 +20,7 @@ def add(subparsers: Subparsers) -> None:
         what="How each model stands: its champion, the services that answer, the last run, how many labels are owed,\n"
         "the champion's risk against its bound, alarms, and when the schedule starts the next run.\n"
         "With --json: an array of objects with `model`, `at`, `champion`, `services`, `last_run`, `labels`, `risk`,\n"
-        "`recent_loss`, `alarms`, `next_run`.",
+        "`recent_loss`, `alarms`, `needs_maturity`, `left_run`, `next_run`.",
         examples=[
             ("noria status", "every model"),
             ("noria status delay", "one"),
@@ -49,7 +50,7 @@ def status_lines(found: ModelStatus) -> list[str]:
                 ("champion", _champion(found)),
                 ("service", "\n".join(map(_service, found.services)) or "none: noria serve " + found.model),
                 ("last run", _last_run(found)),
-                ("labels", found.labels and _labels(found.labels)),
+                ("labels", found.labels and "\n".join(_labels(found.labels))),
                 ("risk", _risk(found)),
                 ("alarm", "\n".join(f"{when(alarm.raised)} {alarm.why}" for alarm in found.alarms)),
                 ("next run", _next_run(found)),
@@ -83,22 +84,25 @@ def _last_run(found: ModelStatus) -> str:
     view = found.last_run
     if view is None:
         return "none"
-    return f"{view.name} {view.state} {when(view.run.started)}, by {view.run.asked.trigger.kind}: {result_of(view)}".rstrip(
-        ": "
-    )
+    asked = view.run.asked.trigger.kind
+    line = f"{view.name} {view.state} {when(view.run.started)}, by {asked}: {result_of(view)}".rstrip(": ")
+    return f"{line}\n{left_run_line(found.left_run)}" if found.left_run else line
 
 
-def _labels(labels: Labels) -> str:
-    if not labels.scored:
-        return f"{count(labels.waiting, 'prediction')}, none old enough to be scored"
-    return (
+def _labels(labels: Labels) -> list[str]:
+    line = (
         f"{labels.labelled:,} of {count(labels.scored, 'scored prediction')} have a label, "
         f"{labels.debt:,} do not; {labels.waiting:,} wait for theirs"
+        if labels.scored
+        else f"{count(labels.waiting, 'prediction')}, none old enough to be scored"
     )
+    return [line, *left_out_lines(labels.left_out)]
 
 
 def _risk(found: ModelStatus) -> str:
     risk = found.risk
+    if found.needs_maturity:
+        return maturity_line(found.model)
     if risk is None:
         return "" if found.champion is None else "no block of labels has matured yet"
     recent = (

@@ -7,11 +7,13 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from noria.app.watch import Watch
+from noria.app.status import left_run
+from noria.app.watch import Watch, Watched
 from noria.app.wiring import App, open_app
 from noria.cli.commands import Subparsers, parser_of, project
 from noria.cli.progress import listening
 from noria.cli.render import count, figure, note, paint, say, when
+from noria.cli.standing import left_out_lines, left_run_line, maturity_line
 from noria.cli.trained import exit_code, trained_lines
 from noria.cli.words import seconds
 from noria.errors import Corrupt, NoriaError, render
@@ -58,25 +60,39 @@ def run(args: argparse.Namespace) -> int:
             if args.once:
                 return _once(app, model, watch)
             note(f"watching {model} every {args.interval:g} s; Ctrl-C ends it")
+            told: set[str] = set()
             try:
                 while True:
-                    look(app, model, watch)
+                    look(app, model, watch, told)
                     time.sleep(args.interval)
             except KeyboardInterrupt:
                 note("stopped")
     return 0
 
 
-def look(app: App, model: str, watch: Watch) -> None:
-    """One turn of the wheel, told. What fails is told too, and the next turn goes on: only `Corrupt` is raised."""
+def look(app: App, model: str, watch: Watch, told: set[str]) -> None:
+    """One turn of the wheel, told. What fails is told too, and the next turn goes on: only `Corrupt` is raised.
+    `told`: what earlier turns said of what lasts, so that it is said once."""
     try:
         turned = _turn(app, model, watch)
+        lasting = standing_lines(app, model, turned.watched)
     except Corrupt:
         raise
     except NoriaError as error:
         print(render(error), file=sys.stderr, flush=True)
     else:
-        say(*turn_lines(turned))
+        say(*turn_lines(turned), *(line for line in lasting if line not in told))
+        told.update(lasting)
+
+
+def standing_lines(app: App, model: str, watched: Watched) -> list[str]:
+    """What lasts until somebody acts."""
+    left = left_run(app, model)
+    return [
+        *([maturity_line(model)] if watched.needs_maturity else []),
+        *left_out_lines(watched.left_out),
+        *([left_run_line(left)] if left else []),
+    ]
 
 
 def turn_lines(turned: Turn) -> list[str]:
@@ -101,9 +117,10 @@ def turn_lines(turned: Turn) -> list[str]:
 def _once(app: App, model: str, watch: Watch) -> int:
     turned = _turn(app, model, watch)
     lines = turn_lines(turned)
-    if lines:
-        say(*lines)
-    else:
+    say(*lines, *standing_lines(app, model, turned.watched))
+    if turned.trigger and not turned.trained:
+        note("a run is due, and another process is at work on the model: the next look sees to it")
+    elif not lines:
         waiting = (
             f"; {count(turned.watched.waiting, 'prediction')} not old enough"
             if turned.watched.waiting

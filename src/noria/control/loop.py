@@ -9,11 +9,15 @@ from typing import TYPE_CHECKING
 from noria.app.train import Trained, Wish, train
 from noria.app.watch import Watch, Watched
 from noria.control.triggers import Wheel, due
+from noria.errors import Conflict
 from noria.records.runs import Trigger
+from noria.registry.references import CHAMPION
 
 if TYPE_CHECKING:
     from noria.app.wiring import App
     from noria.pipeline.drive import Listener
+
+BUSY = "RUN-BUSY"  # the code of the conflict when somebody else holds the model
 
 
 @dataclass(frozen=True)
@@ -22,6 +26,7 @@ class Turn:
 
     watched: Watched
     trigger: Trigger | None
+    """What is due; also when another process is at work on the model, so that nothing was trained here."""
     trained: Trained | None
 
 
@@ -36,23 +41,39 @@ def turn(
     """Look once, at the app's own time. Safe to repeat and to kill: everything it does is a durable verb.
     `on_watched` hears what the look found before a run begins.
 
-    Raises what `train` raises; the run's record says what failed, and the next turn goes on.
+    Raises what `train` raises, but for a model that another process is at work on: what is due waits for a later
+    turn. The run's record says what failed, and the next turn goes on.
     """
     watched = watch.look()
     on_watched(watched)
-    trigger = due(_wheel(app, model), app.model(model).retrain, app.clock.now())
-    trained = train(app, model, Wish(trigger=trigger), listener) if trigger else None
-    return Turn(watched=watched, trigger=trigger, trained=trained)
+    wheel = _wheel(app, model)
+    trigger = due(wheel, app.model(model).retrain, app.clock.now())
+    if trigger is None:
+        return Turn(watched=watched, trigger=None, trained=None)
+    wish = Wish(
+        trigger=trigger, afresh=trigger is not wheel.interrupted
+    )  # a person's run is not ours to go on with
+    return Turn(watched=watched, trigger=trigger, trained=_trained(app, model, wish, listener))
+
+
+def _trained(app: App, model: str, wish: Wish, listener: Listener) -> Trained | None:
+    """None when somebody else is at work on the model."""
+    try:
+        return train(app, model, wish, listener)
+    except Conflict as error:
+        if error.code != BUSY:
+            raise
+        return None
 
 
 def _wheel(app: App, model: str) -> Wheel:
-    champion = app.records.versions.aliases(model).get("champion")
+    champion = app.records.versions.aliases(model).get(CHAMPION)
     runs = app.records.runs.runs(model, last=1)
     left = app.records.runs.unfinished(model)
     alarms = app.records.monitors.alarms(model, champion) if champion else ()
     return Wheel(
         champion=champion,
-        last_run=runs[0][0].asked.as_of if runs else None,
+        last_run=runs[0][0].started if runs else None,
         interrupted=left.asked.trigger if left else None,
         alarm=alarms[0] if alarms else None,
     )

@@ -16,9 +16,9 @@ class Wheel:
 
     champion: int | None
     last_run: datetime | None
-    """`as_of` of the newest run, whatever came of it; None before the first."""
+    """When the newest run was started, whatever came of it; None before the first."""
     interrupted: Trigger | None = None
-    """What had started a run that somebody has to finish."""
+    """What had started the newest run, if it has not ended."""
     alarm: Alarm | None = None
     """The champion's alarm, if it has one."""
 
@@ -26,10 +26,10 @@ class Wheel:
 def due(wheel: Wheel, policy: RetrainPolicy, now: datetime) -> Trigger | None:
     """The trigger that fires now, or None.
 
-    An interrupted run goes first; then an alarm on the champion, at most once a cooldown; then the schedule.
-    Without a first run by a person nothing fires: there is no champion to be measured.
+    An interrupted run of the loop's own goes first; then an alarm on the champion, at most once a cooldown; then the
+    schedule. Without a first run by a person nothing fires: there is no champion to be measured.
     """
-    if wheel.interrupted is not None:
+    if wheel.interrupted is not None and finishes(wheel.interrupted, policy):
         return wheel.interrupted
     if wheel.champion is None or wheel.last_run is None:
         return None
@@ -39,3 +39,9 @@ def due(wheel: Wheel, policy: RetrainPolicy, now: datetime) -> Trigger | None:
     if policy.every is not None and "schedule" in policy.on and age >= timedelta(seconds=policy.every):
         return Trigger(kind="schedule", cause=f"every {policy.every / DAY:g} days")
     return None
+
+
+def finishes(trigger: Trigger, policy: RetrainPolicy) -> bool:
+    """Whether the loop goes on with an interrupted run that this had started: only where it would start one for the
+    same reason. A person's is the person's: what was asked for by hand (not to promote, say) is not recorded."""
+    return trigger.kind in policy.on

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from noria.declare import DataSpec, Resolved
 from noria.graph.answer import answer_kind, answer_table
+from noria.graph.columns import type_name
 from noria.graph.open import open_graph
 from noria.graph.rows import visible
 from noria.records.artifacts import Column
@@ -45,21 +46,6 @@ def sign(task: Sign, resolved: Resolved, artifacts: Artifacts) -> Signed:
         answer_kind=answer_kind(value),
     )
     return Signed(signature=signature, label_delay=_label_delay(rows, spec))
-
-
-def type_name(kind: pa.DataType) -> str:
-    """Arrow's name of a type, with the storage variants of text and bytes folded into one."""
-    import pyarrow as pa
-
-    if pa.types.is_dictionary(kind):
-        return type_name(kind.value_type)
-    if pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
-        return "string"
-    if pa.types.is_large_binary(kind) or pa.types.is_binary_view(kind):
-        return "binary"
-    if pa.types.is_large_list(kind) or pa.types.is_list(kind):
-        return f"list<{type_name(kind.value_type)}>"
-    return str(kind)
 
 
 def _request_column(name: str, values: pa.ChunkedArray, spec: DataSpec) -> RequestColumn:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
+from noria.errors import NotFound
 from noria.records.base import Digest
 
 if TYPE_CHECKING:
@@ -49,6 +50,15 @@ class Logged:
         return sum(table.num_rows for table in self.tables)
 
 
+@dataclass(eq=False)
+class UnknownPrediction(NotFound):
+    code: ClassVar[str] = "PREDICTION-UNKNOWN"
+    what: ClassVar[str] = "no answer of {model} had the id {ids}; nothing of this request was stored"
+    next: ClassVar[str] = "send the `id` that came with the answer, or the row's `key`"
+    model: str
+    ids: Sequence[str]
+
+
 class PredictionLog(Protocol):
     """Where answers are written before they leave. One writer a process, one thread at a time."""
 
@@ -73,9 +83,12 @@ class PredictionLog(Protocol):
 class Predictions(Protocol):
     """What all writers wrote, read beside them. Safe in many processes."""
 
-    def read(self, model: str, cursor: Cursor, *, limit: int = 1_000_000) -> Logged:
+    def read(
+        self, model: str, cursor: Cursor, *, limit: int = 1_000_000, version: int | None = None
+    ) -> Logged:
         """The rows after `cursor`, each one once over a chain of cursors; about `limit` rows at most, so call again
-        until none come."""
+        until none come. With `version`, rows of other versions may be left out, and some may still come; the cursors
+        of such a chain are for this version alone."""
         ...
 
     def known(self, model: str, ids: Sequence[str]) -> set[str]:

@@ -20,8 +20,10 @@ import msgspec
 
 from noria.errors import NoriaError, render
 from noria.ports.clock import RealClock
+from noria.ports.surroundings import FIXED, THREADS, in_force, surroundings
 from noria.records.policy import ServicePolicy
 from noria.serving.answering import Answering
+from noria.serving.errors import OwnSurroundings
 from noria.serving.follow import Follower, Identity, find
 from noria.serving.labels import Labels
 from noria.serving.lane import Lane
@@ -52,14 +54,14 @@ class Trees:
         return materialise(tree, self.store, self.into)
 
 
-def main(arguments: list[str] | None = None) -> int:
+def main() -> int:
     """Serve until told to stop; the exit code."""
-    options = _parser().parse_args(arguments)
-    for name in ("POLARS_MAX_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ[name] = str(options.threads)  # read when those libraries are imported, which is below
+    options = _parser().parse_args()
+    os.environ.update(dict.fromkeys(THREADS, str(options.threads)))  # the libraries are imported below
     _leave_working_folder()
-    say = _own_stdout()
     try:
+        _in_surroundings()
+        say = _own_stdout()
         run(options, say)
     except NoriaError as error:
         print(render(error), file=sys.stderr)
@@ -129,7 +131,7 @@ def _wire(options: argparse.Namespace, records: Records, identity: Identity) -> 
         served, follows=options.follow, log=log, metrics=metrics, clock=clock, narrate=narrate
     )
     labels = Labels(
-        lambda: answering.served.version.signature,
+        lambda: answering.served.version,
         model=model,
         records=records.feedback,
         predictions=LogReader(state / "log"),
@@ -149,6 +151,17 @@ def _wire(options: argparse.Namespace, records: Records, identity: Identity) -> 
         narrate=narrate,
     )
     return Parts(front=front, follower=follower, log=log, narrate=narrate)
+
+
+def _in_surroundings() -> None:
+    """Let the interpreter begin again, as the same process with the same pipes, when it was not started with what a
+    worker has. Raises `OwnSurroundings` when it would not listen."""
+    if in_force():
+        return
+    wanted = surroundings(os.environ)
+    if all(os.environ.get(name) == wanted[name] for name in FIXED):
+        raise OwnSurroundings
+    os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], wanted)
 
 
 def _leave_working_folder() -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from noria.graph.columns import CannotCarry, kind_of
 from noria.records.versions import Signature
-from noria.serving.columns import kind_of
-from noria.serving.errors import AnswerChanged, CannotCarry
+from noria.serving.errors import AnswerChanged
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from noria.graph.columns import Kind, kind_of, shown, values_of
 from noria.records.predictions import key_text
 from noria.records.versions import RequestColumn, Signature
-from noria.serving.columns import Kind, kind_of, shown
 from noria.serving.errors import BadRows, BadShape, Fault, TooManyRows
 
 if TYPE_CHECKING:
@@ -129,11 +129,15 @@ class Reader:
     def _name_faults(
         self, position: int, row: Mapping[str, Any], faults: Faults, absent: set[tuple[int, str]]
     ) -> None:
-        for name in self._names - row.keys():
-            self.missing(position, name, faults)
-            absent.add((position, name))
-        for name in row.keys() - self._names:
-            self.extra(position, name, faults)
+        for (
+            name
+        ) in self.schema.names:  # in the signature's order, so that the first faults are always the same
+            if name not in row:
+                self.missing(position, name, faults)
+                absent.add((position, name))
+        for name in row:
+            if name not in self._names:
+                self.extra(position, name, faults)
 
     def _array(
         self, name: str, kind: Kind, values: Sequence[Any] | pa.Array, faults: Faults
@@ -209,15 +213,6 @@ def event_times(signature: Signature, rows: pa.RecordBatch, at: datetime) -> pa.
     if times.type != wanted:
         times = times.cast(wanted, safe=False)
     return times.fill_null(pa.scalar(at, wanted)) if times.null_count else times
-
-
-def values_of(array: pa.Array) -> list[Any]:
-    """As Python's values; times to the microsecond."""
-    import pyarrow as pa
-
-    if pa.types.is_timestamp(array.type) and array.type.unit == "ns":
-        array = array.cast(pa.timestamp("us", tz=array.type.tz), safe=False)  # Python's times end there
-    return list(array.to_pylist())
 
 
 def _meant(near: Sequence[str]) -> str:

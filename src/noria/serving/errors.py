@@ -158,15 +158,6 @@ class AnswerChanged(StepFailed):
 
 
 @dataclass(eq=False)
-class UnknownPrediction(NotFound):
-    code: ClassVar[str] = "PREDICTION-UNKNOWN"
-    what: ClassVar[str] = "no answer of {model} had the id {ids}; nothing of this request was stored"
-    next: ClassVar[str] = "send the `id` that came with the answer, or the row's `key`"
-    model: str
-    ids: Sequence[str]
-
-
-@dataclass(eq=False)
 class NotLoopback(UsageError):
     code: ClassVar[str] = "SERVE-HOST"
     what: ClassVar[str] = "{host} is not a loopback address, and this service knows no tokens yet"
@@ -205,9 +196,9 @@ class CannotAnswer(StepFailed):
 
 
 @dataclass(eq=False)
-class CannotCarry(ConfigError):
-    code: ClassVar[str] = "SERVE-COLUMN-TYPE"
-    what: ClassVar[str] = "column {column} has type {type}, which no request can carry"
-    next: ClassVar[str] = "let the data step make it a number, a string, a boolean, a time, or a list of them"
-    column: str
-    type: str
+class OwnSurroundings(ConfigError):
+    code: ClassVar[str] = "SERVE-SURROUNDINGS"
+    what: ClassVar[str] = (
+        "this Python heeds neither PYTHONHASHSEED nor PYTHONUTF8, so a model may answer otherwise than in training"
+    )
+    next: ClassVar[str] = "start it without -E, -I, -R and -X utf8=0: python -P -m noria.serving"

@@ -7,15 +7,16 @@ from datetime import datetime
 from typing import Any
 
 from noria.errors import Conflict
+from noria.graph.columns import kind_of, shown
+from noria.graph.labels import KNOWN, Unfit, read_key, read_label, read_one
 from noria.ports.clock import Clock
 from noria.ports.records import FeedbackRecords
-from noria.ports.serving import Predictions
+from noria.ports.serving import Predictions, UnknownPrediction
+from noria.records.base import Json
 from noria.records.monitoring import NewFeedback
-from noria.records.predictions import key_text
-from noria.records.versions import Signature
-from noria.serving.asked import Faults, values_of
-from noria.serving.columns import kind_of, shown
-from noria.serving.errors import BadRows, BadShape, TooManyRows, UnknownPrediction
+from noria.records.versions import Version
+from noria.serving.asked import Faults
+from noria.serving.errors import BadRows, BadShape, TooManyRows
 from noria.serving.messages import Request, Response, parsed, reply
 from noria.serving.metrics import Metrics
 
@@ -28,7 +29,7 @@ class Labels:
 
     def __init__(
         self,
-        signature: Callable[[], Signature],
+        version: Callable[[], Version],
         *,
         model: str,
         records: FeedbackRecords,
@@ -37,7 +38,7 @@ class Labels:
         clock: Clock,
         max_items: int,
     ) -> None:
-        self._signature = signature
+        self._version = version
         self._model = model
         self._records = records
         self._predictions = predictions
@@ -46,7 +47,10 @@ class Labels:
         self._max_items = max_items
 
     def take(self, request: Request) -> Response:
-        """All labels of a request are stored, or none: then the answer says which of them is at fault."""
+        """All labels of a request are stored, or none: then the answer says which of them is at fault.
+
+        A label is held to the label's type in the data of the version that answers now.
+        """
         given = self._items(parsed(request))
         now = self._clock.now()
         faults = Faults()
@@ -79,12 +83,9 @@ class Labels:
             faults.add(position, None, shown(item), "an object with `id` or `key`, and `label`")
             return None
         before = faults.count
-        for name in item.keys() - set(MEMBERS):
+        for name in [each for each in item if each not in MEMBERS]:
             faults.add(position, name, shown(item[name]), f"one of {', '.join(MEMBERS)}")
-        if item.get("label") is None:
-            faults.add(
-                position, "label", "null" if "label" in item else "nothing", "the label, once it is known"
-            )
+        label = self._label(position, item, faults)
         if type(item.get("correction", False)) is not bool:
             faults.add(position, "correction", shown(item["correction"]), "true or false")
         ref = self._reference(position, item, faults)
@@ -94,7 +95,7 @@ class Labels:
         return NewFeedback(
             by="id" if "id" in item else "key",
             ref=ref,
-            label=item["label"],
+            label=label,
             known=known,
             correction=item.get("correction", False),
         )
@@ -117,8 +118,7 @@ class Labels:
 
     def _key(self, position: int, given: object, faults: Faults) -> str | None:
         """The key as the prediction log writes it, whatever form of it came."""
-        signature = self._signature()
-        names = signature.key
+        names = self._version().signature.key
         expected = f"the key: {', '.join(names)}" if names else "an `id`: this model has no key"
         parts = given if isinstance(given, list) else [given]
         if isinstance(given, dict):
@@ -126,26 +126,32 @@ class Labels:
         if not names or len(parts) != len(names):
             faults.add(position, "key", shown(given), expected)
             return None
-        types = {column.name: column.type for column in signature.request}
-        values = []
-        for name, part in zip(names, parts, strict=True):
-            kind = kind_of(name, types[name])
-            array, _ = kind.read([part])
-            if array is None or part is None:
-                faults.add(position, "key", shown(part), f"{kind.expected}, as {name}")
-                return None
-            values.extend(values_of(array))
-        return key_text(values)
+        try:
+            return read_key(self._version(), parts)
+        except Unfit as unfit:
+            faults.add(position, "key", unfit.given, unfit.expected)
+            return None
+
+    def _label(self, position: int, item: Mapping[str, Any], faults: Faults) -> Json:
+        """The label as the version's data have it; null once its fault is noted."""
+        if "label" not in item:
+            faults.add(position, "label", "nothing", "the label, once it is known")
+            return None
+        try:
+            return read_label(self._version(), item["label"])
+        except Unfit as unfit:
+            faults.add(position, "label", unfit.given, unfit.expected)
+            return None
 
     def _known(self, position: int, item: Mapping[str, Any], now: datetime, faults: Faults) -> datetime:
         if item.get("known") is None:
             return now
-        kind = kind_of("known", "timestamp[us, tz=UTC]")
-        array, _ = kind.read([item["known"]])
-        if array is None:
-            faults.add(position, "known", shown(item["known"]), kind.expected)
+        kind = kind_of("known", KNOWN)
+        try:
+            moment: datetime = read_one(kind, item["known"], kind.expected, written=False)
+        except Unfit as unfit:
+            faults.add(position, "known", unfit.given, unfit.expected)
             return now
-        moment: datetime = array[0].as_py()
         return moment
 
     def _check_ids(self, ids: list[str]) -> None:

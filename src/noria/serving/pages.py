@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import noria
-from noria.records.versions import RequestColumn
-from noria.serving.columns import kind_of
+from noria.graph.columns import CannotCarry, kind_of
+from noria.graph.labels import label_kind
+from noria.records.versions import RequestColumn, Version
 from noria.serving.served import Served
 from noria.serving.tensors import described
 
@@ -57,7 +58,8 @@ def summary(served: Served, *, follows: str, problem: str) -> dict[str, Any]:
         "feedback": {
             "method": "POST",
             "path": f"{path}/feedback",
-            "body": {"feedback": [{"id": "the id of an answer", "label": version.label or "what was true"}]},
+            "body": {"feedback": [{"id": "the id of an answer", "label": _label_example(version)}]},
+            "label": _label(version),
         },
     }
 
@@ -75,6 +77,31 @@ def _column(column: RequestColumn) -> dict[str, Any]:
     return told
 
 
+def _label(version: Version) -> dict[str, Any] | None:
+    """The label's column; None for a version without one."""
+    return next(
+        (
+            {"name": column.name, "type": column.type, "takes": _label_takes(version)}
+            for column in version.data.columns
+            if column.name == version.label
+        ),
+        None,
+    )
+
+
+def _label_takes(version: Version) -> str | None:
+    """What a label must be, in words; None where no feedback can carry it."""
+    try:
+        kind = label_kind(version)
+    except CannotCarry:
+        return None
+    return kind.expected if kind else None
+
+
+def _label_example(version: Version) -> Any:
+    return _such_as(_label_takes(version) or "")
+
+
 def _made_up(served: Served) -> dict[str, Any]:
     """A row of the right shape where no row of the training data is at hand."""
     return {column.name: _value(column) for column in served.version.signature.request}
@@ -83,7 +110,10 @@ def _made_up(served: Served) -> dict[str, Any]:
 def _value(column: RequestColumn) -> Any:
     if column.levels:
         return column.levels[0]
-    expected = kind_of(column.name, column.type).expected
+    return _such_as(kind_of(column.name, column.type).expected)
+
+
+def _such_as(expected: str) -> Any:
     starts = {
         "a number": 0.0,
         "an integer": 0,

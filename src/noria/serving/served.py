@@ -14,6 +14,7 @@ from noria.artifacts.kinds import kind_wanted
 from noria.declare import Pipeline, Resolved, resolve
 from noria.errors import NoriaError, NotFound
 from noria.graph.answer import Graph
+from noria.graph.columns import kind_of
 from noria.graph.load import forget, load_pipeline
 from noria.graph.open import open_graph
 from noria.ports.serving import CodeTrees
@@ -141,8 +142,6 @@ def _trained(schema: pa.Schema, request: tuple[Any, ...]) -> pa.Schema | None:
     """The types that a request's plain columns are cast to, so that categories arrive as categories; None when
     there is nothing to cast."""
     import pyarrow as pa
-
-    from noria.serving.columns import kind_of
 
     fields = [
         schema.field(column.name)

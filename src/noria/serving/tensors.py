@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from noria.graph.columns import kind_of, shown
 from noria.records.artifacts import Column
 from noria.records.versions import Signature
 from noria.serving.answers import plain
 from noria.serving.asked import Asked, Faults, Reader
-from noria.serving.columns import kind_of, shown
 from noria.serving.errors import BadShape
 
 if TYPE_CHECKING:

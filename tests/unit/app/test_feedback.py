@@ -13,8 +13,7 @@ import pytest
 
 from noria.adapters.prediction_log import LogWriter
 from noria.app.errors import UnknownVersion
-from noria.app.feedback import Given, give, give_file
-from noria.app.values import BadFeedback
+from noria.app.feedback import BadFeedback, Given, give, give_file
 from noria.app.wiring import App
 from noria.errors import Conflict, NotFound
 from noria.ports.serving import Answered
@@ -86,9 +85,9 @@ def test_a_key_may_come_before_its_prediction(app: App) -> None:
 @pytest.mark.parametrize(
     ("label", "key", "problem"),
     [
-        ("maybe", "17", "'maybe' is no bool"),
+        ("maybe", "17", 'given "maybe", expected true or false'),
         ("", "17", "the label is empty"),
-        ("true", "abc", "'abc' is no int64"),
+        ("true", "abc", 'given "abc", expected an integer .* as flight_id'),
     ],
 )
 def test_what_does_not_fit_the_training_data(app: App, label: str, key: str, problem: str) -> None:
@@ -126,10 +125,10 @@ def test_a_file_of_ids(app: App, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("flight_id,label\n1,true\n2,perhaps\n", "labels.csv, row 2: 'perhaps' is no bool"),
+        ("flight_id,label\n1,true\n2,perhaps\n", 'labels.csv, row 2: given "perhaps", expected true'),
         ("flight_id,label\n1,true\n2,\n", "labels.csv, row 2: the label is empty"),
         ("flight,label\n1,true\n", "has no column flight_id; it has flight, label"),
-        ("flight_id,label,known\n1,true,soon\n", "row 1, known: 'soon' is no timestamp"),
+        ("flight_id,label,known\n1,true,soon\n", 'row 1, known: given "soon", expected a time'),
     ],
 )
 def test_one_bad_row_and_nothing_is_stored(app: App, tmp_path: Path, text: str, problem: str) -> None:

@@ -141,3 +141,10 @@ def test_a_run_is_running_while_its_process_lives(app: App) -> None:
     assert find_run(app, run.name).state == "killed"
     with app.alone("delay"):
         assert find_run(app, run.name).state == "running"
+
+
+def test_the_schedule_counts_from_when_a_run_was_started(app: App) -> None:
+    """A run on last year's data does not make the next one overdue."""
+    app.records.ledger.begin(asked(app, 1, 0.1, at=START - timedelta(days=300)), at=NOW)
+    (found,) = status(app)
+    assert found.next_run == NOW + timedelta(days=7)

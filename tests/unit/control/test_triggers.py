@@ -1,6 +1,7 @@
 """What starts a run by itself."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -52,3 +53,25 @@ def test_an_alarm_names_itself_as_the_cause() -> None:
 def test_nothing_fires_that_the_policy_does_not_name() -> None:
     wheel = Wheel(champion=1, last_run=NOW - 99 * DAY, alarm=ALARM)
     assert due(wheel, RetrainPolicy(), NOW) is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "on", "expected"),
+    [
+        ("person", ("performance", "schedule"), None),
+        ("commit", ("performance", "schedule"), None),
+        ("schedule", ("performance",), None),
+        ("schedule", (), None),
+        ("performance", ("performance",), "performance"),
+    ],
+)
+def test_the_loop_finishes_only_runs_of_its_own(kind: Any, on: Any, expected: str | None) -> None:
+    wheel = Wheel(champion=1, last_run=NOW, interrupted=Trigger(kind=kind))
+    trigger = due(wheel, RetrainPolicy(on=on, every=28 * 86_400.0), NOW)
+    assert (trigger.kind if trigger else None) == expected
+
+
+def test_a_persons_interrupted_run_does_not_stop_the_wheel() -> None:
+    wheel = Wheel(champion=1, last_run=NOW - 28 * DAY, interrupted=Trigger())
+    trigger = due(wheel, POLICY, NOW)
+    assert trigger is not None and trigger.kind == "schedule"

@@ -13,6 +13,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from noria.adapters import prediction_log
 from noria.adapters.prediction_log import LogReader, LogRefused, LogWriter
 from noria.ports.serving import Answered
 from noria.records.predictions import parse_id, prediction_ids, segment_name
@@ -157,3 +158,34 @@ def test_a_folder_that_cannot_be_written_is_unavailable(tmp_path: Path) -> None:
     (tmp_path / "m").write_text("a file where the folder should be")
     with pytest.raises(LogRefused, match=errno.errorcode[errno.EEXIST]):
         LogWriter(tmp_path, "m").append(answered([1.0]))
+
+
+def test_segments_of_other_versions_are_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    writer, reader = LogWriter(tmp_path, "m"), LogReader(tmp_path)
+    for version in (1, 2, 1):
+        writer.append(answered([float(version)], version=version))
+    read: list[Path] = []
+    inner = prediction_log._read
+
+    def listed(path: Path, *words: object) -> object:
+        read.append(path)
+        return inner(path, *words)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(prediction_log, "_read", listed)
+    logged = reader.read("m", {}, version=2)
+    assert [table.column("version").to_pylist() for table in logged.tables] == [[2]]
+    assert len(read) == 1
+    writer.append(answered([3.0], version=2))
+    assert reader.read("m", logged.cursor, version=2).rows == 1
+    assert reader.read("m", {}).rows == 4
+
+
+def test_a_segment_that_does_not_name_its_version_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prediction_log, "ITS_VERSION", b"as.before")
+    writer = LogWriter(tmp_path, "m")
+    writer.append(answered([1.0], version=1))
+    monkeypatch.undo()
+    assert LogReader(tmp_path).read("m", {}, version=1).rows == 1
+    assert LogReader(tmp_path).read("m", {}, version=2).rows == 1, "some may still come"

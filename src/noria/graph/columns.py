@@ -1,4 +1,4 @@
-"""What a column of the request takes: JSON values to Arrow, with every value that does not fit named.
+"""What a column takes, by the name of its Arrow type: values out of JSON or written as text, each misfit named.
 
 A column is read at the speed of C when the kinds of its values leave no doubt; only else is each value looked at.
 """
@@ -6,16 +6,19 @@ A column is read at the speed of C when the kinds of its values leave no doubt; 
 from __future__ import annotations
 
 import binascii
+import math
 import re
-from base64 import b64decode
+from base64 import b64decode, b64encode
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
 
-from noria.serving.errors import CannotCarry
+from noria.errors import ConfigError
+from noria.records.base import Json
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -30,12 +33,30 @@ BIGGEST = {
 UNITS = {"s": 0, "ms": 3, "us": 6, "ns": 9}  # decimal places of a second
 
 _ISO = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d(?::\d\d)?)(?:\.(\d{1,9}))?([Zz]|[+-]\d\d:?\d\d)?")
+_LISTED = re.compile(
+    r"(?:fixed_size_list<(?:item: )?(.+)>\[(\d+)\]|(?:large_)?list<(?:item: )?(.+)>)"
+)  # which of the two widths of offsets Arrow has is storage
+_DICTIONARY = re.compile(r"dictionary<values=(.+), indices=u?int\d+, ordered=[01]>")
+_WHOLE = re.compile(r"[+-]?\d+")
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
+@dataclass(eq=False)
+class CannotCarry(ConfigError):
+    code: ClassVar[str] = "SERVE-COLUMN-TYPE"
+    what: ClassVar[str] = "column {column} has type {type}, which no request can carry"
+    next: ClassVar[str] = "let the data step make it a number, a string, a boolean, a time, or a list of them"
+    column: str
+    type: str
+
+
 class Misfit(Exception):
     """A value that a column does not take; its text is what was given."""
+
+
+def _as_written(text: str) -> Any:
+    return text
 
 
 @dataclass(frozen=True)
@@ -48,7 +69,26 @@ class Kind:
     plain: frozenset[type]
     """Kinds of JSON values that Arrow itself converts, or refuses, exactly as `convert` does."""
     convert: Callable[[Any], Any]
-    """A value as Arrow takes it; raises `Misfit`. Never asked about null."""
+    """A JSON value as Arrow takes it; raises `Misfit`. Never asked about null."""
+    meant: Callable[[str], Any] = _as_written
+    """The JSON value that a text in a file or on a command line stands for; the text itself when it stands for none."""
+
+    def one(self, value: object) -> Any:
+        """One JSON value as the column holds it, in Python's terms. Raises `Misfit`, for null too."""
+        import pyarrow as pa
+
+        if value is None:
+            raise Misfit("null")
+        return values_of(pa.array([self.convert(value)], self.type))[0]
+
+    def one_written(self, value: object) -> Any:
+        """The same for a value out of a file or a command line: a text, or what a typed file holds."""
+        import pyarrow as pa
+
+        plain = as_json(value)
+        if self.type == pa.bool_() and type(plain) is int:
+            plain = str(plain)  # 1 and 0 are how files write true and false
+        return self.one(self.meant(plain) if isinstance(plain, str) else plain)
 
     def read(self, values: Sequence[Any]) -> tuple[pa.Array | None, list[tuple[int, str]]]:
         """The values as an array, or None and what does not fit: position and what was given."""
@@ -69,23 +109,69 @@ class Kind:
 
 
 def kind_of(column: str, name: str) -> Kind:
-    """The kind for an Arrow type's name, as signatures have it. Raises `CannotCarry`."""
+    """The kind for an Arrow type's name, as signatures and data versions have it. Raises `CannotCarry`."""
+    found = _kind(name)
+    if found is None:
+        raise CannotCarry(column=column, type=name)
+    return found
+
+
+@lru_cache(maxsize=256)
+def _kind(name: str) -> Kind | None:
     import pyarrow as pa
 
-    listed = re.fullmatch(r"(?:fixed_size_list<(?:item: )?(.+)>\[(\d+)\]|list<(?:item: )?(.+)>)", name)
-    if listed:
-        inner = kind_of(column, listed[1] or listed[3])
-        return _list(inner, int(listed[2]) if listed[2] else None)
+    if categories := _DICTIONARY.fullmatch(name):
+        return _kind(categories[1])
+    if listed := _LISTED.fullmatch(name):
+        inner = _kind(listed[1] or listed[3])
+        return inner and _list(inner, int(listed[2]) if listed[2] else None)
     if name in BITS:
         return _float(BITS[name])
     if whole := re.fullmatch(r"(u?)int(8|16|32|64)", name):
         return _integer(name, int(whole[2]), signed=not whole[1])
     if timed := re.fullmatch(r"timestamp\[(s|ms|us|ns)(?:, tz=(.+))?\]", name):
         return _timestamp(timed[1], timed[2])
-    simple = {"bool": _boolean, "string": _string, "binary": _binary, "date32[day]": _date}.get(name)
-    if simple is None:
-        raise CannotCarry(column=column, type=name)
-    return simple(pa)
+    simple = {"bool": _boolean, "string": _string, "binary": _binary, "date32[day]": _date}
+    make = simple.get(name.removeprefix("large_").removesuffix("_view"))
+    return make and make(pa)
+
+
+def type_name(kind: pa.DataType) -> str:
+    """Arrow's name of a type, with the storage variants of text and bytes folded into one."""
+    import pyarrow as pa
+
+    if pa.types.is_dictionary(kind):
+        return type_name(kind.value_type)
+    if pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
+        return "string"
+    if pa.types.is_large_binary(kind) or pa.types.is_binary_view(kind):
+        return "binary"
+    if pa.types.is_large_list(kind) or pa.types.is_list(kind):
+        return f"list<{type_name(kind.value_type)}>"
+    return str(kind)
+
+
+def values_of(array: pa.Array) -> list[Any]:
+    """As Python's values; times to the microsecond."""
+    import pyarrow as pa
+
+    if pa.types.is_timestamp(array.type) and array.type.unit == "ns":
+        array = array.cast(pa.timestamp("us", tz=array.type.tz), safe=False)  # Python's times end there
+    return list(array.to_pylist())
+
+
+def as_json(value: Any) -> Json:
+    """A value in Python's terms as JSON has it: times in ISO 8601, UTC where they have a zone; bytes in base64."""
+    if isinstance(value, datetime):
+        moment = value.astimezone(UTC) if value.tzinfo else value
+        return moment.isoformat().replace("+00:00", "Z")
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, bytes):
+        return b64encode(value).decode()
+    if isinstance(value, list):
+        return [as_json(item) for item in value]
+    return value  # type: ignore[no-any-return]
 
 
 def shown(value: object) -> str:
@@ -103,7 +189,10 @@ def _boolean(pa: Any) -> Kind:
             raise Misfit(shown(value))
         return value
 
-    return Kind(pa.bool_(), "true or false", frozenset({bool, type(None)}), convert)
+    def meant(text: str) -> Any:
+        return {"true": True, "1": True, "false": False, "0": False}.get(text.lower(), text)
+
+    return Kind(pa.bool_(), "true or false", frozenset({bool, type(None)}), convert, meant)
 
 
 def _string(pa: Any) -> Kind:
@@ -139,7 +228,10 @@ def _date(pa: Any) -> Kind:
         except ValueError as error:
             raise Misfit(shown(value)) from error
 
-    return Kind(pa.date32(), "a day, as 2013-01-31", frozenset({type(None)}), convert)
+    def meant(text: str) -> str:
+        return text.removesuffix("T00:00:00")  # how a typed file gives a day that pandas made a time
+
+    return Kind(pa.date32(), "a day, as 2013-01-31", frozenset({type(None)}), convert, meant)
 
 
 def _float(bits: int) -> Kind:
@@ -152,13 +244,14 @@ def _float(bits: int) -> Kind:
             number = float(value)
         except OverflowError as error:
             raise Misfit(shown(value)) from error
-        if abs(number) > BIGGEST[bits]:
+        if not math.isfinite(number) or abs(number) > BIGGEST[bits]:
             raise Misfit(shown(value))
         return number
 
     kind = {16: pa.float16(), 32: pa.float32(), 64: pa.float64()}[bits]
     plain = {float, int, type(None)} if bits == 64 else {type(None)}  # Arrow makes 1e39 an infinite float32
-    return Kind(kind, "a number" if bits == 64 else f"a number of {bits} bits", frozenset(plain), convert)
+    expected = "a number" if bits == 64 else f"a number of {bits} bits"
+    return Kind(kind, expected, frozenset(plain), convert, _number_meant)
 
 
 def _integer(name: str, bits: int, *, signed: bool) -> Kind:
@@ -175,7 +268,14 @@ def _integer(name: str, bits: int, *, signed: bool) -> Kind:
         return int(value)
 
     expected = f"an integer from {low} to {high}"
-    return Kind(pa.type_for_alias(name), expected, frozenset({int, type(None)}), convert)
+    return Kind(pa.type_for_alias(name), expected, frozenset({int, type(None)}), convert, _number_meant)
+
+
+def _number_meant(text: str) -> Any:
+    try:
+        return int(text) if _WHOLE.fullmatch(text) else float(text)
+    except ValueError:  # no number, or one of thousands of digits
+        return text
 
 
 def _timestamp(unit: str, zone: str | None) -> Kind:
@@ -200,9 +300,14 @@ def _timestamp(unit: str, zone: str | None) -> Kind:
             raise Misfit(shown(value))
         return int(ticks)
 
-    return Kind(
-        pa.timestamp(unit, tz=zone), f"a time in ISO 8601, as {example}", frozenset({type(None)}), convert
-    )
+    def meant(text: str) -> str:
+        """A day is its midnight, and a time without an offset is UTC where the column has a zone."""
+        whole = f"{text}T00:00:00" if _DAY.fullmatch(text) else text
+        found = _ISO.fullmatch(whole)
+        return f"{whole}Z" if found and zone and not found[4] else whole
+
+    expected = f"a time in ISO 8601, as {example}"
+    return Kind(pa.timestamp(unit, tz=zone), expected, frozenset({type(None)}), convert, meant)
 
 
 def _list(inner: Kind, width: int | None) -> Kind:
@@ -219,6 +324,12 @@ def _list(inner: Kind, width: int | None) -> Kind:
                 raise Misfit(f"{misfit} at position {position} of the list") from misfit
         return made
 
+    def meant(text: str) -> Any:
+        try:
+            return msgspec.json.decode(text)
+        except msgspec.DecodeError:
+            return text
+
     many = f"a list of {width} items" if width is not None else "a list of items"
     kind = pa.list_(inner.type) if width is None else pa.list_(inner.type, width)
-    return Kind(kind, f"{many}, each {inner.expected}", frozenset({type(None)}), convert)
+    return Kind(kind, f"{many}, each {inner.expected}", frozenset({type(None)}), convert, meant)

@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from noria.serving.columns import kind_of
-from noria.serving.errors import CannotCarry
+from noria.graph.columns import CannotCarry, Misfit, as_json, kind_of
 
 MAX64 = 2**63 - 1
 
@@ -101,3 +100,55 @@ def test_nanoseconds_are_kept() -> None:
 def test_a_type_without_a_form_in_json_is_refused_by_name(type_name: str) -> None:
     with pytest.raises(CannotCarry, match="fare"):
         kind_of("fare", type_name)
+
+
+@pytest.mark.parametrize(
+    ("type_name", "written", "stored"),
+    [
+        ("bool", "true", True),
+        ("bool", "0", False),
+        ("bool", 1, True),  # a column of a typed file
+        ("int64", "0017", 17),
+        ("int64", "17.0", 17),
+        ("double", "12", 12.0),
+        ("halffloat", "0.5", 0.5),
+        ("double", "1e3", 1000.0),
+        ("large_string", "007", "007"),
+        ("dictionary<values=large_string, indices=uint32, ordered=0>", "north", "north"),
+        ("date32[day]", "2024-02-29", "2024-02-29"),
+        ("date32[day]", datetime(2024, 2, 29), "2024-02-29"),
+        ("timestamp[us, tz=UTC]", "2024-02-29", "2024-02-29T00:00:00Z"),
+        ("timestamp[us, tz=UTC]", "2024-02-29T07:30:00", "2024-02-29T07:30:00Z"),
+        ("timestamp[us, tz=UTC]", "2024-02-29T07:30:00.000000+0100", "2024-02-29T06:30:00Z"),
+        ("timestamp[us, tz=UTC]", datetime(2024, 2, 29, tzinfo=UTC), "2024-02-29T00:00:00Z"),
+        ("timestamp[us]", datetime(2024, 2, 29, 7), "2024-02-29T07:00:00"),
+        ("list<int64>", "[1, 2]", [1, 2]),
+        ("binary", b"ab", "YWI="),
+    ],
+)
+def test_what_a_file_or_a_person_writes(type_name: str, written: object, stored: object) -> None:
+    held = as_json(kind_of("c", type_name).one_written(written))
+    assert (type(held), held) == (type(stored), stored)
+
+
+@pytest.mark.parametrize(
+    ("type_name", "written"),
+    [
+        ("bool", "maybe"),
+        ("bool", 2),
+        ("int64", "1.5"),
+        ("int64", "abc"),
+        ("int64", "9" * 5000),
+        ("double", "nan"),
+        ("double", float("inf")),
+        ("double", True),
+        ("string", 7),
+        ("date32[day]", "soon"),
+        ("timestamp[us]", "2024-02-29T07:30:00Z"),
+        ("list<int64>", "1, 2"),
+        ("int64", None),
+    ],
+)
+def test_what_nobody_should_write(type_name: str, written: object) -> None:
+    with pytest.raises(Misfit):
+        kind_of("c", type_name).one_written(written)
