@@ -51,7 +51,7 @@ def draw(worth: Worth, path: Path, *, title: str, alarms: list[datetime], promot
     axes.set_title(title, loc="left", fontsize=11)
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="y", alpha=0.25)
-    axes.legend(frameon=False, fontsize=9)
+    axes.legend(facecolor="white", edgecolor="none", framealpha=1, fontsize=9)
     figure.savefig(path)
     plt.close(figure)
     return path
