@@ -20,7 +20,7 @@ from typing import Any
 
 from noria.declare import Resolved, Step
 from noria.pipeline.constants import looks_out, plain, reader_in
-from noria.pipeline.modules import Module, Modules
+from noria.pipeline.modules import Module, Modules, unpinned
 from noria.pipeline.syntax import Reading, Target, normal_form, read, unrolled
 from noria.records.base import Digest, digest_bytes, digest_of
 
@@ -213,6 +213,11 @@ class _Reached:
     def _outside(self, dotted: str, path: tuple[str, ...]) -> None:
         name = ".".join((dotted, *path[:1]))
         self.items.add(f"outside {name}")
+        package = dotted.partition(".")[0]
+        if unpinned(package):
+            self.notes.add(
+                f"{package} is neither of the project nor installed in its environment: its changes go unseen"
+            )
         if name in ANYTHING:
             self._project(f"{name} is used")
 

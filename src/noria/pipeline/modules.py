@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ast
 import sys
+import sysconfig
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from types import ModuleType
 
@@ -176,3 +177,17 @@ def _is_guard(statement: ast.stmt) -> bool:
     """`if __name__ == "__main__":`, which nobody reaches by an import."""
     test = statement.test if isinstance(statement, ast.If) else None
     return isinstance(test, ast.Compare) and isinstance(test.left, ast.Name) and test.left.id == "__name__"
+
+
+@cache
+def unpinned(package: str) -> bool:
+    """Whether a top-level module comes from a folder that no record pins: beside the project, or an editable install.
+
+    The environment's digest tells installed distributions and the standard library; Noria's own version is among them.
+    """
+    file = getattr(sys.modules.get(package), "__file__", None)
+    if file is None or package == "noria":
+        return False
+    standard = (sysconfig.get_paths()[name] for name in ("stdlib", "platstdlib"))
+    installed = not FOREIGN.isdisjoint(Path(file).parts)
+    return not installed and not any(Path(file).is_relative_to(folder) for folder in standard)
