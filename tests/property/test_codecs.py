@@ -100,8 +100,9 @@ def test_the_digest_of_a_table_is_that_of_its_content(frame: pl.DataFrame, data:
     assert ARTIFACTS.save(pl.concat([frame, frame])[frame.height :]).digest == digest
     assert ARTIFACTS.save(ARTIFACTS.load(ARTIFACTS.save(frame))).digest == digest
     kinds = {type(kind) for kind in frame.schema.dtypes()}
-    copies = frame.height > 0 or pl.Categorical not in kinds  # pyarrow before 26 builds no empty one from Python values
-    if copies and pl.Enum not in kinds:  # its levels are no values: lost by this way
+    if pl.Categorical in kinds and pa.__version__.split(".")[0] < "26":
+        return  # it builds no such column from Python values
+    if pl.Enum not in kinds:  # its levels are no values: lost by this way
         copied = pa.Table.from_pylist(frame.to_arrow().to_pylist(), schema=frame.to_arrow().schema)
         assert ARTIFACTS.save(copied).digest == digest
 
