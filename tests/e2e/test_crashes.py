@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -232,3 +233,21 @@ def test_a_corrupted_artifact_is_found_and_made_again(project: Project) -> None:
         "run", "--as-of", "2024-02-10T00:00:00Z", "--set", "model.recent_days=10", exit=None
     )
     assert mended.returncode in (0, 1)
+
+
+def test_a_person_who_moves_the_champion_during_the_gates_is_not_overruled(project: Project) -> None:
+    project.noria("run", "--as-of", "2024-02-10T00:00:00Z")
+    project.noria("run", "--as-of", "2024-02-20T00:00:00Z", "--no-promote", exit=None)
+    script = Path(__file__).with_name("raced.py")
+    done = subprocess.run(
+        [sys.executable, str(script), str(project.folder), "2024-02-25T00:00:00+00:00"],
+        cwd=project.folder,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == {"version": 3, "passed": True, "moved": False}
+    assert project.json("models")[0]["aliases"]["champion"] == 2
+    assert project.json("show", "demand:3")["judgements"], "the candidate is kept with its verdicts"
+    assert project.json("runs")[0]["state"] == "succeeded"
+    project.noria("audit")
