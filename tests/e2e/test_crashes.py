@@ -126,9 +126,27 @@ def test_two_runs_at_once(slow: Project) -> None:
     assert len(slow.json("runs")) == 1
 
 
-def test_a_worker_that_is_killed_fails_the_run_and_the_next_goes_on(slow: Project) -> None:
-    driver, worker = begin(slow)
+def kill_worker(project: Project, worker: int) -> int:
+    """Kill it; the process id of the one that takes its place."""
     os.kill(worker, signal.SIGKILL)
+    begun = project.folder / "begun"
+    until(lambda: int(begun.read_text()) != worker, "another worker took its place")
+    return int(begun.read_text())
+
+
+def test_a_worker_that_is_killed_is_replaced(slow: Project) -> None:
+    driver, worker = begin(slow)
+    kill_worker(slow, worker)
+    slow.write("go", "")
+    assert driver.wait(WAITING) == 0  # type: ignore[attr-defined]
+    second = slow.json("show", "slow/1")["steps"][1]
+    assert "attempt 1 failed" in second["notes"][0] and "SIGKILL" in second["notes"][0]
+    assert (slow.folder / "first.count").read_text() == "x"
+
+
+def test_a_worker_that_is_killed_again_fails_the_run_and_the_next_goes_on(slow: Project) -> None:
+    driver, worker = begin(slow)
+    os.kill(kill_worker(slow, worker), signal.SIGKILL)
     assert driver.wait(WAITING) == 1  # type: ignore[attr-defined]
     error = driver.stderr.read()  # type: ignore[attr-defined]
     assert "SIGKILL" in error and "second" in error

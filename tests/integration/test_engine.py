@@ -20,6 +20,7 @@ from noria.adapters.folder import FolderStore
 from noria.adapters.local_engine import LocalEngine
 from noria.artifacts import Artifacts
 from noria.errors import ConfigError, NoriaError, StepFailed, render
+from noria.ports.engine import perform
 from noria.records.artifacts import Artifact
 from noria.records.base import Digest
 from noria.records.tasks import Answer, Answered, Done, RunStep, Score, Scored, Sign, Signed, StepDone
@@ -156,7 +157,7 @@ class Project:
     def run(
         self, step: str, *, on_output: Callable[[str], None] | None = None, **parameters: str
     ) -> StepDone:
-        done = self.engine.perform(task(step, **parameters), on_output=on_output)
+        done = perform(self.engine, task(step, **parameters), on_output=on_output)
         assert isinstance(done, StepDone)
         return done
 
@@ -237,7 +238,7 @@ def test_one_worker_serves_a_thousand_tasks(project: Project) -> None:
     before = project.value("pid")
     for _ in range(1000):
         project.run("noop")
-    assert project.value("pid") == before == project.engine.pid
+    assert project.value("pid") == before == project.engine.pids[0]
 
 
 def test_large_results_and_large_logs_pass(project: Project) -> None:
@@ -270,14 +271,14 @@ def test_a_lost_workers_log_is_kept(project: Project) -> None:
 
 def test_a_worker_that_dies_idle_costs_nothing(project: Project) -> None:
     project.run("noop")
-    pid = project.engine.pid
+    pid = project.engine.pids[0]
     assert pid is not None
     os.kill(pid, signal.SIGKILL)
     os.waitid(
         os.P_PID, pid, os.WEXITED | os.WNOWAIT
     )  # /proc says Z before the last thread has let go of the pipes
     assert project.value("noop") == 0
-    assert project.engine.pid != pid
+    assert project.engine.pids[0] != pid
 
 
 def test_an_exception_shows_the_users_frames_alone(project: Project) -> None:
@@ -342,13 +343,13 @@ def test_a_pipeline_that_cannot_be_imported_is_told_each_time(tmp_path: Path, wa
 
 def test_a_warm_worker_has_the_pipeline(project: Project) -> None:
     project.engine.warm("pipeline:p")
-    pid = project.engine.pid
+    pid = project.engine.pids[0]
     assert project.value("pid") == pid
 
 
 def test_closing_leaves_no_process(project: Project) -> None:
     child = int(str(project.value("leaves_child")))
-    worker = project.engine.pid
+    worker = project.engine.pids[0]
     assert worker and alive(child)
     started = time.monotonic()
     project.engine.close()
@@ -368,13 +369,14 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from noria.adapters.local_engine import LocalEngine
+from noria.ports.engine import perform
 from noria.records.tasks import RunStep
 
 root = Path(sys.argv[1])
 engine = LocalEngine(root=root, project=root, state=root / ".noria", threads=1)
 task = RunStep(pipeline="pipeline:p", step="hangs", inputs={}, as_of=datetime(2013, 1, 1, tzinfo=UTC))
 with engine:
-    engine.perform(task, on_output=lambda line: print(line, flush=True))
+    perform(engine, task, on_output=lambda line: print(line, flush=True))
 """
 
 
@@ -438,18 +440,18 @@ def test_a_worker_signs_answers_and_scores(tmp_path: Path) -> None:
     outputs: dict[str, Artifact] = {}
     with project.engine as engine:
         outputs |= project.run("rows").outputs
-        done: Done = engine.perform(
-            RunStep(pipeline="pipeline:p", step="slope", inputs={"rows": outputs["rows"]}, as_of=NOW)
+        done: Done = perform(
+            engine, RunStep(pipeline="pipeline:p", step="slope", inputs={"rows": outputs["rows"]}, as_of=NOW)
         )
         assert isinstance(done, StepDone)
         graph = ServingGraph(
             pipeline="pipeline:p", data="rows", transforms=(), predict="answer", frozen=done.outputs
         )
-        signed = engine.perform(Sign(graph=graph, rows=outputs["rows"]))
-        answered = engine.perform(Answer(graph=graph, rows=outputs["rows"]))
+        signed = perform(engine, Sign(graph=graph, rows=outputs["rows"]))
+        answered = perform(engine, Answer(graph=graph, rows=outputs["rows"]))
         assert isinstance(signed, Signed) and isinstance(answered, Answered)
         task = Score(pipeline="pipeline:p", rows=answered.rows, answers=answered.answers, kind=answered.kind)
-        scored = engine.perform(task)
+        scored = perform(engine, task)
     assert isinstance(scored, Scored)
     assert [column.name for column in signed.signature.request] == ["id", "x"]
     assert pl.DataFrame(Artifacts(project.store).table(answered.answers))["answer"].to_list() == [

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import contextlib
 import os
-import select
 import selectors
 import signal
 import struct
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from noria.ports.surroundings import THREADS, surroundings
@@ -51,26 +51,55 @@ def _exactly(descriptor: int, size: int) -> bytes | None:
     return bytes(parts)
 
 
-class Process:
-    """One worker. `Process(...)` has started it; `end` or `kill` leaves nothing of its group."""
+@dataclass(frozen=True)
+class Kind:
+    """What a worker is started with and keeps: jobs that need another one get another process."""
 
-    def __init__(self, root: Path, project: Path, state: Path, *, threads: int, pipeline: str = "") -> None:
+    python: Path
+    threads: int
+    gpus: tuple[int, ...] = ()
+
+    def variables(self) -> dict[str, str]:
+        made = dict.fromkeys(THREADS, str(self.threads))
+        return made | {"CUDA_VISIBLE_DEVICES": ",".join(map(str, self.gpus))}
+
+
+class Process:
+    """One worker. `Process(...)` has started it; `end_all` or `kill` leaves nothing of its group."""
+
+    def __init__(
+        self,
+        root: Path,
+        project: Path,
+        state: Path,
+        *,
+        kind: Kind,
+        objects: str | None = None,
+        pipeline: str = "",
+    ) -> None:
+        self.kind = kind
+        self.over = False
+        """Whether no reply can come any more."""
+        self.peak = 0
+        """Bytes of memory that it had at most, known once it is killed."""
+        self._got = bytearray()
         tasks, self._tasks = os.pipe()
         self._replies, replies = os.pipe()
         self._output, output = os.pipe()
         life, self._life = os.pipe()
         theirs = (tasks, replies, life)
+        words = [*map(str, theirs), str(root), str(state), pipeline, objects or ""]
         try:
             self._process = subprocess.Popen(
                 # -P: the working folder may hold a random.py; the user's code has its place on the path later
-                [sys.executable, "-P", "-m", WORKER, *map(str, theirs), str(root), str(state), pipeline],
+                [str(kind.python), "-P", "-m", WORKER, *words],
                 pass_fds=theirs,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
                 start_new_session=True,  # Ctrl-C reaches the driver alone
                 cwd=project,
-                env=surroundings(os.environ) | dict.fromkeys(THREADS, str(threads)),
+                env=surroundings(os.environ) | kind.variables(),
             )
         finally:
             for descriptor in (*theirs, output):
@@ -81,42 +110,62 @@ class Process:
         self._watch = os.pidfd_open(self.pid) if hasattr(os, "pidfd_open") else None
         self._left: list[int] = [self._tasks, self._replies, self._output, self._life]
         self._left += [self._watch] if self._watch is not None else []
+        self._silent = False  # nobody can write output any more
 
-    def ask(self, body: bytes, feed: Callable[[bytes], None]) -> bytes | None:
-        """Send a frame and wait for its reply; `feed` gets the output meanwhile. None: it died.
-
-        Raises BrokenPipeError when it was dead before it could read.
-        """
+    def send(self, body: bytes) -> None:
+        """Send a frame. Raises BrokenPipeError when the worker was dead before it could read."""
         write_frame(self._tasks, body)
-        with selectors.DefaultSelector() as selector:
-            selector.register(self._replies, selectors.EVENT_READ)
-            selector.register(self._output, selectors.EVENT_READ)
-            if self._watch is not None:
-                selector.register(self._watch, selectors.EVENT_READ)
-            reply = self._reply(selector, feed)
-        self.drain(feed)
-        return reply
+
+    def descriptors(self) -> list[int]:
+        """What to wait on: replies, output, and the process itself where the system can."""
+        watched = [self._replies] + ([] if self._silent else [self._output])
+        return [*watched, self._watch] if self._watch is not None else watched
+
+    def reply(self) -> bytes | None:
+        """The reply, once it is complete; None before. `over` tells that none will come."""
+        gone = self.dead()
+        while (part := _some(self._replies)) is not None:
+            if not part:
+                gone = True  # its end of the pipe is closed
+                break
+            self._got += part
+        got = self._got
+        if len(got) >= HEAD.size and len(got) >= HEAD.size + HEAD.unpack_from(got)[0]:
+            body = bytes(got[HEAD.size :])
+            got.clear()
+            return body
+        self.over = gone
+        return None
 
     def drain(self, feed: Callable[[bytes], None]) -> bool:
         """Feed what it has written so far; False when nobody can write any more."""
-        while (part := _some(self._output)) is not None:
-            if not part:
-                return False
-            feed(part)
-        return True
+        while not self._silent and (part := _some(self._output)) is not None:
+            if part:
+                feed(part)
+            else:
+                self._silent = True
+        return not self._silent
 
     def dead(self) -> bool:
         """Whether it has ended; it stays to be reaped."""
         flags = os.WEXITED | os.WNOHANG | os.WNOWAIT
         return self._process.returncode is not None or os.waitid(os.P_PID, self.pid, flags) is not None
 
-    def end(self) -> None:
-        """Let an idle worker run its exit handlers, then see to it that its group is gone."""
-        self._close(self._tasks)
+    @staticmethod
+    def end_all(processes: Sequence[Process]) -> None:
+        """Let idle workers run their exit handlers, side by side, then see to it that their groups are gone."""
+        for process in processes:
+            process._close(process._tasks)
         until = time.monotonic() + GRACE
-        while not self.dead() and (left := until - time.monotonic()) > 0:
-            self._wait(left)
-        self.kill()
+        waiting = [process for process in processes if not process.dead()]
+        while waiting and (left := until - time.monotonic()) > 0:
+            with Waiting(waiting) as wait:
+                wait.ready(min(left, BLIND))
+            for process in waiting:
+                process.drain(lambda part: None)
+            waiting = [process for process in waiting if not process.dead()]
+        for process in processes:
+            process.kill()
 
     def kill(self) -> int:
         """End the worker and everything that it has started, now. Its exit code; a signal's number is negative."""
@@ -125,38 +174,46 @@ class Process:
                 ProcessLookupError
             ):  # the group is empty, and its leader is still to be reaped
                 os.killpg(self.pid, signal.SIGKILL)
-            self._process.wait()
+            _, status, usage = os.wait4(self.pid, 0)
+            self._process.returncode = os.waitstatus_to_exitcode(status)
+            self.peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
         for descriptor in list(self._left):
             self._close(descriptor)
         return self._process.returncode
-
-    def _reply(self, selector: selectors.BaseSelector, feed: Callable[[bytes], None]) -> bytes | None:
-        got = bytearray()
-        while True:
-            ready = {key.fd for key, _ in selector.select(None if self._watch is not None else BLIND)}
-            if self._output in ready and not self.drain(feed):
-                selector.unregister(self._output)
-            over = self._watch in ready or (self._watch is None and self.dead())
-            while (part := _some(self._replies)) is not None:
-                if not part:
-                    over = True  # its end of the pipe is closed
-                    break
-                got += part
-            if len(got) >= HEAD.size and len(got) >= HEAD.size + HEAD.unpack_from(got)[0]:
-                return bytes(got[HEAD.size :])
-            if over:
-                return None
-
-    def _wait(self, seconds: float) -> None:
-        watched = [self._output] if self._watch is None else [self._output, self._watch]
-        ready, _, _ = select.select(watched, [], [], min(seconds, BLIND))
-        if self._output in ready and not self.drain(lambda part: None) and self._watch is None:
-            time.sleep(BLIND / 10)
 
     def _close(self, descriptor: int) -> None:
         if descriptor in self._left:
             self._left.remove(descriptor)
             os.close(descriptor)
+
+
+class Waiting:
+    """Waits for the first of several processes to say, reply or end; used as a block."""
+
+    def __init__(self, processes: Iterable[Process]) -> None:
+        self._selector = selectors.DefaultSelector()
+        self._blind = False
+        for process in processes:
+            watched = process.descriptors()
+            self._blind |= len(watched) < 2 or process._watch is None
+            for descriptor in watched:
+                self._selector.register(descriptor, selectors.EVENT_READ, process)
+
+    def ready(self, seconds: float | None) -> list[Process]:
+        """Those with something to be read, each once; all of them after a while where the system cannot tell that a
+        process has ended."""
+        if self._blind:
+            seconds = BLIND if seconds is None else min(seconds, BLIND)
+        found = {key.data: None for key, _ in self._selector.select(seconds)}
+        if not found and self._blind:
+            found = {key.data: None for key in self._selector.get_map().values()}
+        return list(found)
+
+    def __enter__(self) -> Waiting:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._selector.close()
 
 
 def _some(descriptor: int) -> bytes | None:

@@ -14,8 +14,11 @@ from noria.records.events import (
     AliasMoved,
     BlockScored,
     Change,
+    DataRefused,
     Event,
+    GarbageCollected,
     Judged,
+    Proved,
     RunFinished,
     RunStarted,
     StepFinished,
@@ -130,3 +133,9 @@ def describe(change: Change) -> str:
             return f"{block.model}:{block.version} {block.start:%Y-%m-%dT%H:%MZ} {loss}"
         case AlarmRaised(alarm=alarm):
             return f"{alarm.id}: {alarm.why}"
+        case DataRefused(findings=findings):
+            return f"{change.model}/{change.run} {change.step}: {'; '.join(one.what for one in findings)}"
+        case Proved(proof=proof):
+            return f"{proof.model}:{proof.version} rebuilt: {proof.same}"
+        case GarbageCollected(collected=collected):
+            return f"{collected.objects} objects of {collected.runs} runs, {collected.size} bytes"

@@ -6,13 +6,25 @@ import ipaddress
 import math
 import re
 import tomllib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal, cast
 
+from noria.app.installation import data_of, engine_of, environment_of, keep_of, store_of
 from noria.app.places import Fault, dotted, line_of, lines_of, syntax_fault
-from noria.app.sections import SPAN, KeyPath, Rule, Section, shown
+from noria.app.sections import (
+    ANY,
+    COUNT,
+    NOT_NEGATIVE,
+    PROBABILITY,
+    SPAN,
+    KeyPath,
+    Rule,
+    Section,
+    matches,
+    shown,
+)
 from noria.errors import ConfigError
 from noria.records.base import Json
 from noria.records.gates import Gate, NoWorse, Threshold
@@ -72,6 +84,10 @@ def _policy(top: Section) -> Policy:
             _model(models.table(name, "a model's settings stand in [model.NAME]"), name) for name in models
         ),
         service=_service(top.table("service")),
+        store=store_of(top.table("store")),
+        engine=engine_of(top),
+        environment=environment_of(top.table("environment")),
+        keep=keep_of(top.table("keep")),
         seed=top.whole("seed", 0, SEED),
         threads=top.whole("threads", None, COUNT),
     )
@@ -92,6 +108,7 @@ def _model(section: Section, name: str) -> ModelPolicy:
         promotion=cast("Promotion", section.text("promotion", "automatic", PROMOTION)),
         monitor=_monitor(section.table("monitor")),
         retrain=_retrain(section.table("retrain")),
+        data=data_of(section.table("data")),
     )
     section.close()
     return model
@@ -206,10 +223,6 @@ def _service(section: Section) -> ServicePolicy:
     return service
 
 
-def _matches(pattern: str) -> Callable[[str], bool]:
-    return lambda text: re.fullmatch(pattern, text) is not None
-
-
 def _is_loopback(host: str) -> bool:
     try:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
@@ -217,19 +230,15 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-ANY = Rule("a finite number", lambda x: True)
-NOT_NEGATIVE = Rule("0 or more", lambda x: x >= 0)
-PROBABILITY = Rule("between 0 and 1", lambda x: 0 < x < 1)
-COUNT = Rule("1 or more", lambda x: 1 <= x < 2**31)
 PORT = Rule("a port from 0 to 65535, 0 for any that is free", lambda x: 0 <= x <= 65_535)
 SEED = Rule("from 0 to 4294967295, for numpy takes no other", lambda x: 0 <= x < 2**32)
 PIPELINE = Rule(
     'a module and a name in it, as in "pipeline:delay"',
-    _matches(r"(?!.*\.py:)[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*"),
+    matches(r"(?!.*\.py:)[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*"),
 )
 PROMOTION = Rule('"automatic" or "manual"', ("automatic", "manual").__contains__)
-ALIAS = Rule('an alias, as "champion" is', _matches(r"[a-z][a-z0-9_-]*"))
-BLOCK = Rule('"row", or a count and a unit of s, m, h, d, w, as in "1d"', _matches(rf"row|{SPAN}"))
+ALIAS = Rule('an alias, as "champion" is', matches(r"[a-z][a-z0-9_-]*"))
+BLOCK = Rule('"row", or a count and a unit of s, m, h, d, w, as in "1d"', matches(rf"row|{SPAN}"))
 LOOPBACK = Rule(
     "this machine alone, as 127.0.0.1 is: a service listens on loopback until tokens exist", _is_loopback
 )

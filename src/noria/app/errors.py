@@ -27,6 +27,16 @@ class UnknownRun(NotFound):
 
 
 @dataclass(eq=False)
+class UnknownStep(NotFound):
+    code: ClassVar[str] = "STEP-UNKNOWN"
+    what: ClassVar[str] = "{pipeline} has no step {name!r}; it has: {known}"
+    next: ClassVar[str] = "name one of them; an item of a fan-out is written score[3]"
+    name: str
+    pipeline: str
+    known: Sequence[str]
+
+
+@dataclass(eq=False)
 class UnknownVersion(NotFound):
     code: ClassVar[str] = "VERSION-UNKNOWN"
     what: ClassVar[str] = "there is no version {name}; known: {known}"

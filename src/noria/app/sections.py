@@ -28,7 +28,15 @@ class Rule(NamedTuple):
     holds: Callable[[Any], bool]
 
 
+def matches(pattern: str) -> Callable[[str], bool]:
+    return lambda text: re.fullmatch(pattern, text) is not None
+
+
 NEVER = Rule("a finite number", lambda x: False)
+ANY = Rule("a finite number", lambda x: True)
+NOT_NEGATIVE = Rule("0 or more", lambda x: x >= 0)
+PROBABILITY = Rule("between 0 and 1", lambda x: 0 < x < 1)
+COUNT = Rule("1 or more", lambda x: 1 <= x < 2**31)
 
 D = TypeVar("D")
 

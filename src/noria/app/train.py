@@ -9,11 +9,13 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from noria.app.candidate import Candidate, make_candidate
+from noria.app.errors import UnknownStep
 from noria.app.fit import check_fit
 from noria.declare import resolve
 from noria.errors import Conflict, NoriaError, StepFailed
 from noria.graph.load import load_pipeline
 from noria.ports.engine import Engine
+from noria.ports.objects import ObjectStore
 from noria.records.base import Json
 from noria.records.events import AliasMoved, Change, Judged, RunFinished, VersionRegistered
 from noria.records.gates import Judgement
@@ -67,6 +69,8 @@ class Wish:
     """False: hold a passing candidate back, whatever the policy says."""
     afresh: bool = False
     """True: don't go on with an interrupted run."""
+    fresh: tuple[str, ...] = ()
+    """Steps that run anew with all that is below them, whatever was kept."""
 
 
 def train(app: App, model: str | None, wish: Wish, listener: Listener) -> Trained:
@@ -78,7 +82,7 @@ def train(app: App, model: str | None, wish: Wish, listener: Listener) -> Traine
     policy = app.model(model)
     with app.alone(policy.name), closing(app.engine()) as engine:
         engine.warm(policy.pipeline)
-        asked, resolved, plan = _asked(app, policy, wish)
+        asked, resolved, plan = asked_for(app, policy, wish)
         run, resumed = _begin(app, asked, wish)
         listener.began(run, plan, resumed)
         finished: list[StepResult] = []
@@ -94,14 +98,17 @@ def train(app: App, model: str | None, wish: Wish, listener: Listener) -> Traine
             raise
 
 
-def _asked(app: App, policy: ModelPolicy, wish: Wish) -> tuple[NewRun, Resolved, Plan]:
-    """Everything that pins the run, before anything runs."""
+def asked_for(
+    app: App, policy: ModelPolicy, wish: Wish, *, store: ObjectStore | None = None
+) -> tuple[NewRun, Resolved, Plan]:
+    """Everything that pins the run, before anything runs; the project's files go to the app's store, or to another."""
     from noria.pipeline.plan import plan
     from noria.source import provenance
 
-    pinned = provenance(app.project, app.store, app.git, threads=app.threads)
+    pinned = provenance(app.project, store or app.store, app.git, threads=app.threads)
     resolved = resolve(load_pipeline(app.project, policy.pipeline))
     check_fit(policy, resolved)
+    fresh_steps(resolved, wish)
     planned = plan(resolved, policy.parameters, wish.parameters or {})
     asked = NewRun(
         model=policy.name,
@@ -114,10 +121,21 @@ def _asked(app: App, policy: ModelPolicy, wish: Wish) -> tuple[NewRun, Resolved,
     return asked, resolved, planned
 
 
+def fresh_steps(resolved: Resolved, wish: Wish) -> frozenset[str]:
+    """The named steps and all that read them. Raises `UnknownStep`."""
+    from noria.pipeline.schedule import below
+
+    for name in wish.fresh:
+        known = [step.name for step in resolved.order]
+        if name not in known:
+            raise UnknownStep(name=name, pipeline=resolved.name, known=known)
+    return below(resolved, wish.fresh)
+
+
 def _begin(app: App, asked: NewRun, wish: Wish) -> tuple[Run, bool]:
     """A new run, or the interrupted one when nothing that was asked for has changed since."""
     left = app.records.runs.unfinished(asked.model)
-    if left and not wish.afresh and _goes_on(left.asked, asked, wish):
+    if left and not wish.afresh and not wish.fresh and goes_on(left.asked, asked, wish):
         return left, True
     now = app.clock.now()
     if left:
@@ -134,7 +152,7 @@ def _give_up(app: App, left: Run, now: datetime) -> None:
     app.records.ledger.append(model, [closed], at=now)
 
 
-def _goes_on(left: NewRun, asked: NewRun, wish: Wish) -> bool:
+def goes_on(left: NewRun, asked: NewRun, wish: Wish) -> bool:
     return (
         left.parameters == asked.parameters
         and left.seed == asked.seed
@@ -169,6 +187,7 @@ def _turn(
         clock=app.clock,
         listener=listener,
         finished=finished,
+        fresh=fresh_steps(resolved, wish),
     )
     candidate: Candidate | None = None
     if resolved.predict is not None:

@@ -59,8 +59,15 @@ class App:
         """Workers for the source tree at `root`: the project's own working tree unless another is given."""
         from noria.adapters.local_engine import LocalEngine
 
+        asked = self.policy.engine
         return LocalEngine(
-            root=root or self.project, project=self.project, state=self.state, threads=self.threads
+            root=root or self.project,
+            project=self.project,
+            state=self.state,
+            threads=self.threads,
+            cpus=asked.cpus,
+            gpus=asked.gpus,
+            memory=asked.memory,
         )
 
     def code(self, tree: Digest) -> Path:

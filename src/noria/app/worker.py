@@ -21,14 +21,30 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import msgspec
 
 from noria import errors
+from noria.adapters.local_limits import held_to
 from noria.adapters.local_process import read_frame, write_frame
 from noria.errors import Bug, NoriaError, StepFailed
-from noria.records.tasks import PROTOCOL, Answer, Done, Frame, Raised, Reply, RunStep, Score, Sign, Task
+from noria.records.needs import Fault
+from noria.records.tasks import (
+    PROTOCOL,
+    Answer,
+    Divide,
+    Done,
+    Frame,
+    Raised,
+    Reply,
+    RunStep,
+    Score,
+    Sign,
+    StepDone,
+    Task,
+)
 
 if TYPE_CHECKING:
     from noria.artifacts import Artifacts
     from noria.declare import Resolved
 
+SPOOL = "spool"  # in the project's state: what steps log, until it is stored
 F_SETSIG = 10  # Linux's number; the module fcntl has no name for it
 FRAMES = 6  # of a traceback in an error: the user's first and those nearest to the fault
 MESSAGE = 1000  # characters of an exception's own words in an error; its log has all of them
@@ -60,10 +76,10 @@ class OtherProtocol(Bug):
 
 def main(words: list[str]) -> None:
     tasks, replies, life = (int(word) for word in words[:3])
-    root, state, pipeline = words[3:6]
+    root, state, pipeline, objects = words[3:7]
     end_with_driver(life)
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
-    worker = Worker(Path(root), Path(state))
+    worker = Worker(Path(root), Path(state), objects or None)
     if pipeline:
         worker.warm(pipeline)
     while (body := read_frame(tasks)) is not None:
@@ -95,9 +111,10 @@ def _watch(life: int) -> None:
 class Worker:
     """User code and store of one process."""
 
-    def __init__(self, root: Path, state: Path) -> None:
+    def __init__(self, root: Path, state: Path, objects: str | None = None) -> None:
         self._root = root
         self._state = state
+        self._objects = objects
         self._home = Path.cwd()
         self._process = os.getpid()
         self._output = os.dup(1)
@@ -113,7 +130,8 @@ class Worker:
             if frame.protocol != PROTOCOL:
                 raise OtherProtocol(theirs=frame.protocol, ours=PROTOCOL)
             subject = _subject(frame.task)
-            done: Done | Raised = self._perform(frame.task)
+            with held_to(frame.memory):
+                done: Done | Raised = self._perform(frame.task)
         except (
             BaseException
         ) as error:  # user code may raise anything, SystemExit and KeyboardInterrupt among it
@@ -130,11 +148,13 @@ class Worker:
         import noria.pipeline.perform  # noqa: F401
 
     def _perform(self, task: Task) -> Done:
-        resolved = self._resolved(task.pipeline if isinstance(task, RunStep | Score) else task.graph.pipeline)
-        if isinstance(task, RunStep):
-            from noria.pipeline.perform import perform
+        resolved = self._resolved(task.graph.pipeline if isinstance(task, Sign | Answer) else task.pipeline)
+        if isinstance(task, Divide):
+            from noria.pipeline.divide import divide
 
-            return perform(task, resolved, self._artifacts())
+            return divide(task, resolved, self._artifacts())
+        if isinstance(task, RunStep):
+            return self._step(task, resolved)
         from noria.graph.evaluate import answer, score
         from noria.graph.signature import sign
         from noria.pipeline.seeds import seed_generators
@@ -145,6 +165,31 @@ class Worker:
         if isinstance(task, Answer):
             return answer(task, resolved, self._artifacts())
         return score(task, resolved, self._artifacts())
+
+    def _step(self, task: RunStep, resolved: Resolved) -> StepDone:
+        """A step, with what it may call while it runs; what it logged and showed goes with its result."""
+        from noria.adapters.slots import FolderSlots
+        from noria.inside.context import Inside, performing
+        from noria.inside.series import collected
+        from noria.inside.spool import Spool
+        from noria.pipeline.perform import perform
+
+        artifacts = self._artifacts()
+        name = task.step + "".join(f"[{number}]" for number in task.item)
+        inside = Inside(
+            run=task.run,
+            step=name,
+            project=self._home,
+            artifacts=artifacts,
+            slots=FolderSlots(self._state),
+            spool=Spool(self._state / SPOOL / task.run, name),
+            fingerprint=task.fingerprint,
+        )
+        with performing(inside):
+            done = perform(task, resolved, artifacts)
+        series = collected(inside.spool, artifacts)
+        inside.spool.drop()
+        return msgspec.structs.replace(done, series=series, card=tuple(inside.exhibits))
 
     def _resolved(self, entry: str) -> Resolved:
         """The user's pipeline, imported once in this process; what went wrong then goes wrong each time."""
@@ -183,16 +228,28 @@ class Worker:
 
 
 def _subject(task: Task) -> str:
-    if isinstance(task, RunStep):
-        return f"step {task.step}"
-    return "the loss" if isinstance(task, Score) else f"predict {task.graph.predict}"
+    match task:
+        case RunStep():
+            return f"step {task.step}" + "".join(f"[{number}]" for number in task.item)
+        case Divide():
+            return f"the partition by {', '.join(task.by)}"
+        case Score():
+            return "the loss"
+        case _:
+            return f"predict {task.graph.predict}"
 
 
 def _raised(error: BaseException, subject: str, root: Path) -> Raised:
+    fault: Fault = "memory" if _lacks_memory(error) else "code"
     if not isinstance(error, NoriaError):
         error = UserCodeRaised(subject=subject, error=_words(error), where=_frames(error, root))
     family = next(kind.__name__ for kind in type(error).__mro__ if kind.__name__ in FAMILIES)
-    return Raised(code=error.code, error=str(error), next=error.advice(), family=family)
+    return Raised(code=error.code, error=str(error), next=error.advice(), family=family, fault=fault)
+
+
+def _lacks_memory(error: BaseException | None) -> bool:
+    """Libraries translate their own failures to allocate into it, or raise from it."""
+    return error is not None and (isinstance(error, MemoryError) or _lacks_memory(error.__cause__))
 
 
 def _words(error: BaseException) -> str:

@@ -16,6 +16,7 @@ from noria.artifacts.codec import CannotStore, Codec
 from noria.artifacts.estimators import SkopsCodec
 from noria.artifacts.files import BytesCodec, FigureCodec, PathCodec
 from noria.artifacts.kinds import kind_wanted, public_name
+from noria.artifacts.lists import ListCodec
 from noria.artifacts.pickled import PickleCodec
 from noria.artifacts.tables import as_kind, to_arrow
 from noria.artifacts.values import BundleCodec, JsonCodec
@@ -39,6 +40,7 @@ BUILT_IN: tuple[Codec, ...] = (
     BytesCodec(),
     FigureCodec(),
     BundleCodec(),
+    ListCodec(),
     PickleCodec(),
 )
 

@@ -13,10 +13,13 @@ from noria.errors import UsageError
 
 # name: (module, one line, group); the top-level help reads this and imports no command
 COMMANDS = {
+    "doctor": ("noria.cli.doctor", "try everything that Noria stands on", "start"),
     "init": ("noria.cli.init", "start a project with a small example that runs", "start"),
     "run": ("noria.cli.run", "train, gate and promote; goes on with an interrupted run", "train"),
+    "lint": ("noria.cli.lint", "what makes a pipeline unrepeatable", "train"),
     "runs": ("noria.cli.runs", "list runs, the newest first", "train"),
     "show": ("noria.cli.show", "a run (delay/3) or a version (delay:3) with its provenance", "train"),
+    "logs": ("noria.cli.logs", "what the steps of a run printed", "train"),
     "diff": ("noria.cli.diff", "what differs between two runs or two versions, and why", "train"),
     "models": ("noria.cli.models", "list versions with their aliases and verdicts", "decide"),
     "promote": ("noria.cli.promote", "let an alias (champion) name a version", "decide"),

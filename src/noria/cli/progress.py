@@ -7,9 +7,11 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from noria.cli.render import count, note, span, when
+from noria.errors import NoriaError
 from noria.records.runs import Ran, Run, StepResult
 
 if TYPE_CHECKING:
@@ -47,25 +49,57 @@ def listening(*, quiet: bool = False) -> Iterator[Listener]:
 
 
 class Lines:
-    """A line an event: for pipes, files and CI."""
+    """A line an event: for pipes, files and CI. Of a fan-out's items, one line for each tenth of them."""
+
+    def __init__(self) -> None:
+        self._items: dict[str, Count] = {}
 
     def began(self, run: Run, plan: Plan, resumed: bool) -> None:
         note(title(run, plan, resumed))
 
+    def items(self, step: str, count: int) -> None:
+        note(f"  {step}: {count:,} items")
+        self._items[step] = Count(count)
+
     def started(self, step: str, why: str) -> None:
-        note(f"  {step}: started ({why})")
+        if fanned(step) is None:
+            note(f"  {step}: started ({why})")
+
+    def again(self, step: str, attempt: int, error: NoriaError, pause: float) -> None:
+        note(f"  {step}: {tried(attempt, error, pause)}")
 
     def output(self, step: str, line: str) -> None:
         note(f"  {step} | {line}")
 
     def finished(self, result: StepResult) -> None:
-        note(f"  {result.step}: {came(result)}")
+        self._over(result)
 
     def reused(self, result: StepResult) -> None:
-        note(f"  {result.step}: {came(result)}")
+        self._over(result)
+
+    def _over(self, result: StepResult) -> None:
+        whole = fanned(result.step)
+        if whole is None or whole not in self._items:
+            note(f"  {result.step}: {came(result)}")
+            return
+        count = self._items[whole]
+        count.done += 1
+        if count.done * 10 // count.all > (count.done - 1) * 10 // count.all:
+            note(f"  {whole}: {count}")
 
     def judging(self) -> None:
         note("  gates: judging")
+
+
+@dataclass
+class Count:
+    """How many of a fan-out's items are over."""
+
+    all: int
+    done: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.done:,}/{self.all:,}"
 
 
 class Shown:
@@ -80,6 +114,7 @@ class Shown:
         self._live: Live | None = None
         self._states: dict[str, str] = {}
         self._since: dict[str, float] = {}
+        self._items: dict[str, Count] = {}
 
     def began(self, run: Run, plan: Plan, resumed: bool) -> None:
         from rich.live import Live
@@ -90,8 +125,18 @@ class Shown:
         self._live = Live(get_renderable=self._table, console=self._console, refresh_per_second=REFRESH)
         self._live.start()
 
-    def started(self, step: str, why: str) -> None:
+    def items(self, step: str, count: int) -> None:
+        self._items[step] = Count(count)
         self._since[step] = time.monotonic()
+
+    def started(self, step: str, why: str) -> None:
+        if fanned(step) is None:
+            self._since[step] = time.monotonic()
+
+    def again(self, step: str, attempt: int, error: NoriaError, pause: float) -> None:
+        from rich.text import Text
+
+        self._console.print(Text(f"{step}: {tried(attempt, error, pause)}", style="yellow"))
 
     def output(self, step: str, line: str) -> None:
         from rich.text import Text
@@ -99,10 +144,17 @@ class Shown:
         self._console.print(Text(f"{step} | {line}", style="dim"))
 
     def finished(self, result: StepResult) -> None:
-        self._since.pop(result.step, None)
-        self._states[result.step] = came(result)
+        self._over(result)
 
     def reused(self, result: StepResult) -> None:
+        self._over(result)
+
+    def _over(self, result: StepResult) -> None:
+        whole = fanned(result.step)
+        if whole in self._items:
+            self._items[whole].done += 1
+            return
+        self._since.pop(result.step, None)
         self._states[result.step] = came(result)
 
     def judging(self) -> None:
@@ -124,7 +176,8 @@ class Shown:
         grid, now = Table.grid(padding=(0, 1)), time.monotonic()
         for name, state in self._states.items():
             if name in self._since:
-                under_way = Text(span(now - self._since[name]), style="cyan")
+                done = f"{self._items[name]}, " if name in self._items else ""
+                under_way = Text(done + span(now - self._since[name]), style="cyan")
                 grid.add_row(self._spinner, Text(name, style="bold"), under_way)
             else:
                 mark, colour = MARKS.get(state.split()[0], DONE)
@@ -132,6 +185,18 @@ class Shown:
                     Text(mark, style=colour), Text(name), Text(state, style="dim" if mark == " " else "")
                 )
         return grid
+
+
+def fanned(step: str) -> str | None:
+    """The step of an item: `score` for `score[3]`; None for a whole step."""
+    whole, bracket, _ = step.partition("[")
+    return whole if bracket else None
+
+
+def tried(attempt: int, error: NoriaError, pause: float) -> str:
+    """`attempt 1 failed (...); again in 0.50 s`"""
+    first = str(error).partition("\n")[0]
+    return f"attempt {attempt} failed ({first}); again in {span(pause)}"
 
 
 def title(run: Run, plan: Plan, resumed: bool) -> str:
@@ -155,6 +220,8 @@ def uncommitted(checkout: Checkout) -> str | None:
 def came(result: StepResult) -> str:
     """`ran in 1.20 s: code changed; 12,000 rows`"""
     rows = f"; {count(result.data.rows, 'row')}" if result.data else ""
+    if result.items is not None:
+        return f"{count(result.items, 'item')}, {result.reason.why if isinstance(result.reason, Ran) else ''}"
     if isinstance(result.reason, Ran):
         return f"ran in {span(result.seconds)}: {result.reason.why}{rows}"
     return f"reused from {result.reason.run}{rows}"

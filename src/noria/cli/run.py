@@ -6,7 +6,7 @@ import argparse
 
 from noria.app.train import Wish, train
 from noria.app.wiring import open_app
-from noria.cli.commands import Subparsers, parser_of, project
+from noria.cli.commands import BadUsage, Subparsers, dry_run, parser_of, project
 from noria.cli.progress import listening, uncommitted
 from noria.cli.render import note, say, say_json
 from noria.cli.trained import exit_code, trained_lines
@@ -23,11 +23,16 @@ def add(subparsers: Subparsers) -> None:
         "interrupted or killed is finished from its completed steps when nothing has changed since.\n"
         "Exit code 0: done; 1: a step failed, or a gate refused the candidate or could not decide.\n"
         "Work that is not committed is named on stderr and recorded with the run.\n"
-        "With --json: an object with `run`, `steps`, `version`, `judgement`, `moved`, `resumed`, `known`.",
+        "With --json: an object with `run`, `steps`, `version`, `judgement`, `moved`, `resumed`, `known`; with --dry-run\n"
+        "one with `model`, `steps` (`step`, `will`: read, reuse, run or depends, `why`), `goes_on`, `asked`; with --only\n"
+        "one with `run`, `step`, `outputs`, `seconds`.",
         examples=[
             ("noria run", "the only model of the project"),
             ("noria run delay --set classifier.learning_rate=0.1", "with another hyperparameter"),
             ("noria run --as-of 2025-03-01", "on what was known then"),
+            ("noria run --dry-run", "what would run, what would be reused, and why"),
+            ("noria run --from split", "split anew, and all that follows from it"),
+            ("noria run --only classifier --of delay/3", "one step again, under a debugger"),
             ("noria run --no-promote --json", "for a pipeline that decides itself"),
         ],
         reads=True,
@@ -49,17 +54,45 @@ def add(subparsers: Subparsers) -> None:
     parser.add_argument(
         "--new", action="store_true", help="begin afresh instead of finishing an interrupted run"
     )
+    parser.add_argument(
+        "--from",
+        dest="fresh",
+        metavar="STEP",
+        action="append",
+        help="run this step and all that read it anew, whatever was kept; may be given several times",
+    )
+    parser.add_argument(
+        "--only",
+        metavar="STEP",
+        help="one step (or item: score[3]) once more, in this process and under your debugger, on what a past run gave\n"
+        "it; nothing is recorded",
+    )
+    parser.add_argument(
+        "--of", metavar="RUN", help="with --only: the run whose inputs are taken (default: last)"
+    )
+    dry_run(parser)
     parser.add_argument("--quiet", action="store_true", help="no progress, only what came of it")
 
 
 def run(args: argparse.Namespace) -> int:
+    if args.only:
+        from noria.cli.run_only import run_only
+
+        return run_only(args)
+    if args.of:
+        raise BadUsage(problem="--of RUN says whose inputs --only STEP takes", command="noria run")
     wish = Wish(
         trigger=Trigger(),
         parameters=settings(args.set),
         as_of=args.as_of,
         promote=not args.no_promote,
         afresh=args.new,
+        fresh=tuple(args.fresh or ()),
     )
+    if args.dry_run:
+        from noria.cli.run_plan import run_plan
+
+        return run_plan(args, wish)
     with open_app(project(args)) as app:
         if not args.quiet and (left := uncommitted(app.git.look(app.project))):
             note(left)

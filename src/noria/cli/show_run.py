@@ -37,13 +37,22 @@ def run_lines(detail: RunDetail) -> list[str]:
 
 
 def step_table(steps: Iterable[StepResult]) -> list[str]:
-    """One line a step: what it came from, and what it made."""
+    """One line a step: what it came from, and what it made. A fan-out has one line for all of its items."""
     head = ("step", "role", "why", "took", "made")
     return table(
         head,
-        [(step.step, step.role, _reason(step), span(step.seconds), _made(step)) for step in steps],
+        [
+            (step.step, step.role, _reason(step), span(step.seconds), _made(step))
+            for step in steps
+            if not is_item(step)
+        ],
         indent=2,
     )
+
+
+def is_item(step: StepResult) -> bool:
+    """Whether this is one item of a fan-out: `score[3]`."""
+    return "[" in step.step
 
 
 def judgement_lines(judgement: Judgement) -> list[str]:

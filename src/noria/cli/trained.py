@@ -36,8 +36,9 @@ def exit_code(trained: Trained) -> int:
 
 
 def _steps(trained: Trained) -> str:
-    ran = [step.step for step in trained.steps if isinstance(step.reason, Ran)]
-    reused = len(trained.steps) - len(ran)
+    steps = [step for step in trained.steps if step.role != "gather"]  # its items are counted
+    ran = [step.step for step in steps if isinstance(step.reason, Ran)]
+    reused = len(steps) - len(ran)
     parts = [f"{count(len(ran), 'step')} ran"] if ran else []
     parts += [f"{reused} reused"] if reused else []
     resumed = ", resumed" if trained.resumed else ""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from noria.declare.errors import BadOption, DuplicateName
+from noria.declare.running import Resources, Running, running
 from noria.declare.steps import (
     DataSpec,
     Function,
@@ -19,6 +20,9 @@ from noria.declare.steps import (
     declared,
 )
 from noria.declare.where import where_of
+
+if TYPE_CHECKING:
+    from noria.records.needs import Retry
 
 F = TypeVar("F", bound=Callable[..., Any])
 Decorator = Callable[[F], F]
@@ -41,6 +45,10 @@ class Part:
         outcomes: Sequence[str] = (),
         unit: str | None = None,
         unknown: Literal["accept", "refuse"] = "accept",
+        resources: Resources | None = None,
+        retries: int | Retry | None = None,
+        timeout: float | str | None = None,
+        environment: str | None = None,
     ) -> Any:
         """A table read from the outside world, always anew; its content decides what is cached below it.
 
@@ -67,7 +75,8 @@ class Part:
                 unit=unit,
                 unknown=unknown,
             )
-            return self._note(function, "data", spec)
+            how = running(where_of(function), resources, retries, timeout, environment)
+            return self._note(function, "data", spec, running=how)
 
         return decorate if function is None else decorate(function)
 
@@ -78,21 +87,53 @@ class Part:
     @overload
     def step(self, function: F) -> F: ...
     @overload
-    def step(self, *, outputs: Sequence[str] = (), codec: str | None = None) -> Decorator[F]: ...
     def step(
-        self, function: F | None = None, *, outputs: Sequence[str] = (), codec: str | None = None
+        self,
+        *,
+        outputs: Sequence[str] = (),
+        codec: str | None = None,
+        resources: Resources | None = None,
+        retries: int | Retry | None = None,
+        timeout: float | str | None = None,
+        environment: str | None = None,
+    ) -> Decorator[F]: ...
+    def step(
+        self,
+        function: F | None = None,
+        *,
+        outputs: Sequence[str] = (),
+        codec: str | None = None,
+        resources: Resources | None = None,
+        retries: int | Retry | None = None,
+        timeout: float | str | None = None,
+        environment: str | None = None,
     ) -> Any:
         """Any work. With `outputs`, the function returns a tuple in that order. `codec="pickle"` is recorded as
-        unsafe."""
+        unsafe.
+
+        `resources` are what one attempt takes for itself, `retries` how often it is tried again (a number, or a
+        `Retry` by kind of fault), `timeout` the seconds of one attempt or `"30m"`, `environment` the dependency group
+        that it runs in.
+        """
 
         def decorate(function: F) -> F:
-            return self._note(function, "step", StepSpec(codec=codec), outputs)
+            how = running(where_of(function), resources, retries, timeout, environment)
+            return self._note(function, "step", StepSpec(codec=codec), outputs, how)
 
         return decorate if function is None else decorate(function)
 
-    def check(self, function: F) -> F:
+    def check(
+        self,
+        function: F | None = None,
+        *,
+        resources: Resources | None = None,
+        retries: int | Retry | None = None,
+        timeout: float | str | None = None,
+        environment: str | None = None,
+    ) -> Any:
         """Fails the run with a finding: returns None when all is well, else what it found (a string or several)."""
-        return self._note(function, "check", StepSpec())
+        how = (resources, retries, timeout, environment)
+        return self._simple("check", function, how)
 
     @overload
     def predict(self, function: F) -> F: ...
@@ -123,16 +164,47 @@ class Part:
 
         return decorate
 
-    def metrics(self, function: F) -> F:
+    def metrics(
+        self,
+        function: F | None = None,
+        *,
+        resources: Resources | None = None,
+        retries: int | Retry | None = None,
+        timeout: float | str | None = None,
+        environment: str | None = None,
+    ) -> Any:
         """Figures for the card and for threshold gates: a dict of name to number."""
-        return self._note(function, "metrics", StepSpec())
+        how = (resources, retries, timeout, environment)
+        return self._simple("metrics", function, how)
 
-    def report(self, function: F) -> F:
+    def report(
+        self,
+        function: F | None = None,
+        *,
+        resources: Resources | None = None,
+        retries: int | Retry | None = None,
+        timeout: float | str | None = None,
+        environment: str | None = None,
+    ) -> Any:
         """A figure, a table or a page for the card."""
-        return self._note(function, "report", StepSpec())
+        how = (resources, retries, timeout, environment)
+        return self._simple("report", function, how)
 
-    def _note(self, function: F, role: Role, spec: Spec, outputs: Sequence[str] = ()) -> F:
-        self._add(declared(function, role, spec, outputs))
+    def _simple(self, role: Role, function: F | None, how: tuple[Any, Any, Any, Any]) -> Any:
+        def decorate(function: F) -> F:
+            return self._note(function, role, StepSpec(), running=running(where_of(function), *how))
+
+        return decorate if function is None else decorate(function)
+
+    def _note(
+        self,
+        function: F,
+        role: Role,
+        spec: Spec,
+        outputs: Sequence[str] = (),
+        running: Running = Running(),
+    ) -> F:
+        self._add(declared(function, role, spec, outputs, running))
         return function
 
     def _add(self, step: Step) -> None:

@@ -6,6 +6,7 @@ import difflib
 from dataclasses import dataclass
 
 from noria.declare.errors import Cycle, EmptyPipeline, MissingAnnotation, UnknownInput, WrongRole
+from noria.declare.fanout import NONE, FanOut, fan_out
 from noria.declare.pipeline import Pipeline
 from noria.declare.steps import AS_OF, DataSpec, LossSpec, Step
 
@@ -27,6 +28,7 @@ class Resolved:
     """The request's name and the transforms above it: one row each a row of the request."""
     predict: Step | None
     loss: Step | None
+    fan_out: FanOut = NONE
 
     @property
     def data(self) -> DataSpec:
@@ -73,6 +75,7 @@ def resolve(pipeline: Pipeline) -> Resolved:
         rows=rows,
         predict=predict,
         loss=loss,
+        fan_out=fan_out(order, maker),
     )
     _check_served(resolved)
     _check_loss(resolved)
@@ -179,6 +182,13 @@ def _check_served(resolved: Resolved) -> None:
         )
     for step in (*resolved.served(), resolved.predict):
         for name in step.inputs:
+            if step.depth(name):
+                raise WrongRole(
+                    where=step.where,
+                    role=step.role,
+                    problem=f"takes {name!r} item by item, and answers all rows at once",
+                    fix="let a @step map over the items, and read its list of results here",
+                )
             if name in resolved.rows and step.wanted(name) is None:
                 raise MissingAnnotation(where=step.where, name=name)
 

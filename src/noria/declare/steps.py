@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from noria.declare.errors import BadOption, BadParameter, UnreadableAnnotation
+from noria.declare.running import Partition, Running, marks
 from noria.declare.where import Where, where_of
 
 Role = Literal["data", "transform", "step", "check", "predict", "loss", "metrics", "report"]
@@ -78,22 +79,35 @@ class Step:
     outputs: tuple[str, ...]
     spec: Spec
     where: Where = field(compare=False)
+    running: Running = Running()
 
-    def wanted(self, name: str) -> type | None:
-        """The annotation of an input, or None. Raises `UnreadableAnnotation` where it names what is not there."""
-        return self._hints().get(name)
+    def wanted(self, name: str) -> Any:
+        """The annotation of an input without `Each`, or None. Raises `UnreadableAnnotation` where it names what is
+        not there."""
+        return marks(self._hints().get(name))[0]
+
+    def depth(self, name: str) -> int:
+        """How many lists deep the step takes an input item by item; 0: as a whole."""
+        _, depth, partition = marks(self._hints().get(name))
+        return depth + (partition is not None)
+
+    def partition(self, name: str) -> Partition | None:
+        """The columns by which the step takes a table part by part."""
+        return marks(self._hints().get(name))[2]
 
     def _hints(self) -> dict[str, Any]:
         raw = getattr(self.function, "__annotations__", {})
         if not any(isinstance(value, str) for value in raw.values()):
             return dict(raw)
         try:
-            return typing.get_type_hints(self.function)
+            return typing.get_type_hints(self.function, include_extras=True)
         except (NameError, AttributeError, TypeError) as error:
             raise UnreadableAnnotation(where=self.where, problem=str(error)) from error
 
 
-def declared(function: Function, role: Role, spec: Spec, outputs: Sequence[str] = ()) -> Step:
+def declared(
+    function: Function, role: Role, spec: Spec, outputs: Sequence[str] = (), running: Running = Running()
+) -> Step:
     """A function as a step; raises `BadParameter` for a signature that says neither input nor hyperparameter."""
     where = where_of(function)
     inputs, parameters = _signature(function, where)
@@ -106,6 +120,7 @@ def declared(function: Function, role: Role, spec: Spec, outputs: Sequence[str] 
         outputs=_outputs(function.__name__, outputs, where),
         spec=spec,
         where=where,
+        running=running,
     )
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import sys
+import time
 import traceback
 from pathlib import Path
 from types import ModuleType
 
 from noria.declare import Pipeline
 from noria.graph.errors import CannotImport
+
+GRAIN = 2.0  # s; bytecode knows its source's time by the second, and two clocks may round it otherwise
 
 
 def load_pipeline(root: Path, entry: str) -> Pipeline:
@@ -33,6 +37,8 @@ def load_pipeline(root: Path, entry: str) -> Pipeline:
         if isinstance(error, ConfigError):
             raise
         raise CannotImport(entry=entry, root=folder, problem=user_traceback(error, root)) from error
+    finally:
+        _drop_young_bytecode(root)
     return _pipeline_in(module, name or "pipeline", entry, root)
 
 
@@ -46,6 +52,17 @@ def forget(root: Path) -> None:
         file = getattr(module, "__file__", None)
         if file and Path(file).is_relative_to(root):
             del sys.modules[name]
+
+
+def _drop_young_bytecode(root: Path) -> None:
+    """Python takes bytecode for current when the source's size and the second of its time are the same: of a file that
+    was written in this very second, an edit may still follow that bytecode would hide. So none is left of it."""
+    for module in list(sys.modules.values()):
+        file, cached = getattr(module, "__file__", None), getattr(module, "__cached__", None)
+        if file and cached and file.startswith(str(root)):
+            with contextlib.suppress(OSError):  # nobody wrote any, or the folder is not ours to write to
+                if time.time() - Path(file).stat().st_mtime < GRAIN:
+                    Path(cached).unlink(missing_ok=True)
 
 
 def user_traceback(error: BaseException, root: Path) -> str:

@@ -76,6 +76,13 @@ class Code:
         digest = digest_of([declared, about, sorted(reached.items)])
         return Coded(digest=digest, notes=tuple(sorted(reached.notes)))
 
+    def reached(self, step: Step) -> list[tuple[Module, ast.AST]]:
+        """Every definition of the project that a step's function reaches, itself first, each in its file."""
+        found = _Reached(self._modules, self._unit)
+        found.function(step.function, as_step=True)
+        found.follow()
+        return found.nodes
+
     def of_all(self, resolved: Resolved) -> Digest:
         """The code of a whole pipeline: every step's, predict's and the loss's."""
         steps = (*resolved.order, *(step for step in (resolved.predict, resolved.loss) if step))
@@ -98,6 +105,7 @@ class _Reached:
     ) -> None:
         self.items: set[str] = set()
         self.notes: set[str] = set()
+        self.nodes: list[tuple[Module, ast.AST]] = []
         self._modules = modules
         self._unit = unit
         self._done: set[tuple[str, int]] = set()
@@ -127,6 +135,7 @@ class _Reached:
         self.items.add(
             f"{module.place} step {digest_bytes(normal_form(node, keep, as_step=as_step).encode())}"
         )
+        self.nodes.append((module, node))
         if module.body[position] is node:
             self._waiting.append((module, _read_without(node, keep)))
         else:
@@ -226,6 +235,7 @@ class _Reached:
             return
         self._done.add((module.place, position))
         unit = self._unit(module, position, self._keep(module))
+        self.nodes.append((module, module.body[position]))
         self.items.add(f"{module.place} {unit.text}")
         self._waiting.append((module, unit.reading))
 

@@ -1,64 +1,43 @@
-"""A plan carried out: each step reused, kept or performed, and durable before the next one begins."""
+"""A plan carried out: each item of each step reused, kept or performed, and durable before what reads it begins."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from bisect import insort
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
-from noria.declare import Step
-from noria.pipeline.code import Code, Coded
-from noria.pipeline.fingerprint import ALWAYS_READ, carried, fingerprint, is_data, why
+from noria.artifacts.lists import items_of, save_list
+from noria.declare import Cut, Step
+from noria.errors import NoriaError
+from noria.pipeline.fingerprint import ALWAYS_READ, why
+from noria.pipeline.items import Item, Tree, expand, gathered, leaves
+from noria.pipeline.listen import Listener, Silent
 from noria.pipeline.plan import Plan
+from noria.pipeline.prepared import Prepared
+from noria.pipeline.prints import Prints
+from noria.pipeline.retrying import Retrying
+from noria.pipeline.schedule import Node, Schedule, needs_of, nodes_of
+from noria.pipeline.task import task_of
+from noria.pipeline.there import there
 from noria.ports.clock import Clock
-from noria.ports.engine import Engine
+from noria.ports.engine import Again, Broke, Ended, Engine, Happening, Job, Said, Started
 from noria.ports.objects import ObjectStore
 from noria.ports.records import Ledger, RunRecords
 from noria.records.artifacts import Artifact
 from noria.records.base import Digest, digest_of
 from noria.records.events import StepFinished
+from noria.records.needs import Needs, Retry
 from noria.records.runs import Fingerprint, Ran, Reused, Run, StepResult
-from noria.records.tasks import RunStep, StepDone
+from noria.records.tasks import Divide, Divided, Done, StepDone, Task
 
+__all__ = ["Listener", "Silent", "drive"]
 
-class Listener(Protocol):
-    """Hears of a run while it goes on; can neither stop nor change it. Called on the driver's own thread."""
-
-    def began(self, run: Run, plan: Plan, resumed: bool) -> None:
-        """`resumed`: an interrupted run goes on."""
-        ...
-
-    def started(self, step: str, why: str) -> None:
-        """A step is being executed."""
-        ...
-
-    def output(self, step: str, line: str) -> None:
-        """A line that it printed, while it runs."""
-        ...
-
-    def finished(self, result: StepResult) -> None:
-        """It was executed, and its result is durable."""
-        ...
-
-    def reused(self, result: StepResult) -> None:
-        """It was not executed: another run's result serves, or this run's own from before it was interrupted."""
-        ...
-
-    def judging(self) -> None:
-        """All steps are done; signature, quality and gates follow."""
-        ...
-
-
-class Silent:
-    """A listener that says nothing."""
-
-    def began(self, run: Run, plan: Plan, resumed: bool) -> None: ...
-    def started(self, step: str, why: str) -> None: ...
-    def output(self, step: str, line: str) -> None: ...
-    def finished(self, result: StepResult) -> None: ...
-    def reused(self, result: StepResult) -> None: ...
-    def judging(self) -> None: ...
+GATHER, PARTITION = "gather", "partition"  # roles of results that no function of the user's made
+ASKED_FOR = "asked for"
 
 
 class Records(Protocol):
@@ -68,6 +47,10 @@ class Records(Protocol):
     def ledger(self) -> Ledger: ...
     @property
     def runs(self) -> RunRecords: ...
+
+
+Inspect = Callable[[StepResult], None]
+"""Looks at a data step's result before any step reads it; raises to stop the run."""
 
 
 def drive(
@@ -82,17 +65,49 @@ def drive(
     clock: Clock,
     listener: Listener,
     finished: list[StepResult],
+    prepared: Mapping[str | None, Prepared] | None = None,
+    fresh: Collection[str] = (),
+    inspect: Inspect | None = None,
 ) -> dict[str, Artifact]:
-    """Carry out a run's steps in order; returns every output by name.
+    """Carry out a run: steps begin as soon as what they read is there; returns every output by name.
 
-    `finished` grows as steps finish, so that the caller has them when a step fails. Raises what the engine raises.
-    A result that this run recorded before it was interrupted is kept as it is, when its fingerprint still holds; a
-    step that an earlier run executed under the same fingerprint is reused; data is always read.
+    `finished` holds at any time what has finished, in the plan's order whatever the order of time, so that the caller
+    has it when a step fails. After a failure nothing new begins, what runs is heard to its end and kept, and the first
+    failure is raised. A result that this run recorded before it was interrupted is kept as it is, when its fingerprint
+    still holds; what an earlier run executed under the same fingerprint is reused, but for the steps in `fresh`; data
+    is always read.
     """
-    turn = _Turn(plan, run, pipeline, project, engine, store, records, clock, listener)
-    for step in plan.order:
-        finished.append(turn.finish(step))
-    return turn.outputs
+    prints = Prints(plan, run.asked, project, prepared or {})
+    turn = _Turn(plan, run, pipeline, prints, Retrying(engine), store, records, clock, listener, finished)
+    turn.fresh, turn.inspect = frozenset(fresh), inspect
+    turn.go()
+    return prints.outputs
+
+
+@dataclass
+class _Under:
+    """An item under way."""
+
+    node: Node
+    name: str
+    print_: Fingerprint
+    reason: str
+    started: datetime
+    running: bool = False
+    notes: list[str] = field(default_factory=list)
+    tried: list[Digest] = field(default_factory=list)
+    where: str = ""
+
+
+@dataclass
+class _Open:
+    """A node that has begun: its items, and the results so far."""
+
+    node: Node
+    tree: Tree | None
+    """None: a cut, which has no items."""
+    results: dict[str, StepResult]
+    left: int
 
 
 class _Turn:
@@ -103,97 +118,98 @@ class _Turn:
         plan: Plan,
         run: Run,
         pipeline: str,
-        project: Path,
+        prints: Prints,
         engine: Engine,
         store: ObjectStore,
         records: Records,
         clock: Clock,
         listener: Listener,
+        finished: list[StepResult],
     ) -> None:
-        self.outputs: dict[str, Artifact] = {}
+        self.fresh: frozenset[str] = frozenset()
+        self.inspect: Inspect | None = None
         self._plan = plan
         self._run = run
         self._pipeline = pipeline
+        self._prints = prints
         self._engine = engine
         self._store = store
         self._records = records
         self._clock = clock
         self._listener = listener
-        self._code = Code(project)
-        self._makers: dict[str, Digest] = {}
-        pinned = run.asked.provenance
-        self._environment = digest_of([pinned.environment, pinned.machine.threads])  # floats depend on both
+        self._finished = finished
+        self._nodes = nodes_of(plan.resolved)
+        self._schedule = Schedule(needs_of(plan.resolved))
+        self._places = {name: place for place, name in enumerate(self._nodes)}
+        self._open: dict[str, _Open] = {}
+        self._under: dict[str, _Under] = {}
+        self._failure: Exception | None = None
+        self._order: dict[str, tuple[int, int]] = {}
         self._before = {result.step: result for result in records.runs.steps(run.asked.model, run.number)}
 
-    def finish(self, step: Step) -> StepResult:
-        """The step's result, by the cheapest way that gives it."""
-        coded = self._coded(step)
-        inputs = self._inputs(step)
-        print_ = self._fingerprint(step, coded, inputs)
-        result = self._kept(step, print_) or self._cached(step, print_)
+    def go(self) -> None:
+        """Begin what may begin, hear what happens, until all is done or the rest cannot be."""
+        while True:
+            while self._failure is None and (ready := self._schedule.ready()):
+                self._begin(self._nodes[ready[0]])
+            if not self._under:
+                break
+            self._hear(self._engine.wait())
+        if self._failure is not None:
+            raise self._failure
+
+    # beginning
+
+    def _begin(self, node: Node) -> None:
+        self._schedule.begin(node.name)
+        try:
+            if isinstance(node, Cut):
+                self._open[node.name] = _Open(node, None, {}, 1)
+                self._settle(node, node.name, None, 0)
+            else:
+                self._begin_step(node)
+        except NoriaError as error:
+            self._fail(error)
+            return
+        self._close_if_done(node.name)
+
+    def _begin_step(self, step: Step) -> None:
+        tree = expand(step, self._prints.read(step), lambda artifact: items_of(artifact, self._store))
+        items = list(leaves(tree))
+        self._open[step.name] = _Open(step, tree, {}, len(items))
+        if not isinstance(tree, Item):
+            self._listener.items(step.name, len(items))
+        for number, item in enumerate(items):
+            self._settle(step, item.name, item, number)
+
+    def _settle(self, node: Node, name: str, item: Item | None, number: int) -> None:
+        """An item's result by the cheapest way that gives it: kept, reused, or submitted."""
+        self._order[name] = (self._places[node.name], number)
+        print_ = self._prints.of_cut(node) if isinstance(node, Cut) else self._prints.of(_needed(item))
+        result = self._kept(name, print_) or self._cached(node, name, print_)
         if result is not None:
             self._listener.reused(result)
+            self._take(node.name, result)
         else:
-            result = self._performed(step, coded, print_)
-            self._listener.finished(result)
-        self.outputs.update(result.outputs)
-        self._makers.update(dict.fromkeys(result.outputs, carried(coded, inputs, self._makers)))
-        return result
+            self._submit(node, name, item, print_)
 
-    def _coded(self, step: Step) -> Coded:
-        """Its code, and what the data's declaration makes Noria do with its inputs."""
-        spec = self._plan.resolved.data
-        hides = step.role == "transform" or self._rows_for(step) is not None
-        return self._code.of(step, about=[spec.hidden, spec.attached] if hides else None)
-
-    def _rows_for(self, step: Step) -> Artifact | None:
-        """The raw rows, where Noria puts columns of theirs beside a transform's output, or checks row by row."""
-        resolved = self._plan.resolved
-        request = resolved.request
-        if request is None or step.role == "data":
-            return None
-        transforms = (resolved.rows & set(step.inputs)) - {request.name}
-        return self.outputs[request.name] if transforms or step.role == "transform" else None
-
-    def _inputs(self, step: Step) -> dict[str, Artifact]:
-        """What decides the result: what it reads, and the raw rows that Noria reads for it."""
-        inputs = self._read(step)
-        request, rows = self._plan.resolved.request, self._rows_for(step)
-        if request and rows and step.role != "transform":  # a transform sees the rows only if it says so
-            inputs.setdefault(request.name, rows)
-        return inputs
-
-    def _read(self, step: Step) -> dict[str, Artifact]:
-        return {name: self.outputs[name] for name in step.inputs if name in self.outputs}
-
-    def _fingerprint(self, step: Step, coded: Coded, inputs: Mapping[str, Artifact]) -> Fingerprint:
-        return fingerprint(
-            step,
-            coded=coded,
-            inputs=inputs,
-            makers=self._makers,
-            parameters=self._plan.parameters.get(step.name, {}),
-            environment=self._environment,
-            seed=self._run.asked.seed,
-        )
-
-    def _kept(self, step: Step, now: Fingerprint) -> StepResult | None:
+    def _kept(self, name: str, now: Fingerprint) -> StepResult | None:
         """This run's own result from before it was interrupted."""
-        result = self._before.get(step.name)
-        return result if result and result.fingerprint == now and self._there(result) else None
+        result = self._before.get(name)
+        return result if result and result.fingerprint == now and there(result, self._store) else None
 
-    def _cached(self, step: Step, now: Fingerprint) -> StepResult | None:
+    def _cached(self, node: Node, name: str, now: Fingerprint) -> StepResult | None:
         """Another run's result, as this run records it."""
-        if step.role == "data":
+        if _role(node) == "data" or node.name in self.fresh:
             return None
         started = time.perf_counter()
         found = self._records.runs.cached(self._run.asked.model, digest_of(now))
-        if found is None or not self._there(found[0]):
+        if found is None or not there(found[0], self._store):
             return None
         result, source = found
         return StepResult(
-            step=step.name,
-            role=step.role,
+            step=name,
+            role=_role(node),
             fingerprint=now,
             outputs=result.outputs,
             reason=Reused(run=source),
@@ -201,50 +217,190 @@ class _Turn:
             seconds=time.perf_counter() - started,
             log=result.log,
             notes=result.notes,
+            series=result.series,
+            card=result.card,
         )
 
-    def _there(self, result: StepResult) -> bool:
-        """Whether its outputs are all in the store, with what their bytes name."""
-        return all(self._whole(artifact) for artifact in result.outputs.values())
+    def _submit(self, node: Node, name: str, item: Item | None, print_: Fingerprint) -> None:
+        reason = self._reason(node, name, print_)
+        self._listener.started(name, reason)
+        self._engine.submit(self._job(node, name, item, print_))
+        self._under[name] = _Under(node, name, print_, reason, self._clock.now())
 
-    def _whole(self, artifact: Artifact) -> bool:
-        if not self._store.has(artifact.digest):
-            return False
-        if is_data(artifact) and not artifact.codec.startswith("path"):
-            return True
-        from noria.artifacts import Artifacts
+    def _reason(self, node: Node, name: str, now: Fingerprint) -> str:
+        if _role(node) == "data":
+            return ALWAYS_READ
+        if node.name in self.fresh:
+            return ASKED_FOR
+        return why(self._records.runs.last(self._run.asked.model, name), now)
 
-        return all(self._store.has(digest) for digest in Artifacts(self._store).holds(artifact))
-
-    def _performed(self, step: Step, coded: Coded, now: Fingerprint) -> StepResult:
-        model = self._run.asked.model
-        reason = ALWAYS_READ if step.role == "data" else why(self._records.runs.last(model, step.name), now)
-        self._listener.started(step.name, reason)
-        started = self._clock.now()
-        task = RunStep(
-            pipeline=self._pipeline,
-            step=step.name,
-            inputs=self._read(step),
-            rows=self._rows_for(step),
-            parameters=now.parameters,
-            as_of=self._run.asked.as_of,
-            seed=self._run.asked.seed,
+    def _job(self, node: Node, name: str, item: Item | None, print_: Fingerprint) -> Job:
+        if isinstance(node, Cut):
+            task: Task = Divide(
+                pipeline=self._pipeline,
+                name=node.table,
+                table=self._prints.outputs[node.table],
+                by=node.by,
+                rows=self._prints.rows_of_cut(node),
+            )
+            return Job(id=name, task=task, needs=Needs())
+        running = node.running
+        return Job(
+            id=name,
+            task=task_of(self._prints, self._plan.resolved, self._run, self._pipeline, _needed(item), print_),
+            needs=self._prints.needs(node),
+            python=self._prints.python(node),
+            timeout=running.timeout,
+            retry=running.retry or Retry(),
         )
-        done = self._engine.perform(task, on_output=lambda line: self._listener.output(step.name, line))
+
+    # hearing
+
+    def _hear(self, happened: Sequence[Happening]) -> None:
+        """What came in together is made durable together."""
+        results: list[tuple[_Under, StepResult]] = []
+        for one in happened:
+            under = self._under.get(one.id)
+            if under is None:
+                continue
+            match one:
+                case Started(where=where):
+                    under.running, under.where = True, where
+                case Said(line=line):
+                    self._listener.output(one.id, line)
+                case Again(attempt=attempt, error=error, pause=pause):
+                    under.running = False
+                    under.notes.append(f"attempt {attempt} failed: {_first_line(error)}")
+                    under.tried += filter(None, [getattr(error, "log", None)])
+                    self._listener.again(one.id, attempt, error, pause)
+                case Ended(done=done):
+                    results.append((under, self._result(under, done)))
+                    del self._under[one.id]
+                case Broke(error=error):
+                    del self._under[one.id]
+                    self._fail(error)
+        self._record(results)
+
+    def _result(self, under: _Under, done: Done) -> StepResult:
+        node = under.node
+        if isinstance(node, Cut) and isinstance(done, Divided):
+            done = StepDone(outputs={node.name: done.parts}, seconds=done.seconds)
         if not isinstance(done, StepDone):
-            raise TypeError(f"a worker answered {type(done).__name__} to step {step.name}")
-        result = StepResult(
-            step=step.name,
-            role=step.role,
-            fingerprint=now,
+            raise TypeError(f"a worker answered {type(done).__name__} to step {under.name}")
+        coded = () if isinstance(node, Cut) else self._prints.coded(node).notes
+        return StepResult(
+            step=under.name,
+            role=_role(node),
+            fingerprint=under.print_,
             outputs=done.outputs,
-            reason=Ran(why=reason),
-            started=started,
+            reason=Ran(why=under.reason),
+            started=under.started,
             seconds=done.seconds,
             log=done.log,
             data=done.data,
-            notes=(*coded.notes, *done.notes),
+            notes=(*coded, *under.notes, *done.notes),
+            series=done.series,
+            card=done.card,
+            where=under.where,
+            tried=tuple(under.tried),
         )
-        finished = StepFinished(model=model, run=self._run.number, result=result)
-        self._records.ledger.append(model, [finished], at=self._clock.now())
+
+    def _record(self, results: Sequence[tuple[_Under, StepResult]]) -> None:
+        if not results:
+            return
+        model = self._run.asked.model
+        changes = [StepFinished(model=model, run=self._run.number, result=result) for _, result in results]
+        self._records.ledger.append(model, changes, at=self._clock.now())
+        for under, result in results:
+            self._listener.finished(result)
+            self._take(under.node.name, result)
+        for name in dict.fromkeys(under.node.name for under, _ in results):
+            self._close_if_done(name)
+
+    def _take(self, name: str, result: StepResult) -> None:
+        opened = self._open[name]
+        opened.results[result.step] = result
+        opened.left -= 1
+        self._note(result)
+
+    def _note(self, result: StepResult) -> None:
+        insort(self._finished, result, key=lambda one: self._order[one.step])
+
+    def _close_if_done(self, name: str) -> None:
+        """A node whose items are all there: what it made is there for others."""
+        opened = self._open[name]
+        if opened.left:
+            return
+        node = opened.node
+        if isinstance(node, Cut):
+            self._prints.outputs.update(opened.results[name].outputs)
+        else:
+            result = self._whole_result(node, opened)
+            self._look_at(node, result)
+            self._prints.add(node, result.outputs)
+        self._schedule.finish(name)
+
+    def _look_at(self, step: Step, result: StepResult) -> None:
+        if step.role == "data" and self.inspect is not None:
+            try:
+                self.inspect(result)
+            except NoriaError as error:
+                self._fail(error)
+
+    def _whole_result(self, step: Step, opened: _Open) -> StepResult:
+        """The only item's result; for a fan-out, the lists of what its items made."""
+        tree, results = opened.tree, opened.results
+        if tree is None or isinstance(tree, Item):
+            return results[step.name]
+        outputs = {
+            name: gathered(tree, lambda item: results[item.name].outputs[name], self._keep_list)  # noqa: B023
+            for name in step.outputs
+        }
+        result = self._gather(step, list(results.values()), outputs)
+        self._order[step.name] = (self._places[step.name], len(results))
+        self._listener.finished(result)
+        self._note(result)
         return result
+
+    def _keep_list(self, items: Sequence[Artifact]) -> Artifact:
+        return save_list(items, self._store)
+
+    def _gather(self, step: Step, results: Sequence[StepResult], outputs: dict[str, Artifact]) -> StepResult:
+        ran = sum(isinstance(result.reason, Ran) for result in results)
+        return StepResult(
+            step=step.name,
+            role=GATHER,
+            fingerprint=Fingerprint(
+                code=self._prints.coded(step).digest,
+                inputs={name: artifact.digest for name, artifact in self._prints.inputs(step).items()},
+                parameters=self._plan.parameters.get(step.name, {}),
+                environment=digest_of([result.fingerprint.environment for result in results[:1]]),
+            ),
+            outputs=outputs,
+            reason=Ran(why=f"{ran} of {len(results)} ran"),
+            started=min((result.started for result in results), default=self._clock.now()),
+            seconds=sum(result.seconds for result in results),
+            items=len(results),
+        )
+
+    def _fail(self, error: Exception) -> None:
+        """Remember the first failure; what has not begun yet never will."""
+        self._failure = self._failure or error
+        for name, under in list(self._under.items()):
+            if not under.running:
+                self._engine.cancel(name)
+                del self._under[name]
+
+
+def _role(node: Node) -> str:
+    return PARTITION if isinstance(node, Cut) else node.role
+
+
+def _needed(item: Item | None) -> Item:
+    if item is None:
+        raise RuntimeError("a step has items")
+    return item
+
+
+def _first_line(error: NoriaError) -> str:
+    return str(error).partition("\n")[0]

@@ -94,6 +94,38 @@ class WrongOutputs(StepFailed):
 
 
 @dataclass(eq=False)
+class NoItems(StepFailed):
+    code: ClassVar[str] = "STEP-ITEMS"
+    what: ClassVar[str] = "step {step} gave a {type}, and a later step reads it item by item (noria.Each)"
+    next: ClassVar[str] = (
+        "return a list or a tuple; a table is cut by the reader: Annotated[pl.DataFrame, noria.Partition(...)]"
+    )
+    step: str
+    type: str
+
+
+@dataclass(eq=False)
+class UnequalLists(StepFailed):
+    code: ClassVar[str] = "STEP-UNEQUAL"
+    what: ClassVar[str] = "step {step} takes several lists side by side, and they differ in length: {lengths}"
+    next: ClassVar[str] = "let them have the same length, or let one step make a list of pairs"
+    step: str
+    lengths: Sequence[str]
+
+
+@dataclass(eq=False)
+class NoGroup(ConfigError):
+    code: ClassVar[str] = "STEP-ENVIRONMENT"
+    what: ClassVar[str] = "step {step} runs in environment {group!r}, and it is not there; there are: {known}"
+    next: ClassVar[str] = (
+        "add the dependency group {group} to pyproject.toml, lock it, and: noria env build {group}"
+    )
+    step: str
+    group: str
+    known: Sequence[str]
+
+
+@dataclass(eq=False)
 class CheckFailed(StepFailed):
     code: ClassVar[str] = "CHECK-FAILED"
     what: ClassVar[str] = "check {step} found: {findings}"

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from noria.artifacts.codec import CannotStore
 from noria.artifacts.kinds import kind_wanted
+from noria.artifacts.lists import save_list
 from noria.artifacts.tables import as_kind, is_table, row_count
 from noria.declare import DataSpec, Resolved, Step, StepSpec
 from noria.graph.answer import apply
 from noria.graph.rows import beside, visible
 from noria.pipeline.alone import check_alone
 from noria.pipeline.data import Read, checked
-from noria.pipeline.errors import BadFinding, BadMetrics, CheckFailed, DataShape, WrongOutputs
+from noria.pipeline.errors import BadFinding, BadMetrics, CheckFailed, DataShape, NoItems, WrongOutputs
 from noria.pipeline.seeds import seed_generators, seed_of
 from noria.records.artifacts import Artifact
 from noria.records.runs import DataVersion
@@ -45,7 +46,11 @@ class _Work:
 
     @property
     def seed(self) -> int:
-        return seed_of(self.task.seed, self.step.name)
+        """Each item of a fan-out has its own, by its content: an item keeps its result when its place changes."""
+        mapped = sorted(name for name in self.task.inputs if self.step.depth(name)) if self.task.item else []
+        return seed_of(
+            self.task.seed, "/".join([self.step.name, *(self.task.inputs[name].digest for name in mapped)])
+        )
 
 
 def perform(task: RunStep, resolved: Resolved, artifacts: Artifacts) -> StepDone:
@@ -148,7 +153,7 @@ def _seen(work: _Work, name: str) -> Any:
     """An input as steps other than transforms see it: a transform's rows with key, time, label and outcomes."""
     resolved, raw = work.resolved, work.task.rows
     request = resolved.request.name if resolved.request else None
-    if name not in resolved.rows or name == request or raw is None:
+    if name not in resolved.rows or name == request or raw is None or work.step.depth(name):
         return _loaded(work, name)
     output = work.artifacts.table(work.task.inputs[name])
     return _as_asked(work, name, beside(output, work.artifacts.table(raw), resolved.data))
@@ -177,11 +182,20 @@ def _stored(work: _Work, value: Any) -> dict[str, Artifact]:
     outputs: dict[str, Artifact] = {}
     for name, part in values.items():
         try:
-            outputs[name] = work.artifacts.save(part, codec=codec)
+            outputs[name] = _saved(work, part, codec, work.task.spread.get(name, 0))
         except CannotStore as error:
             error.where = ", ".join(filter(None, [f"output {name} of {step.where}", error.where]))
             raise
     return outputs
+
+
+def _saved(work: _Work, value: Any, codec: str | None, lists: int) -> Artifact:
+    """One output; where later steps read it item by item, so many lists deep, each item on its own."""
+    if not lists:
+        return work.artifacts.save(value, codec=codec)
+    if not isinstance(value, list | tuple):
+        raise NoItems(step=work.step.name, type=type(value).__name__)
+    return save_list([_saved(work, item, codec, lists - 1) for item in value], work.artifacts.store)
 
 
 def _parted(step: Step, value: Any) -> dict[str, Any]:

@@ -1,24 +1,107 @@
-"""Where tasks run: processes that hold the user's code and serve many tasks."""
+"""Where tasks run: processes that hold the user's code and serve many tasks, side by side."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol, TypeVar
 
+from noria.errors import NoriaError
+from noria.records.needs import Fault, Needs, Retry
 from noria.records.tasks import Done, Task
 
 D = TypeVar("D", bound=Done)
+ONCE = Retry(lost=0, memory=0)
+
+
+@dataclass(frozen=True)
+class Job:
+    """A task that waits for its resources. `id` is the caller's own name for it, unique among those not yet over."""
+
+    id: str
+    task: Task
+    needs: Needs = field(default_factory=Needs)
+    python: Path | None = None
+    """The interpreter of another environment; None: the engine's own."""
+    timeout: float | None = None
+    """Seconds from its start, after which its process is ended."""
+    alone: bool = False
+    """No other job runs beside it on its machine."""
+    retry: Retry = ONCE
+    """For `Retrying`, which wraps an engine; an engine itself tries once."""
+
+
+@dataclass(frozen=True)
+class Started:
+    """A job got its resources and began."""
+
+    id: str
+    where: str = ""
+    """The machine, where there are several."""
+
+
+@dataclass(frozen=True)
+class Said:
+    """A job printed a line."""
+
+    id: str
+    line: str
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A job is done."""
+
+    id: str
+    done: Done
+
+
+@dataclass(frozen=True)
+class Broke:
+    """A job failed; whatever it had started is gone. `error.log` is the digest of what it printed, if anything."""
+
+    id: str
+    error: NoriaError
+    fault: Fault
+    alone: bool = True
+    """Whether no other job was running beside it, so that a lack of memory was its own."""
+
+
+@dataclass(frozen=True)
+class Again:
+    """A job failed and will be tried again."""
+
+    id: str
+    attempt: int
+    """The one that failed, from 1."""
+    error: NoriaError
+    pause: float
+    """Seconds until the next."""
+
+
+Happening = Started | Said | Ended | Broke | Again
 
 
 class Engine(Protocol):
-    """Runs tasks in isolated workers, each bound to one source tree. Closing it leaves no process behind.
+    """Runs jobs in isolated workers, each bound to one source tree, as many at once as its resources allow and in
+    the order in which they were submitted. For one thread. Closing it leaves no process behind.
 
-    Errors: `WorkerLost` when the process died (signal, exit code, last lines of its log), `StepFailed` when the
-    user's code raised. A task may be sent again: its outputs are content-addressed.
+    A task may be sent again: its outputs are content-addressed. What a job raises is a `Broke`, never an exception
+    here; exceptions are faults of the engine itself (`BackendError`, `Unavailable`).
     """
 
-    def perform(self, task: Task, *, on_output: Callable[[str], None] | None = None) -> Done:
-        """Run a task to its end. `on_output` gets captured lines while it runs."""
+    def submit(self, job: Job) -> None:
+        """Queue a job. Raises `TooLarge` when the engine could never give it what it needs."""
+        ...
+
+    def wait(self, seconds: float | None = None) -> list[Happening]:
+        """Block until something happens, `seconds` at most; in the order in which it happened. Empty when the time
+        is over or when nothing is queued or running."""
+        ...
+
+    def cancel(self, id: str) -> None:
+        """End a job, queued or running; nothing more is heard of it. Unknown ids are ignored."""
         ...
 
     def warm(self, pipeline: str = "") -> None:
@@ -26,12 +109,30 @@ class Engine(Protocol):
         (`module:name`) among them, where it is named."""
         ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """End every job and every process."""
+        ...
 
 
-def ask(engine: Engine, task: Task, expect: type[D]) -> D:
+def perform(
+    engine: Engine, task: Task, *, needs: Needs | None = None, on_output: Callable[[str], None] | None = None
+) -> Done:
+    """Run one task on an engine that has nothing else to do. Raises what the task raised."""
+    engine.submit(Job(id="one", task=task, needs=needs or Needs()))
+    while True:
+        for happening in engine.wait():
+            match happening:
+                case Said(line=line) if on_output is not None:
+                    on_output(line)
+                case Ended(done=done):
+                    return done
+                case Broke(error=error):
+                    raise error
+
+
+def ask(engine: Engine, task: Task, expect: type[D], *, needs: Needs | None = None) -> D:
     """Perform a task whose answer is known to be of one kind."""
-    done = engine.perform(task)
+    done = perform(engine, task, needs=needs)
     if not isinstance(done, expect):
         raise TypeError(f"a worker answered {type(done).__name__} to {type(task).__name__}")
     return done

@@ -7,6 +7,8 @@ from datetime import datetime
 from noria.records.base import Digest, Record, canonical, digest_bytes, digest_of
 from noria.records.gates import Judgement
 from noria.records.monitoring import Alarm, Block, RiskState
+from noria.records.profiles import Finding
+from noria.records.proofs import Collected, Proof
 from noria.records.runs import Outcome, Run, StepResult
 from noria.records.versions import Version
 
@@ -64,6 +66,30 @@ class AlarmRaised(Record, tag="alarm.raised"):
     alarm: Alarm
 
 
+class DataRefused(Record, tag="data.refused"):
+    """New data failed its checks: no step read it, and no version came of it."""
+
+    model: str
+    run: int
+    step: str
+    data: Digest
+    """Of the refused data's content."""
+    findings: tuple[Finding, ...]
+
+
+class Proved(Record, tag="version.proved"):
+    """A version was rebuilt from its record and compared."""
+
+    proof: Proof
+
+
+class GarbageCollected(Record, tag="garbage.collected"):
+    """What was removed of a model's past; its records stay, its bytes are gone."""
+
+    model: str
+    collected: Collected
+
+
 Change = (
     RunStarted
     | StepFinished
@@ -73,6 +99,9 @@ Change = (
     | AliasMoved
     | BlockScored
     | AlarmRaised
+    | DataRefused
+    | Proved
+    | GarbageCollected
 )
 
 

@@ -34,6 +34,25 @@ class RetrainPolicy(Record):
     """Seconds after a run before an alarm starts the next."""
 
 
+class DataPolicy(Record, kw_only=True):
+    """What new data is held to before any step reads it: limits of change beside the champion's own data. A check
+    that is None is not made; `canary` says what a finding does."""
+
+    canary: Literal["refuse", "warn", "off"] = "refuse"
+    missing: float | None = 0.1
+    """How much a column's share of missing values may rise, as a difference of shares."""
+    range: float | None = 1.0
+    """How far numbers may leave the old range, in widths of that range."""
+    categories: float | None = 0.05
+    """The share of rows that may hold categories never seen before."""
+    volume: float | None = 0.5
+    """How much the rows in a unit of time may fall or rise, as a share of what they were."""
+    leakage: float | None = 0.999
+    """The association of one visible column with the label from which it counts as the label itself."""
+    ignore: tuple[str, ...] = ()
+    """Columns that are not looked at."""
+
+
 class ModelPolicy(Record):
     """One `[model.x]` table."""
 
@@ -44,6 +63,46 @@ class ModelPolicy(Record):
     promotion: Literal["automatic", "manual"] = "automatic"
     monitor: MonitorPolicy = MonitorPolicy()
     retrain: RetrainPolicy = RetrainPolicy()
+    data: DataPolicy = DataPolicy()
+
+
+class StorePolicy(Record):
+    """Where records and objects are kept; None: in the project's own `.noria`."""
+
+    records: str | None = None
+    """`postgresql://host/database`; credentials stand in the environment or in libpq's files."""
+    objects: str | None = None
+    """`s3://bucket/prefix`, `gs://...`, `az://...`; credentials and endpoint stand in the environment."""
+
+
+class EnginePolicy(Record):
+    """Where steps run."""
+
+    kind: Literal["local", "ray"] = "local"
+    cpus: int | None = None
+    """Cores for steps; None: all that this process may use. Of `ray`: as the cluster says."""
+    gpus: int | None = None
+    """None: those that the machine shows."""
+    memory: int | None = None
+    """Bytes for steps that declare memory; None: the machine's."""
+    address: str | None = None
+    """Of `ray`: an existing cluster's; None: one is started on this machine."""
+
+
+class EnvironmentPolicy(Record):
+    """Which interpreter runs the steps: `current` is the one that runs noria; `locked` one that is built from the
+    lock file; `auto` the current one where it holds just what the lock says, else a built one."""
+
+    build: Literal["auto", "current", "locked"] = "current"
+
+
+class KeepPolicy(Record):
+    """What `noria gc` keeps beside every version that an alias names, and every unfinished run."""
+
+    runs: int = 20
+    """The newest runs of each model."""
+    seconds: float = 30 * DAY
+    """Younger runs and versions."""
 
 
 class ServicePolicy(Record):
@@ -62,6 +121,10 @@ class Policy(Record):
 
     models: tuple[ModelPolicy, ...]
     service: ServicePolicy = ServicePolicy()
+    store: StorePolicy = StorePolicy()
+    engine: EnginePolicy = EnginePolicy()
+    environment: EnvironmentPolicy = EnvironmentPolicy()
+    keep: KeepPolicy = KeepPolicy()
     seed: int = 0
     threads: int | None = None
     """Threads of each worker; None: as many as the machine has cores."""

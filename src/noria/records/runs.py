@@ -7,9 +7,11 @@ from typing import Literal
 
 from noria.records.artifacts import Artifact, Column
 from noria.records.base import Digest, Json, Record
+from noria.records.cards import Exhibit
 from noria.records.sources import Provenance
 
-TriggerKind = Literal["person", "commit", "schedule", "performance"]
+TriggerKind = Literal["person", "commit", "schedule", "performance", "trial", "proof"]
+"""`trial`: one of `noria tune`; `proof`: a rebuild by `noria reproduce`. Neither makes a version."""
 
 
 class Trigger(Record):
@@ -67,6 +69,19 @@ class Reused(Record, tag="reused"):
     run: str
 
 
+class DataSource(Record, kw_only=True):
+    """Something outside that a data step read, pinned: `noria reproduce` reads the very same."""
+
+    kind: str
+    """`files`, `delta` or `iceberg`."""
+    name: str
+    """As the step named it: a pattern or an address, without credentials."""
+    version: str
+    """A snapshot's id; for files, the digest of their manifest."""
+    manifest: Digest | None = None
+    """Of files: a `Manifest` record in the object store."""
+
+
 class DataVersion(Record, kw_only=True):
     """What a data step returned, after Noria kept the rows known at `as_of`."""
 
@@ -77,6 +92,10 @@ class DataVersion(Record, kw_only=True):
     columns: tuple[Column, ...]
     first: datetime | None = None
     last: datetime | None = None
+    profile: Digest | None = None
+    """A `Profile` record in the object store: what each column looks like."""
+    sources: tuple[DataSource, ...] = ()
+    """What it read through `noria.files` and its like; empty for what Noria could not see."""
 
 
 class StepResult(Record):
@@ -93,7 +112,16 @@ class StepResult(Record):
     """Captured stdout and stderr; None when there was no output."""
     data: DataVersion | None = None
     notes: tuple[str, ...] = ()
-    """What the step wants to be said: a code digest that fell back to a module's, pickle."""
+    """What the step wants to be said: a code digest that fell back to a module's, pickle, attempts that failed."""
+    series: Artifact | None = None
+    """Table of the figures that it logged: name, step, value, at."""
+    card: tuple[Exhibit, ...] = ()
+    tried: tuple[Digest, ...] = ()
+    """Logs of the attempts that failed before, the oldest first; those that printed nothing are left out."""
+    items: int | None = None
+    """Of a fan-out's gathered result: how many items; their own results are `step[0]`, `step[1]`, ..."""
+    where: str = ""
+    """The machine that ran it, where it was not the driver's."""
 
 
 class Succeeded(Record, tag="succeeded"):

@@ -75,3 +75,5 @@ class Provenance(Record):
     source: Source
     environment: Environment
     machine: Machine
+    groups: dict[str, Environment] = {}
+    """Environments that single steps run in, by the name of their dependency group."""

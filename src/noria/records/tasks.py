@@ -6,10 +6,12 @@ from datetime import datetime
 
 from noria.records.artifacts import Artifact
 from noria.records.base import Digest, Json, Record
+from noria.records.cards import Exhibit
+from noria.records.needs import Fault
 from noria.records.runs import DataVersion
 from noria.records.versions import AnswerKind, Quality, ServingGraph, Signature
 
-PROTOCOL = 1
+PROTOCOL = 2
 
 
 class RunStep(Record, tag="run-step", kw_only=True):
@@ -24,6 +26,15 @@ class RunStep(Record, tag="run-step", kw_only=True):
     parameters: dict[str, Json] = {}
     as_of: datetime
     seed: int = 0
+    spread: dict[str, int] = {}
+    """Outputs that later steps read item by item, and how many lists deep: each item is stored on its own, under
+    codec `list`."""
+    item: tuple[int, ...] = ()
+    """Which item of a fan-out this is, a number a level; empty outside of one."""
+    run: str = ""
+    """`delay/3`: where what it logs belongs."""
+    fingerprint: Digest | None = None
+    """What its checkpoints belong to; None: it keeps none."""
 
 
 class StepDone(Record, tag="step-done"):
@@ -32,6 +43,27 @@ class StepDone(Record, tag="step-done"):
     data: DataVersion | None = None
     notes: tuple[str, ...] = ()
     log: Digest | None = None
+    series: Artifact | None = None
+    """Table of what it logged: name, step, value, at."""
+    card: tuple[Exhibit, ...] = ()
+
+
+class Divide(Record, tag="divide"):
+    """Cut a table into a list of tables, one for each combination of values in these columns, sorted by them."""
+
+    pipeline: str
+    name: str
+    """The step that made the table."""
+    table: Artifact
+    by: tuple[str, ...]
+    rows: Artifact | None = None
+    """The raw rows, whose key, time, label and outcomes stand beside a transform's output."""
+
+
+class Divided(Record, tag="divided"):
+    parts: Artifact
+    """Of codec `list`."""
+    seconds: float = 0.0
 
 
 class Sign(Record, tag="sign"):
@@ -94,11 +126,12 @@ class Raised(Record, tag="raised"):
     next: str = ""
     family: str = "StepFailed"
     """The family in `noria.errors` that the driver's error is of: who must act."""
+    fault: Fault = "code"
     log: Digest | None = None
 
 
-Task = RunStep | Sign | Answer | Score
-Done = StepDone | Signed | Answered | Scored
+Task = RunStep | Divide | Sign | Answer | Score
+Done = StepDone | Divided | Signed | Answered | Scored
 
 
 class Frame(Record, tag="frame", kw_only=True):
@@ -106,6 +139,8 @@ class Frame(Record, tag="frame", kw_only=True):
 
     protocol: int = PROTOCOL
     task: Task
+    memory: int | None = None
+    """Bytes that the worker may take for it beyond what it has."""
 
 
 class Reply(Record, tag="reply", kw_only=True):

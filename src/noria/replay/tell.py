@@ -14,6 +14,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from noria.errors import NoriaError
 from noria.records.gates import Judgement
 
 if TYPE_CHECKING:
@@ -55,6 +56,12 @@ class Teller:
 
     def started(self, step: str, why: str) -> None:
         """A step begins; the demo tells of ends only."""
+
+    def items(self, step: str, count: int) -> None:
+        """A fan-out; the demo tells of whole steps only."""
+
+    def again(self, step: str, attempt: int, error: NoriaError, pause: float) -> None:
+        self._say(f"  {escape(step)}: attempt {attempt} failed, again in {pause:.1f} s")
 
     def output(self, step: str, line: str) -> None:
         """What a step prints stays in its log."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,6 +22,7 @@ from noria.cli.status import status_lines
 from noria.cli.watch import standing_lines
 from noria.errors import StepFailed, Unavailable
 from noria.ports.clock import VirtualClock
+from noria.ports.engine import Ended, Happening, Job
 from noria.ports.serving import Answered
 from noria.records.events import AliasMoved, BlockScored, VersionRegistered
 from noria.records.monitoring import Block, NewFeedback, RiskState
@@ -48,8 +49,21 @@ class Worker:
 
     artifacts: Any
     failures: list[Exception] = field(default_factory=list)
+    jobs: list[Job] = field(default_factory=list)
 
-    def perform(self, task: Task, *, on_output: Callable[[str], None] | None = None) -> Done:
+    def submit(self, job: Job) -> None:
+        self.jobs.append(job)
+
+    def wait(self, seconds: float | None = None) -> list[Happening]:
+        return [Ended(job.id, self._scored(job.task)) for job in self._taken()]
+
+    def cancel(self, id: str) -> None: ...
+
+    def _taken(self) -> list[Job]:
+        jobs, self.jobs = self.jobs, []
+        return jobs
+
+    def _scored(self, task: Task) -> Done:
         assert isinstance(task, Score)
         if self.failures:
             raise self.failures.pop()

@@ -36,7 +36,7 @@ def test_help_has_examples_of_its_own_command(noria: Noria, name: str) -> None:
     said = noria(name, "--help")
     assert said.code == 0
     examples = said.out.split("examples:\n")[1].splitlines()
-    assert 2 <= len(examples) <= 4
+    assert 2 <= len(examples) <= 8
     assert all(line.startswith(f"  noria {name}") for line in examples)
 
 

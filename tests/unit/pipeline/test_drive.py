@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,11 +18,12 @@ from noria.pipeline.drive import Silent, drive
 from noria.pipeline.perform import perform
 from noria.pipeline.plan import plan
 from noria.ports.clock import VirtualClock
+from noria.ports.engine import Ended, Happening, Job, Said, Started
 from noria.records.base import Digest, Json
 from noria.records.events import RunFinished
 from noria.records.runs import NewRun, Ran, Reused, Run, StepResult, Succeeded, Trigger
 from noria.records.sources import Environment, Machine, Provenance, Source
-from noria.records.tasks import Done, RunStep, Task
+from noria.records.tasks import RunStep
 
 NOW = datetime(2013, 6, 1, tzinfo=UTC)
 PIPELINE = """
@@ -57,20 +58,29 @@ def quality(model, rest):
 
 
 class Inline:
-    """An engine that performs in this process."""
+    """An engine that performs in this process, one job each time it is waited for."""
 
     def __init__(self, resolved: Resolved, store: FolderStore) -> None:
         self._resolved = resolved
         self._artifacts = Artifacts(store)
+        self._jobs: list[Job] = []
         self.dies_at = ""
 
-    def perform(self, task: Task, *, on_output: Callable[[str], None] | None = None) -> Done:
-        assert isinstance(task, RunStep)
-        if task.step == self.dies_at:
+    def submit(self, job: Job) -> None:
+        self._jobs.append(job)
+
+    def wait(self, seconds: float | None = None) -> list[Happening]:
+        if not self._jobs:
+            return []
+        job = self._jobs.pop(0)
+        assert isinstance(job.task, RunStep)
+        if job.task.step == self.dies_at:
             raise KeyboardInterrupt
-        if on_output:
-            on_output(f"in {task.step}")
-        return perform(task, self._resolved, self._artifacts)
+        done = perform(job.task, self._resolved, self._artifacts)
+        return [Started(job.id), Said(job.id, f"in {job.id}"), Ended(job.id, done)]
+
+    def cancel(self, id: str) -> None:
+        self._jobs = [job for job in self._jobs if job.id != id]
 
     def warm(self, pipeline: str = "") -> None: ...
     def close(self) -> None: ...

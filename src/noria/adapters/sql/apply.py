@@ -18,7 +18,10 @@ from noria.records.events import (
     AliasMoved,
     BlockScored,
     Change,
+    DataRefused,
+    GarbageCollected,
     Judged,
+    Proved,
     RunFinished,
     RunStarted,
     StepFinished,
@@ -58,6 +61,11 @@ def apply(connection: Connection, outline: Outline, seq: int) -> Mapping[str, in
             }
         case AlarmRaised(alarm=alarm):
             return {"alarm": _raise_alarm(connection, alarm, outline.part("alarm"))}
+        case Proved(proof=proof):
+            _need_version(connection, proof.model, proof.version)
+            return {}
+        case DataRefused() | GarbageCollected():
+            return {}
 
 
 def model_of(change: Change) -> str:
@@ -73,7 +81,9 @@ def model_of(change: Change) -> str:
             return block.model
         case AlarmRaised(alarm=alarm):
             return alarm.model
-        case StepFinished() | RunFinished() | AliasMoved():
+        case Proved(proof=proof):
+            return proof.model
+        case StepFinished() | RunFinished() | AliasMoved() | DataRefused() | GarbageCollected():
             return change.model
 
 

@@ -25,6 +25,9 @@ PARTS: Mapping[str, Mapping[str, Table]] = {
     "alias.moved": {},
     "block.scored": {"block": tables.blocks, "state": tables.states},
     "alarm.raised": {"alarm": tables.alarms},
+    "data.refused": {},
+    "version.proved": {},
+    "garbage.collected": {},
 }
 """Kind of change to those of its fields that have a table."""
 

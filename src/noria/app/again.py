@@ -1,0 +1,122 @@
+"""One step once more, in this process, on what a past run gave it: for a debugger."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from noria.app.errors import UnknownStep
+from noria.app.fit import check_fit
+from noria.app.read import find_run
+from noria.errors import NotFound
+from noria.records.artifacts import Artifact
+from noria.records.base import Digest, Json, Record
+from noria.records.runs import StepResult
+
+if TYPE_CHECKING:
+    from noria.app.wiring import App
+    from noria.declare import Resolved
+    from noria.pipeline.items import Item
+    from noria.pipeline.prints import Prints
+
+Parameters = Mapping[str, Mapping[str, Json]]
+
+
+@dataclass(eq=False)
+class InputGone(NotFound):
+    code: ClassVar[str] = "STEP-INPUT-GONE"
+    what: ClassVar[str] = "run {run} does not have what step {step} reads: {missing}"
+    next: ClassVar[str] = "name a run that got so far (noria runs), or run the pipeline: noria run"
+    run: str
+    step: str
+    missing: Sequence[str]
+
+
+class Output(Record, kw_only=True):
+    """One output, beside the recorded one."""
+
+    name: str
+    made: Artifact
+    recorded: Digest | None = None
+    """None: the run did not get so far."""
+
+    @property
+    def same(self) -> bool:
+        return self.recorded == self.made.digest
+
+
+class Again(Record, kw_only=True):
+    """A step that was run once more."""
+
+    run: str
+    step: str
+    outputs: tuple[Output, ...]
+    seconds: float
+
+
+def again(app: App, model: str | None, run: str | None, step: str) -> Again:
+    """Perform a step (`classifier`, or an item: `score[3]`) with the project's present code on the inputs that a run
+    gave it (default: the newest), with that run's parameters, seed and `as_of`. Records nothing. Raises what the step
+    raises, `UnknownStep`, `UnknownRun`, `InputGone`.
+    """
+    from noria.declare import resolve
+    from noria.graph.load import load_pipeline
+    from noria.pipeline.perform import perform
+    from noria.pipeline.plan import plan
+    from noria.pipeline.prints import Prints
+    from noria.pipeline.task import task_of
+
+    policy = app.model(model)
+    resolved = resolve(load_pipeline(app.project, policy.pipeline))
+    check_fit(policy, resolved)
+    view = find_run(app, run or f"{policy.name}/last")
+    results = {one.step: one for one in app.records.runs.steps(policy.name, view.run.number)}
+    planned = plan(resolved, {}, _still_there(resolved, view.run.asked.parameters))
+    prints = Prints(planned, view.run.asked, app.project, {})
+    for result in results.values():
+        if "[" not in result.step:
+            prints.outputs.update(result.outputs)
+    item = _item(app, resolved, prints, step, view.name)
+    task = task_of(prints, resolved, view.run, policy.pipeline, item, prints.of(item))
+    done = perform(task, resolved, app.artifacts)
+    outputs = [_beside(name, made, results.get(step)) for name, made in done.outputs.items()]
+    return Again(run=view.name, step=step, outputs=tuple(outputs), seconds=done.seconds)
+
+
+def _still_there(resolved: Resolved, parameters: Parameters) -> dict[str, dict[str, Json]]:
+    """The run's values for hyperparameters that the pipeline still has."""
+    known = {step.name: step.parameters for step in resolved.order}
+    return {
+        step: {name: value for name, value in values.items() if name in known.get(step, {})}
+        for step, values in parameters.items()
+        if step in known
+    }
+
+
+def _item(app: App, resolved: Resolved, prints: Prints, name: str, run: str) -> Item:
+    """The step, or the item of it, that a name means, with its inputs."""
+    from noria.artifacts.lists import items_of
+    from noria.pipeline.items import expand, leaves
+    from noria.pipeline.schedule import needs_of
+
+    found = next((one for one in resolved.order if one.name == name.partition("[")[0]), None)
+    if found is None:
+        raise UnknownStep(name=name, pipeline=resolved.name, known=[one.name for one in resolved.order])
+    read = prints.read(found)
+    wanted = [one for one in found.inputs if one in resolved.maker]
+    missing = [one for one in wanted if one not in read or not app.store.has(read[one].digest)]
+    rows = resolved.request.name if resolved.request else None
+    if rows in needs_of(resolved)[found.name] and rows not in prints.outputs:
+        missing.append(str(rows))
+    if missing:
+        raise InputGone(run=run, step=name, missing=missing)
+    items = {one.name: one for one in leaves(expand(found, read, lambda one: items_of(one, app.store)))}
+    if name not in items:
+        raise UnknownStep(name=name, pipeline=resolved.name, known=list(items))
+    return items[name]
+
+
+def _beside(name: str, made: Artifact, recorded: StepResult | None) -> Output:
+    before = recorded.outputs.get(name) if recorded else None
+    return Output(name=name, made=made, recorded=before.digest if before else None)

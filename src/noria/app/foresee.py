@@ -1,0 +1,72 @@
+"""What `noria run` would do now, without doing it."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from noria.app.train import Wish, asked_for, fresh_steps, goes_on
+from noria.ports.objects import Writer
+from noria.records.base import Digest, Record, digest_bytes
+from noria.records.runs import NewRun
+
+if TYPE_CHECKING:
+    from noria.app.wiring import App
+    from noria.pipeline.forecast import Forecast
+
+
+class Foreseen(Record, kw_only=True):
+    """A run that is not begun."""
+
+    model: str
+    steps: tuple[Forecast, ...]
+    goes_on: str | None = None
+    """An interrupted run that would be finished: its own steps are kept."""
+    asked: NewRun
+
+
+def foresee(app: App, model: str | None, wish: Wish) -> Foreseen:
+    """The plan: each step, what will become of it, and why. Nothing is recorded, stored or started. Raises what a run
+    would raise before its first step."""
+    from noria.pipeline.forecast import forecast
+
+    policy = app.model(model)
+    asked, resolved, plan = asked_for(app, policy, wish, store=_Unstored(app))
+    left = app.records.runs.unfinished(asked.model)
+    again = left if left and not wish.afresh and not wish.fresh and goes_on(left.asked, asked, wish) else None
+    steps = forecast(
+        plan,
+        asked,
+        project=app.project,
+        store=app.store,
+        runs=app.records.runs,
+        fresh=fresh_steps(resolved, wish),
+    )
+    return Foreseen(model=policy.name, steps=steps, goes_on=again.name if again else None, asked=asked)
+
+
+class _Unstored:
+    """An object store that takes digests and keeps nothing; what is stored already can be read."""
+
+    def __init__(self, app: App) -> None:
+        self._store = app.store
+
+    def put(self, data: bytes | memoryview) -> Digest:
+        return digest_bytes(data)
+
+    def writer(self) -> AbstractContextManager[Writer]:
+        return _refused()
+
+    def get(self, digest: Digest) -> bytes:
+        return self._store.get(digest)
+
+    def path(self, digest: Digest) -> Path:
+        return self._store.path(digest)
+
+    def has(self, digest: Digest) -> bool:
+        return self._store.has(digest)
+
+
+def _refused() -> NoReturn:
+    raise RuntimeError("a forecast stores nothing")

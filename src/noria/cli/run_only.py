@@ -1,0 +1,40 @@
+"""`noria run --only STEP`"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+
+from noria.app.again import Output, again
+from noria.app.wiring import open_app
+from noria.cli.commands import project
+from noria.cli.render import count, say, say_json, size, span, table
+from noria.ports.surroundings import FIXED, THREADS, in_force, surroundings
+
+
+def run_only(args: argparse.Namespace) -> int:
+    with open_app(project(args)) as app:
+        _as_a_worker(app.threads)
+        done = again(app, args.model, args.of, args.only)
+    if args.json:
+        say_json(done)
+    else:
+        say(f"{done.step} on the inputs of {done.run}: {span(done.seconds)}; nothing was recorded")
+        say(*table(("output", "type", "size", "beside the recorded one"), map(_row, done.outputs), indent=2))
+    return 0
+
+
+def _as_a_worker(threads: int) -> None:
+    """Begin again, as the same process on the same terminal, with what a worker has around it: another hash seed or
+    number of threads would give another result."""
+    wanted = surroundings(os.environ) | dict.fromkeys(THREADS, str(threads))
+    if in_force() or all(os.environ.get(name) == value for name, value in FIXED.items()):
+        return
+    os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], wanted)
+
+
+def _row(one: Output) -> tuple[str, ...]:
+    rows = f", {count(one.made.rows, 'row')}" if one.made.rows is not None else ""
+    beside = "the same to the last bit" if one.same else "different" if one.recorded else "the run has none"
+    return one.name, one.made.type + rows, size(one.made.size), beside

@@ -1,0 +1,61 @@
+"""The step that this process is performing: set by the worker, looked up by what user code calls."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from noria.inside.spool import Spool
+from noria.ports.slots import Slots
+from noria.records.base import Digest
+from noria.records.cards import Exhibit
+from noria.records.runs import DataSource
+
+if TYPE_CHECKING:
+    from noria.artifacts import Artifacts
+
+
+@dataclass
+class Inside:
+    """One step under way."""
+
+    run: str
+    step: str
+    """With its item: `score[3]`."""
+    project: Path
+    artifacts: Artifacts
+    slots: Slots
+    spool: Spool
+    fingerprint: Digest | None = None
+    replayed: tuple[DataSource, ...] = ()
+    """In a reproduction: what the recorded run had read, to be read again instead of the world."""
+    exhibits: list[Exhibit] = field(default_factory=list)
+    sources: list[DataSource] = field(default_factory=list)
+
+
+class _Here:
+    """A place that all threads of the process see: a step may start some."""
+
+    inside: Inside | None = None
+
+
+_here = _Here()
+
+
+def current() -> Inside | None:
+    """The step under way in this process; None outside of a worker."""
+    return _here.inside
+
+
+@contextmanager
+def performing(inside: Inside) -> Iterator[Inside]:
+    """Let a step be the one under way until the block ends."""
+    before, _here.inside = _here.inside, inside
+    try:
+        yield inside
+    finally:
+        _here.inside = before
+        inside.spool.close()
