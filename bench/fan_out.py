@@ -52,12 +52,15 @@ def main() -> int:
         "items": asked.items,
         "seconds": {kind: [round(one, 3) for one in times] for kind, times in many.items()},
         "ms_per_item": {
-            kind: round(1e3 * (min(times) - min(few[kind])) / (asked.items - 2), 3) for kind, times in many.items()
+            kind: round(1e3 * (min(times) - min(few[kind])) / (asked.items - 2), 3)
+            for kind, times in many.items()
         },
         "limits": LIMITS,
     }
     print(json.dumps(result, indent=2))
-    broken = [f"{kind}: {best[kind]:.2f} s, limit {limit} s" for kind, limit in LIMITS.items() if best[kind] > limit]
+    broken = [
+        f"{kind}: {best[kind]:.2f} s, limit {limit} s" for kind, limit in LIMITS.items() if best[kind] > limit
+    ]
     print("\n".join(broken), file=sys.stderr, end="\n" if broken else "")
     return 1 if broken else 0
 
@@ -77,7 +80,15 @@ def measure(folder: Path, repeat: int) -> dict[str, list[float]]:
     for turn in range(repeat):
         for kind in times:
             started = time.perf_counter()
-            command = [sys.executable, "-m", "noria", "run", "--quiet", "--set", f"numbers.salt={1000 * turn}"]
+            command = [
+                sys.executable,
+                "-m",
+                "noria",
+                "run",
+                "--quiet",
+                "--set",
+                f"numbers.salt={1000 * turn}",
+            ]
             subprocess.run(command, cwd=folder, check=True, capture_output=True)
             times[kind].append(time.perf_counter() - started)
     return times

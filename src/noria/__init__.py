@@ -2,7 +2,7 @@
 
 A user's file needs this module alone: `Pipeline` and `Part` to declare steps as plain functions, `Each`, `Partition`,
 `Resources` and `Retry` to say how they run; inside of a step `log`, `show`, `checkpoint` and `files`; in a notebook
-`runs`.
+`runs` and `versions`.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from noria.declare import Each, Part, Partition, Pipeline, Resources
 
 if TYPE_CHECKING:
+    from noria.client import runs, versions
     from noria.inside import callbacks, checkpoint, log, show
     from noria.records.needs import Retry
 
@@ -23,7 +24,9 @@ __all__ = [
     "callbacks",
     "checkpoint",
     "log",
+    "runs",
     "show",
+    "versions",
 ]
 __version__ = "0.1.0"
 
@@ -32,7 +35,9 @@ _LATER = {
     "callbacks": "noria.inside",
     "checkpoint": "noria.inside",
     "log": "noria.inside",
+    "runs": "noria.client",
     "show": "noria.inside",
+    "versions": "noria.client",
 }
 
 

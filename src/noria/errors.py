@@ -38,6 +38,10 @@ class NoriaError(Exception):
         """The next step, with the facts filled in."""
         return _fill(self.next, self.facts())
 
+    def _render_traceback_(self) -> list[str]:
+        """What a notebook shows in a traceback's place: IPython asks for it."""
+        return render(self).splitlines()
+
 
 class UsageError(NoriaError):
     """The caller asked for something that cannot be: a wrong option, a malformed request."""

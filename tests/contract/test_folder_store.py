@@ -16,7 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from noria.adapters.folder import CannotWrite, FolderStore, NoSpace, NotADigest, ObjectCorrupt, ObjectMissing
+from noria.adapters.folder import FolderStore
+from noria.adapters.object_errors import CannotWrite, NoSpace, NotADigest, ObjectCorrupt, ObjectMissing
 from noria.errors import render
 from noria.records.base import Digest, digest_bytes
 from noria.testing.object_store import ObjectStoreContract, Opener
@@ -245,7 +246,8 @@ def test_a_limit_on_the_size_of_files_is_reported_and_leaves_nothing(store: Fold
 READ_ONLY = """
 import os, sys
 from pathlib import Path
-from noria.adapters.folder import CannotWrite, FolderStore
+from noria.adapters.folder import FolderStore
+from noria.adapters.object_errors import CannotWrite
 from noria.records.base import Digest
 if os.geteuid() == 0:
     os.setgroups([])

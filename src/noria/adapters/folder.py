@@ -4,41 +4,45 @@
     tmp/                 files being written, locked by their writer; a dead writer's are removed
     verified/HOST/ab     stamps of what this machine has verified
     corrupt/             objects that failed their verification, moved aside so that they can be made again
+    sweep.lock           held by who removes objects, and asked for by who relies on an old one
+
+An object's modification time says when it was last put or relied on (`ports.objects.Sweepable`).
 
 An object is written to `tmp`, flushed, linked under its name, and the folder is flushed: each step is a point at
 which a crash leaves either nothing or the whole object.
 """
 
 # A pathlib call costs as much as the system call that it makes, and these are a hot path:
-# ruff: noqa: PTH102, PTH104, PTH105, PTH108, PTH110, PTH112, PTH116, PTH120, PTH123, PTH208
+# ruff: noqa: PTH102, PTH104, PTH105, PTH108, PTH110, PTH112, PTH116, PTH120, PTH123
 
 from __future__ import annotations
 
 import contextlib
 import errno
 import fcntl
-import itertools
 import os
 import platform
-import re
-import shutil
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
-import blake3
-
+from noria.adapters.folder_sink import Sink, digest_so_far, explained, hasher
+from noria.adapters.object_errors import (
+    CannotRead,
+    ObjectCorrupt,
+    ObjectMissing,
+    shard_of,
+)
 from noria.adapters.stamps import Stamps
-from noria.errors import BackendError, Corrupt, NotFound, UsageError
+from noria.ports.objects import KEPT, Stored
 from noria.records.base import Digest
 
-PARALLEL = 1 << 20  # bytes; below, handing the work to threads costs more than hashing it (4 GB/s and core)
-CHUNK = 1 << 26  # bytes a write call; Linux takes 2 GiB at most, and a smaller one can be interrupted
 SETTLING = (
     60.0  # s in which another process may still be flushing what it has just linked, or locking what it made
 )
-FULL = {errno.ENOSPC, errno.EDQUOT}
+BATCH = (
+    200  # objects that are removed under one lock: some milliseconds, which who relies on an old one may wait
+)
 NO_LINKS = {
     errno.EPERM,
     errno.ENOTSUP,
@@ -46,97 +50,36 @@ NO_LINKS = {
     errno.EMLINK,
 }  # FAT, some network and desktop mounts
 
-_DIGEST = re.compile(r"blake3:[0-9a-f]{64}")
-_names = itertools.count()
-
-
-@dataclass(eq=False)
-class NotADigest(UsageError):
-    """Something else was given where a digest is needed."""
-
-    code = "NOT-A-DIGEST"
-    what = "{given!r} is not a digest"
-    next = "give `blake3:` and 64 hex digits"
-    given: str
-
-
-@dataclass(eq=False)
-class ObjectMissing(NotFound):
-    """Nothing is stored under this digest."""
-
-    code = "OBJECT-MISSING"
-    what = "there is no object {digest} in {folder}"
-    next = "run the pipeline again: a step whose output is gone is executed anew"
-    digest: str
-    folder: str
-
-
-@dataclass(eq=False)
-class ObjectCorrupt(Corrupt):
-    """The bytes on disk are not those that were stored."""
-
-    code = "OBJECT-CORRUPT"
-    what = "object {digest} is damaged: the bytes in {path} hash to {found}"
-    next = "{kept}; run the pipeline again: the step that made it is executed anew. If it happens again, test the disk"
-    digest: str
-    path: str
-    found: str
-    kept: str
-
-
-@dataclass(eq=False)
-class NoSpace(BackendError):
-    """The disk or the quota is full; nothing was stored and no file was left."""
-
-    code = "NO-SPACE"
-    what = "{why} at {path}: {needed:,} bytes are needed, {free:,} are free"
-    next = "free some space there, or move the store to a larger disk; then run the same command again"
-    path: str
-    needed: int
-    free: int
-    why: str
-
-
-@dataclass(eq=False)
-class CannotWrite(BackendError):
-    """The store refuses to be written, for another reason than space."""
-
-    code = "STORE-NOT-WRITABLE"
-    what = "cannot write to {path}: {why}"
-    next = "make the folder writable for this user, or name another store"
-    path: str
-    why: str
-
-
-@dataclass(eq=False)
-class CannotRead(BackendError):
-    """An object is there and the system does not give its bytes."""
-
-    code = "STORE-NOT-READABLE"
-    what = "cannot read {path}: {why}"
-    next = "make the store readable for this user; if it is an input/output error, test the disk"
-    path: str
-    why: str
-
 
 class FolderStore:
-    """A `ports.objects.ObjectStore` in a folder. Touches the disk only when it is used; reads need no right to write.
+    """A `ports.objects.ObjectStore` in a folder, and `Sweepable`. Touches the disk only when it is used; reads need no
+    right to write.
 
-    `durable=False` leaves out the flushes: objects then survive a killed process but not a power loss.
+    `durable=False` leaves out the flushes: objects then survive a killed process but not a power loss, and what was
+    verified is verified again after the machine's next start. `make_room` is asked on a full disk; True: try again.
     """
 
-    def __init__(self, root: Path, *, durable: bool = True) -> None:
+    def __init__(
+        self,
+        root: Path,
+        *,
+        durable: bool = True,
+        kept: float = KEPT,
+        make_room: Callable[[], bool] = lambda: False,
+    ) -> None:
         self.root = Path(root).absolute()
+        self.kept = kept
         self._root = str(self.root)
         self._durable = durable
-        self._stamps = Stamps(f"{self._root}/verified/{platform.node() or 'localhost'}")
+        self._make_room = make_room
+        self._stamps = Stamps(f"{self._root}/verified/{_machine(durable)}")
         self._swept = False
 
     def put(self, data: bytes | memoryview) -> Digest:
         """Store some bytes; cheap when they are there already."""
         view = memoryview(data).cast("B")
-        digest = _digest(_hasher(len(view)).update(view))
-        with _explained(self._root, len(view)):
+        digest = digest_so_far(hasher(len(view)).update(view))
+        with explained(self._root, len(view)):
             stored = self._has_whole(digest, len(view))
         if not stored:
             with self._sink(digest, len(view)) as sink:
@@ -154,7 +97,7 @@ class FolderStore:
         path = self._where(digest)
         with self._readable(digest, path), open(path, "rb") as file:
             data, inode = file.read(), os.fstat(file.fileno()).st_ino
-        found = _digest(_hasher(len(data)).update(data))
+        found = digest_so_far(hasher(len(data)).update(data))
         if found != digest:
             raise self._corrupt(digest, path, found, inode)
         return data
@@ -169,34 +112,57 @@ class FolderStore:
         return Path(path)
 
     def has(self, digest: Digest) -> bool:
-        """Whether the object is there, unread."""
-        return os.path.exists(self._where(digest))
+        """Whether the object is there, unread; an old one is marked as used now."""
+        path = self._where(digest)
+        try:
+            stat = os.stat(path)
+        except OSError:  # as os.path.exists, whatever the reason
+            return False
+        return self._stays(digest, path, stat)
 
     def verify(self, digest: Digest) -> None:
         """Read the object's file in full, whatever was verified before. Raises NotFound or Corrupt."""
         path = self._where(digest)
         with self._readable(digest, path):
             stat = os.stat(path)
-            hasher = _hasher(stat.st_size)
-            found = _digest(hasher.update_mmap(path))
+            found = digest_so_far(hasher(stat.st_size).update_mmap(path))
         if found != digest:
             raise self._corrupt(digest, path, found, stat.st_ino)
         self._stamps.add(digest, stat)
 
     def digests(self) -> Iterator[Digest]:
-        """Every object's digest, for audits and collection; what is put meanwhile may be left out."""
+        """Every object's digest, in order; what is put meanwhile may be left out."""
+        return (stored.digest for stored in self.stored())
+
+    def stored(self) -> Iterator[Stored]:
+        """Every object, in the order of the digests."""
         for shard in sorted(self.root.glob("objects/[0-9a-f][0-9a-f]")):
-            for name in sorted(os.listdir(shard)):
-                yield Digest(f"blake3:{shard.name}{name}")
+            yield from _stored_in(shard)
+
+    def remove(self, digests: Collection[Digest], *, unused_since: float) -> Collection[Digest]:
+        """Remove what was last used before then; each batch with nobody relying on old objects meanwhile."""
+        removed: list[Digest] = []
+        waiting = sorted(digests) if os.path.isdir(self._root) else []
+        while waiting:
+            batch, waiting = waiting[:BATCH], waiting[BATCH:]
+            with explained(self._root, 0), self._sweeping(fcntl.LOCK_EX):
+                removed += [digest for digest in batch if _removed(self._where(digest), unused_since)]
+        return removed
+
+    def tidy(self) -> None:
+        """Remove what dead writers left."""
+        self._swept = False
+        with explained(self._root, 0):
+            self._sweep_once()
 
     @contextlib.contextmanager
     def _sink(self, digest: Digest | None, expected: int) -> Iterator[Sink]:
-        with _explained(self._root, expected):
+        with explained(self._root, expected):
             self._sweep_once()
-            sink = Sink(self._root, digest)
+            sink = Sink(self._root, digest, self._make_room)
         try:
             yield sink
-            with _explained(self._root, sink.size):
+            with explained(self._root, sink.size):
                 sink.seal(durable=self._durable)
                 self._publish(sink)
         finally:
@@ -240,7 +206,31 @@ class FolderStore:
             return False
         if self._durable and time.time() - stat.st_ctime < SETTLING:
             _flush(os.path.dirname(path))
-        return True
+        return self._stays(digest, path, stat)
+
+    def _stays(self, digest: Digest, path: str, stat: os.stat_result) -> bool:
+        """Whether an object that was seen just now can be relied on. One that was not used for long is marked as used;
+        then a removal that had looked at it before is waited for, and one that begins later sees the mark."""
+        if time.time() - stat.st_mtime < self.kept / 2:
+            return True
+        try:
+            os.utime(path)
+            self._stamps.renew(digest, stat, os.stat(path))
+            with self._sweeping(fcntl.LOCK_SH):
+                return os.path.exists(path)
+        except FileNotFoundError:
+            return False
+        except OSError:  # another's file, or a disk to read alone: it is there, and cannot be made to last
+            return True
+
+    @contextlib.contextmanager
+    def _sweeping(self, kind: int) -> Iterator[None]:
+        descriptor = os.open(f"{self._root}/sweep.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(descriptor, kind)
+            yield
+        finally:
+            os.close(descriptor)
 
     @contextlib.contextmanager
     def _readable(self, digest: Digest, path: str) -> Iterator[None]:
@@ -252,9 +242,7 @@ class FolderStore:
             raise CannotRead(path=path, why=error.strerror or str(error)) from error
 
     def _where(self, digest: Digest) -> str:
-        if not _DIGEST.fullmatch(digest):
-            raise NotADigest(given=digest)
-        return f"{self._root}/objects/{digest[7:9]}/{digest[9:]}"
+        return f"{self._root}/objects/{shard_of(digest)}"
 
     def _corrupt(self, digest: Digest, path: str, found: str, inode: int) -> ObjectCorrupt:
         kept = self._move_aside(digest, path, inode)
@@ -283,63 +271,35 @@ class FolderStore:
                 _remove_if_dead(entry)
 
 
-class Sink:
-    """A temporary file that hashes as it is written; `digest` is known beforehand or when it is sealed."""
-
-    def __init__(self, root: str, digest: Digest | None) -> None:
-        self.path = f"{root}/tmp/{platform.node()}-{os.getpid()}-{next(_names)}-{time.time_ns():x}"
-        self._root = root
-        self.digest = digest or Digest("")
-        self.size = 0
-        self._hasher = None if digest else blake3.blake3(max_threads=blake3.blake3.AUTO)
-        self._file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        with contextlib.suppress(OSError):  # no locks on this file system: then nobody sweeps here either
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-
-    def write(self, data: bytes | bytearray | memoryview, /) -> int:
-        view = memoryview(data).cast("B")
-        if self._hasher is not None:
-            self._hasher.update(view)
-        done = 0
-        with _explained(self._root, self.size + len(view)):
-            while done < len(view):
-                done += os.write(self._file, view[done : done + CHUNK])
-        self.size += done
-        return done
-
-    def seal(self, *, durable: bool) -> None:
-        """Everything is written: make it read-only, and hand it to the disk."""
-        if self._hasher is not None:
-            self.digest = _digest(self._hasher)
-        os.fchmod(self._file, 0o444)
-        if durable:
-            os.fdatasync(self._file)
-
-    def discard(self) -> None:
-        """Drop the temporary name and the lock; the object's own name stays, where it was given."""
-        os.close(self._file)
-        with contextlib.suppress(FileNotFoundError):  # renamed, where links are not to be had
-            os.unlink(self.path)
+def _stored_in(shard: Path) -> Iterator[Stored]:
+    with os.scandir(shard) as entries:
+        found = sorted(entries, key=lambda entry: entry.name)
+    for entry in found:
+        with contextlib.suppress(FileNotFoundError):  # removed meanwhile
+            stat = entry.stat()
+            yield Stored(Digest(f"blake3:{shard.name}{entry.name}"), stat.st_size, stat.st_mtime)
 
 
-@contextlib.contextmanager
-def _explained(root: str, needed: int) -> Iterator[None]:
-    """Translate what the file system refuses."""
+def _removed(path: str, unused_since: float) -> bool:
     try:
-        yield
-    except OSError as error:
-        if error.errno not in FULL:
-            raise CannotWrite(path=root, why=error.strerror or str(error)) from error
-        why = "the quota is used up" if error.errno == errno.EDQUOT else "the disk is full"
-        raise NoSpace(path=root, needed=needed, free=_free(root), why=why) from error
+        if os.stat(path).st_mtime >= unused_since:
+            return False
+        os.unlink(path)
+    except FileNotFoundError:
+        return False
+    return True
 
 
-def _hasher(size: int) -> blake3.blake3:
-    return blake3.blake3(max_threads=blake3.blake3.AUTO if size >= PARALLEL else 1)
-
-
-def _digest(hasher: blake3.blake3) -> Digest:
-    return Digest("blake3:" + hasher.hexdigest())
+def _machine(durable: bool) -> str:
+    """Whose stamps these are. A power loss may take bytes that were not flushed and leave their stamp."""
+    name = platform.node() or "localhost"
+    if durable:
+        return name
+    try:
+        with open("/proc/sys/kernel/random/boot_id") as file:
+            return f"{name}-{file.read(8)}"
+    except OSError:  # no Linux: each process verifies for itself
+        return f"{name}-{os.getpid()}-{time.time_ns():x}"
 
 
 def _make(folder: str, *, durable: bool) -> None:
@@ -373,9 +333,3 @@ def _remove_if_dead(entry: os.DirEntry[str]) -> None:
             os.unlink(entry.path)
         finally:
             os.close(descriptor)
-
-
-def _free(path: str) -> int:
-    while not os.path.exists(path):
-        path = os.path.dirname(path)
-    return shutil.disk_usage(path).free

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 from noria import errors
-from noria.errors import Bug, ConfigError, NoriaError, StepFailed
+from noria.errors import BackendError, Bug, ConfigError, NoriaError, StepFailed
+from noria.ports.engine import Job
 from noria.records.base import Digest
+from noria.records.needs import Fault
 from noria.records.tasks import Answer, Divide, Raised, RunStep, Score, Task
 
 HINTS = {
@@ -22,6 +25,12 @@ HINTS = {
 _EXITED = (
     "let the step return, or raise an exception that says what is wrong: os._exit() ends the worker with it"
 )
+_NO_NORIA = "install noria in the environment of the step: its interpreter does not have it"
+NEARLY = 0.8  # of the memory it was allowed: a process that aborts with so much taken lacked memory
+LACKED = re.compile(
+    r"memory allocation of \d+ bytes failed|bad_alloc|[Oo]ut of memory|Cannot allocate memory"
+)
+"""What Rust, C++ and C say before they abort."""
 
 
 @dataclass(eq=False)
@@ -41,8 +50,13 @@ class WorkerLost(StepFailed):
             **super().facts(),
             "ending": f"signal {self.signal} ({name})" if self.signal else f"exit code {self.exit_code}",
             "said": _said(self.tail),
-            "hint": HINTS.get(signal.Signals(self.signal), "run again") if self.signal else _EXITED,
+            "hint": self._hint(),
         }
+
+    def _hint(self) -> str:
+        if self.signal:
+            return HINTS.get(signal.Signals(self.signal), "run again")
+        return _NO_NORIA if any("No module named" in line for line in self.tail) else _EXITED
 
 
 @dataclass(eq=False)
@@ -91,12 +105,38 @@ class TooLarge(ConfigError):
 
 
 @dataclass(eq=False)
+class NoInterpreter(BackendError):
+    code: ClassVar[str] = "WORKER-START"
+    what: ClassVar[str] = "{subject} needs a process of {python}, which cannot be started: {problem}"
+    next: ClassVar[str] = "build its environment again, or free memory and processes of this machine"
+    subject: str
+    python: str
+    problem: str
+
+
+@dataclass(eq=False)
 class WrongProtocol(Bug):
     code: ClassVar[str] = "WORKER-PROTOCOL"
     what: ClassVar[str] = "the worker speaks protocol {theirs}, this is {ours}"
     next: ClassVar[str] = "install one version of Noria, and run again"
     theirs: int
     ours: int
+
+
+def lost(
+    job: Job, code: int, peak: int, tail: Sequence[str], log: Digest | None, *, starved: bool
+) -> tuple[NoriaError, Fault]:
+    """What a worker's end in the middle of a job says. `starved`: meanwhile the kernel ended some process for lack of
+    memory; `peak` is what this one had taken."""
+    allowed, subject = job.needs.memory, subject_of(job.task)
+    nearly = allowed is not None and peak > NEARLY * allowed
+    said = any(LACKED.search(line) for line in tail)
+    if (code == -signal.SIGKILL and (starved or nearly)) or (
+        code < 0 and code != -signal.SIGKILL and (said or nearly)
+    ):
+        return LackedMemory(subject, allowed, peak, tail, log), "memory"
+    number = -code if code < 0 else None
+    return WorkerLost(subject, number, code if code >= 0 else None, tail, log), "lost"
 
 
 _FAMILIES: dict[str, type[NoriaError]] = {

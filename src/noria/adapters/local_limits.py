@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 STATUS = Path("/proc/self/status")
-OOM = (Path("/sys/fs/cgroup/memory.events"), Path("/sys/fs/cgroup/memory/memory.oom_control"))
+KILLS = Path("/proc/vmstat")
 
 
 def hold_to(pid: int, cores: Iterable[int]) -> None:
@@ -35,8 +35,8 @@ def held_to(memory: int | None) -> Iterator[None]:
     import resource
 
     soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    wanted = _taken() + memory
-    resource.setrlimit(resource.RLIMIT_DATA, (wanted if hard < 0 else min(wanted, hard), hard))
+    wanted = min([_taken() + memory, *(limit for limit in (soft, hard) if limit >= 0)])
+    resource.setrlimit(resource.RLIMIT_DATA, (wanted, hard))
     try:
         yield
     finally:
@@ -44,11 +44,10 @@ def held_to(memory: int | None) -> Iterator[None]:
 
 
 def kills() -> int:
-    """How many processes of this machine's group the kernel has ended for lack of memory; 0 where it does not say."""
-    for file in OOM:
-        with contextlib.suppress(OSError):
-            found = re.search(r"^oom_kill (\d+)$", file.read_text(), re.MULTILINE)
-            return int(found[1]) if found else 0
+    """How many processes the kernel has ended for lack of memory since it started; 0 where it does not say."""
+    with contextlib.suppress(OSError):
+        found = re.search(r"^oom_kill (\d+)$", KILLS.read_text(), re.MULTILINE)
+        return int(found[1]) if found else 0
     return 0
 
 

@@ -4,24 +4,47 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import ClassVar
 
-from noria.errors import Conflict
+from noria.ports.leases import Busy
+
+HOLDER = re.compile(r"process (\d+)")  # as the one who holds a lease names itself
 
 
-@dataclass(eq=False)
-class Busy(Conflict):
-    code: ClassVar[str] = "RUN-BUSY"
-    what: ClassVar[str] = "{what_for} is being worked on by {holder}"
-    next: ClassVar[str] = (
-        "wait for it to end, or stop it and run again: nothing of its finished steps is lost"
-    )
-    what_for: str
-    holder: str
+class FolderLeases:
+    """See `noria.ports.leases.Leases`: a file a name, locked by the kernel, among the processes of one machine."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def hold(self, name: str, holder: str) -> AbstractContextManager[None]:
+        return exclusive(self._path(name), what_for=name, holder=holder)
+
+    def holder(self, name: str) -> str | None:
+        """By the process that last took it, and whether it lives: taking the lock to find out could turn away a run
+        that starts at this moment."""
+        try:
+            said = self._path(name).read_text()
+        except FileNotFoundError:
+            return None
+        process = HOLDER.search(said)
+        return said if process and _lives(int(process[1])) else None
+
+    def _path(self, name: str) -> Path:
+        return self._folder / f"{name}.lock"
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # it is there, and somebody else's
+        return True
+    return True
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import os
 import re
 import uuid
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -56,7 +57,8 @@ class FolderSlots:
             beside.replace(path)
             _sync_folder(path.parent)
         except OSError as error:
-            beside.unlink(missing_ok=True)
+            with suppress(OSError):  # mostly that it was never made
+                beside.unlink()
             raise SlotFailed(name, str(self._root), error.strerror or str(error)) from error
 
     def get(self, name: str) -> bytes | None:

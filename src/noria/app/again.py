@@ -77,7 +77,7 @@ def again(app: App, model: str | None, run: str | None, step: str) -> Again:
     for result in results.values():
         if "[" not in result.step:
             prints.outputs.update(result.outputs)
-    item = _item(app, resolved, prints, step, view.name)
+    item = item_of(app, resolved, prints, step, view.name)
     task = task_of(prints, resolved, view.run, policy.pipeline, item, prints.of(item))
     done = perform(task, resolved, app.artifacts)
     outputs = [_beside(name, made, results.get(step)) for name, made in done.outputs.items()]
@@ -94,7 +94,7 @@ def _still_there(resolved: Resolved, parameters: Parameters) -> dict[str, dict[s
     }
 
 
-def _item(app: App, resolved: Resolved, prints: Prints, name: str, run: str) -> Item:
+def item_of(app: App, resolved: Resolved, prints: Prints, name: str, run: str) -> Item:
     """The step, or the item of it, that a name means, with its inputs."""
     from noria.artifacts.lists import items_of
     from noria.pipeline.items import expand, leaves

@@ -14,8 +14,9 @@ from noria.gates.paired import Paired, pair
 from noria.pipeline.code import Code
 from noria.ports.engine import Engine, ask
 from noria.records.artifacts import Artifact
-from noria.records.gates import Gate, Judgement, NoWorse
+from noria.records.gates import Gate, Judgement, NoWorse, Reproducible
 from noria.records.policy import ModelPolicy
+from noria.records.proofs import Proof
 from noria.records.runs import Run, StepResult
 from noria.records.tasks import Answer, Answered, Score, Scored, Sign, Signed
 from noria.records.versions import Quality, ServingGraph, Version
@@ -34,6 +35,8 @@ class Candidate:
     version: Version
     judgement: Judgement
     known: bool
+    proof: Proof | None = None
+    """Of a gate that asks for one."""
 
 
 def make_candidate(
@@ -73,7 +76,20 @@ def make_candidate(
         metrics=collected_metrics(app, resolved, outputs, quality),
         quality=quality,
     )
-    return Candidate(version, judged(app, policy.gates, version, engine), known=False)
+    proof = _proof(app, policy, version, run, steps)
+    return Candidate(version, judged(app, policy.gates, version, engine, proof), known=False, proof=proof)
+
+
+def _proof(
+    app: App, policy: ModelPolicy, version: Version, run: Run, steps: Sequence[StepResult]
+) -> Proof | None:
+    """The candidate rebuilt, where a gate asks for it."""
+    if not any(isinstance(gate, Reproducible) for gate in policy.gates):
+        return None
+    from noria.app.proof.reproduce import prove
+    from noria.pipeline.listen import Silent
+
+    return prove(app, version, run, steps, Silent())
 
 
 def collected_metrics(
@@ -91,7 +107,9 @@ def collected_metrics(
     return metrics
 
 
-def judged(app: App, gates: Sequence[Gate], version: Version, engine: Engine) -> Judgement:
+def judged(
+    app: App, gates: Sequence[Gate], version: Version, engine: Engine, proof: Proof | None = None
+) -> Judgement:
     """Every gate's verdict on a version, against the aliases as they stand now."""
     aliases = app.records.versions.aliases(version.model)
     paired: dict[str, Paired | str | None] = {}
@@ -106,7 +124,7 @@ def judged(app: App, gates: Sequence[Gate], version: Version, engine: Engine) ->
         version=version.number,
         champion=aliases.get(CHAMPION),
         judged=app.clock.now(),
-        verdicts=judge(shared(gates, attempts), metrics=version.metrics, paired=paired),
+        verdicts=judge(shared(gates, attempts), metrics=version.metrics, paired=paired, proof=proof),
     )
 
 

@@ -27,7 +27,7 @@ from noria.app.sections import (
 )
 from noria.errors import ConfigError
 from noria.records.base import Json
-from noria.records.gates import Gate, NoWorse, Threshold
+from noria.records.gates import Gate, NoWorse, Reproducible, Threshold
 from noria.records.policy import ModelPolicy, MonitorPolicy, Policy, RetrainPolicy, ServicePolicy
 
 FILE = "noria.toml"
@@ -120,8 +120,13 @@ def _parameters(section: Section) -> dict[str, dict[str, Json]]:
 
 
 def _gates(section: Section) -> tuple[Gate, ...]:
+    gates: list[Gate] = []
+    if isinstance(section.values.get("reproducible"), str):
+        least = section.text("reproducible", "bit", REPRODUCIBLE)
+        gates.append(Reproducible(least=cast("Literal['bit', 'tolerance']", least)))
     wanted = 'a gate is { at_least = x }, { at_most = x } or { no_worse_than = "champion", margin = x }'
-    return tuple(_gate(metric, section.table(metric, wanted)) for metric in section)
+    measured = [metric for metric in section if metric != "reproducible" or not gates]
+    return (*(_gate(metric, section.table(metric, wanted)) for metric in measured), *gates)
 
 
 def _gate(metric: str, table: Section) -> Gate:
@@ -237,6 +242,7 @@ PIPELINE = Rule(
     matches(r"(?!.*\.py:)[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*"),
 )
 PROMOTION = Rule('"automatic" or "manual"', ("automatic", "manual").__contains__)
+REPRODUCIBLE = Rule('"bit" or "tolerance"', ("bit", "tolerance").__contains__)
 ALIAS = Rule('an alias, as "champion" is', matches(r"[a-z][a-z0-9_-]*"))
 BLOCK = Rule('"row", or a count and a unit of s, m, h, d, w, as in "1d"', matches(rf"row|{SPAN}"))
 LOOPBACK = Rule(

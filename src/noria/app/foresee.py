@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
-from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from noria.app.train import Wish, asked_for, fresh_steps, goes_on
-from noria.ports.objects import Writer
-from noria.records.base import Digest, Record, digest_bytes
+from noria.artifacts.unstored import Unstored
+from noria.records.base import Record
 from noria.records.runs import NewRun
 
 if TYPE_CHECKING:
@@ -32,7 +30,7 @@ def foresee(app: App, model: str | None, wish: Wish) -> Foreseen:
     from noria.pipeline.forecast import forecast
 
     policy = app.model(model)
-    asked, resolved, plan = asked_for(app, policy, wish, store=_Unstored(app))
+    asked, resolved, plan = asked_for(app, policy, wish, store=Unstored(app.store))
     left = app.records.runs.unfinished(asked.model)
     again = left if left and not wish.afresh and not wish.fresh and goes_on(left.asked, asked, wish) else None
     steps = forecast(
@@ -44,29 +42,3 @@ def foresee(app: App, model: str | None, wish: Wish) -> Foreseen:
         fresh=fresh_steps(resolved, wish),
     )
     return Foreseen(model=policy.name, steps=steps, goes_on=again.name if again else None, asked=asked)
-
-
-class _Unstored:
-    """An object store that takes digests and keeps nothing; what is stored already can be read."""
-
-    def __init__(self, app: App) -> None:
-        self._store = app.store
-
-    def put(self, data: bytes | memoryview) -> Digest:
-        return digest_bytes(data)
-
-    def writer(self) -> AbstractContextManager[Writer]:
-        return _refused()
-
-    def get(self, digest: Digest) -> bytes:
-        return self._store.get(digest)
-
-    def path(self, digest: Digest) -> Path:
-        return self._store.path(digest)
-
-    def has(self, digest: Digest) -> bool:
-        return self._store.has(digest)
-
-
-def _refused() -> NoReturn:
-    raise RuntimeError("a forecast stores nothing")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from noria.app.errors import BadReference, UnknownRun
 from noria.app.promote import find_version
+from noria.errors import NotFound
 from noria.records.base import Digest, Record
 from noria.records.events import AliasMoved
 from noria.records.gates import Judgement
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 State = Literal["running", "killed", "succeeded", "failed", "interrupted", "abandoned"]
 
 TAIL = 20  # lines of a log that a reader sees at once: about half a screen
-HOLDER = re.compile(r"process (\d+)")  # as the run's lock names who holds it
 REFERENCE = re.compile(r"(?P<model>[A-Za-z_][A-Za-z0-9_-]*)/(?P<number>\d+|last)")
 
 
@@ -204,13 +204,8 @@ def _state(app: App, run: Run, outcome: Outcome | None) -> State:
 
 
 def _at_work(app: App, model: str) -> bool:
-    """Whether the process that last took the model's lock lives. Taking the lock to find out could turn away a run
-    that starts at this moment."""
-    try:
-        holder = HOLDER.search((app.state / "locks" / f"{model}.lock").read_text())
-    except FileNotFoundError:
-        return False
-    return holder is not None and running(int(holder[1]))
+    """Whether somebody holds the right to run the model."""
+    return app.leases.holder(model) is not None
 
 
 def _judgement(app: App, version: Version) -> Judgement | None:
@@ -239,6 +234,10 @@ def _model_view(app: App, name: str, configured: bool) -> ModelView:
     )
 
 
-def _tail(app: App, step: str, log: Digest) -> Tail:
-    lines = app.store.get(log).decode(errors="replace").splitlines()
+def _tail(app: App, step: str, log: Digest) -> Tail | None:
+    """None for a log that `noria gc` has removed."""
+    try:
+        lines = app.store.get(log).decode(errors="replace").splitlines()
+    except NotFound:
+        return None
     return Tail(step=step, log=log, lines=tuple(lines[-TAIL:]), more=max(0, len(lines) - TAIL))

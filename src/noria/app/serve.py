@@ -74,7 +74,7 @@ def serving(
         stderr=log,
         start_new_session=True,  # Ctrl-C reaches us alone, and we stop it gracefully
         cwd=app.project,
-        env=surroundings(os.environ),
+        env=surroundings(os.environ) | app.elsewhere,
     )
     try:
         url = _ready(process, text)

@@ -17,7 +17,7 @@ from noria.graph.load import load_pipeline
 from noria.ports.engine import Engine
 from noria.ports.objects import ObjectStore
 from noria.records.base import Json
-from noria.records.events import AliasMoved, Change, Judged, RunFinished, VersionRegistered
+from noria.records.events import AliasMoved, Change, Judged, Proved, RunFinished, VersionRegistered
 from noria.records.gates import Judgement
 from noria.records.policy import ModelPolicy
 from noria.records.runs import (
@@ -260,6 +260,7 @@ def _finish(
     changes: list[Change] = []
     if candidate and not candidate.known:
         changes += [VersionRegistered(version=candidate.version), Judged(judgement=candidate.judgement)]
+        changes += [Proved(proof=candidate.proof)] if candidate.proof else []
     changes += [moved] if moved else []
     changes.append(
         RunFinished(model=model, run=run.number, finished=now, outcome=outcome, steps=tuple(steps))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from noria.app.config import find_project, load_policy
+from noria.app.drivers import driving
 from noria.app.errors import UnknownModel
 from noria.ports.clock import Clock, RealClock
 from noria.records.policy import ModelPolicy, Policy
@@ -18,12 +19,23 @@ if TYPE_CHECKING:
     from noria.adapters.sql import Records
     from noria.artifacts import Artifacts
     from noria.ports.engine import Engine
+    from noria.ports.leases import Leases
     from noria.ports.objects import ObjectStore
     from noria.ports.serving import Predictions
+    from noria.ports.slots import Slots
     from noria.ports.source import Git
     from noria.records.base import Digest
+    from noria.records.sources import Environment, Machine
 
 STATE = ".noria"  # the project's own folder: records, objects, logs; never under version control
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a process runs in."""
+
+    environment: Environment
+    machine: Machine
 
 
 @dataclass(frozen=True)
@@ -34,6 +46,7 @@ class App:
     policy: Policy
     records: Records
     store: ObjectStore
+    slots: Slots
     artifacts: Artifacts
     git: Git
     predictions: Predictions
@@ -55,20 +68,36 @@ class App:
                 return model
         raise UnknownModel(name=name or "", known=[model.name for model in self.policy.models])
 
-    def engine(self, root: Path | None = None) -> Engine:
-        """Workers for the source tree at `root`: the project's own working tree unless another is given."""
+    def engine(
+        self,
+        root: Path | None = None,
+        *,
+        project: Path | None = None,
+        threads: int | None = None,
+        share: int = 1,
+    ) -> Engine:
+        """Workers for the source tree at `root`: the project's own working tree unless another is given. `project` is
+        their working folder, `threads` what their libraries get, `share` how many engines share the machine."""
         from noria.adapters.local_engine import LocalEngine
 
         asked = self.policy.engine
         return LocalEngine(
             root=root or self.project,
-            project=self.project,
+            project=project or self.project,
             state=self.state,
-            threads=self.threads,
-            cpus=asked.cpus,
+            objects=objects_url(self.policy),
+            store=self.store,
+            threads=threads or self.threads,
+            cpus=asked.cpus if share == 1 else max(1, (asked.cpus or os.cpu_count() or 1) // share),
             gpus=asked.gpus,
             memory=asked.memory,
         )
+
+    def provenance_now(self) -> Surroundings:
+        """The environment and the machine of this process."""
+        from noria.source import environment, machine
+
+        return Surroundings(environment(self.project), machine(self.threads))
 
     def code(self, tree: Digest) -> Path:
         """A version's source tree as files, made once."""
@@ -76,15 +105,25 @@ class App:
 
         return materialise(tree, self.store, self.state / "code")
 
-    def alone(self, model: str) -> AbstractContextManager[None]:
-        """Hold the right to run and promote a model; raises `Busy`."""
-        from noria.adapters.lock import exclusive
+    @contextmanager
+    def alone(self, model: str) -> Iterator[None]:
+        """Hold the right to run and promote a model, announced as a driver; raises `Busy`."""
+        holder = f"process {os.getpid()} since {self.clock.now():%Y-%m-%d %H:%M:%S} UTC"
+        with self.leases.hold(model, holder), driving(self.slots, model):
+            yield
 
-        return exclusive(
-            self.state / "locks" / f"{model}.lock",
-            what_for=model,
-            holder=f"process {os.getpid()} since {self.clock.now():%Y-%m-%d %H:%M:%S} UTC",
-        )
+    @property
+    def elsewhere(self) -> dict[str, str]:
+        """Environment variables by which a process that we start finds records and objects outside of `.noria`."""
+        places = {"NORIA_RECORDS": self.policy.store.records, "NORIA_OBJECTS": self.policy.store.objects}
+        return {name: os.environ.get(name) or place for name, place in places.items() if place}
+
+    @property
+    def leases(self) -> Leases:
+        """Among all who share the records: through the database where it is a server, else through the kernel."""
+        from noria.adapters.lock import FolderLeases
+
+        return self.records.leases or FolderLeases(self.state / "locks")
 
 
 @contextmanager
@@ -99,27 +138,49 @@ def open_app(start: Path | None = None, *, clock: Clock | None = None) -> Iterat
         app.records.close()
 
 
-def build_app(project: Path, policy: Policy, clock: Clock) -> App:
-    """The wiring: SQLite and a folder under `.noria`."""
-    from noria.adapters.folder import FolderStore
+@contextmanager
+def open_reading(start: Path | None = None, *, clock: Clock | None = None) -> Iterator[App]:
+    """As `open_app`, to look alone: nothing is created, migrated or locked. Raises `NoRecords` where nothing was
+    recorded yet."""
+    project = find_project(start or Path.cwd())
+    app = build_app(project, load_policy(project / "noria.toml"), clock or RealClock(), looking=True)
+    try:
+        yield app
+    finally:
+        app.records.close()
+
+
+def build_app(project: Path, policy: Policy, clock: Clock, *, looking: bool = False) -> App:
+    """The wiring: SQLite and a folder under `.noria`. `looking`: to read alone."""
     from noria.adapters.git import Git
+    from noria.adapters.objects import open_objects
     from noria.adapters.prediction_log import LogReader
-    from noria.adapters.sql import open_records
     from noria.artifacts import Artifacts
 
     state = project / STATE
-    _keep_out_of_git(state)
-    store = FolderStore(state)
+    if looking:
+        from noria.adapters.sql.reading import open_reading as open_records
+    else:
+        from noria.adapters.sql import open_records
+
+        _keep_out_of_git(state)
+    store, slots = open_objects(objects_url(policy), state)
     return App(
         project=project,
         policy=policy,
-        records=open_records(state / "noria.db"),
+        records=open_records(os.environ.get("NORIA_RECORDS") or policy.store.records or state / "noria.db"),
         store=store,
+        slots=slots,
         artifacts=Artifacts(store),
         git=Git(),
         predictions=LogReader(state / "log"),
         clock=clock,
     )
+
+
+def objects_url(policy: Policy) -> str | None:
+    """Where objects lie; None: in the project's own state."""
+    return os.environ.get("NORIA_OBJECTS") or policy.store.objects
 
 
 def _keep_out_of_git(state: Path) -> None:

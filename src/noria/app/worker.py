@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import msgspec
 
 from noria import errors
+from noria.adapters.frames import read_frame, write_frame
 from noria.adapters.local_limits import held_to
-from noria.adapters.local_process import read_frame, write_frame
 from noria.errors import Bug, NoriaError, StepFailed
 from noria.records.needs import Fault
 from noria.records.tasks import (
@@ -43,6 +43,8 @@ from noria.records.tasks import (
 if TYPE_CHECKING:
     from noria.artifacts import Artifacts
     from noria.declare import Resolved
+    from noria.ports.objects import ObjectStore
+    from noria.ports.slots import Slots
 
 SPOOL = "spool"  # in the project's state: what steps log, until it is stored
 F_SETSIG = 10  # Linux's number; the module fcntl has no name for it
@@ -121,6 +123,7 @@ class Worker:
         self._streams = sys.stdout, sys.stderr
         self._pipelines: dict[str, Resolved | BaseException] = {}
         self._shelf: Artifacts | None = None
+        self._opened: tuple[ObjectStore, Slots] | None = None
 
     def answer(self, body: bytes) -> Done | Raised:
         """Carry out a task; whatever it raises becomes an answer, too."""
@@ -168,7 +171,6 @@ class Worker:
 
     def _step(self, task: RunStep, resolved: Resolved) -> StepDone:
         """A step, with what it may call while it runs; what it logged and showed goes with its result."""
-        from noria.adapters.slots import FolderSlots
         from noria.inside.context import Inside, performing
         from noria.inside.series import collected
         from noria.inside.spool import Spool
@@ -181,7 +183,7 @@ class Worker:
             step=name,
             project=self._home,
             artifacts=artifacts,
-            slots=FolderSlots(self._state),
+            slots=self._places()[1],
             spool=Spool(self._state / SPOOL / task.run, name),
             fingerprint=task.fingerprint,
         )
@@ -208,11 +210,18 @@ class Worker:
 
     def _artifacts(self) -> Artifacts:
         if self._shelf is None:
-            from noria.adapters.folder import FolderStore
             from noria.artifacts import Artifacts
 
-            self._shelf = Artifacts(FolderStore(self._state))
+            self._shelf = Artifacts(self._places()[0])
         return self._shelf
+
+    def _places(self) -> tuple[ObjectStore, Slots]:
+        """Objects, and the slots beside them, opened once in this process."""
+        if self._opened is None:
+            from noria.adapters.objects import open_objects
+
+            self._opened = open_objects(self._objects, self._state)
+        return self._opened
 
     def _put_back(self) -> None:
         """What a step may have moved: the working folder, the standard streams, what these still hold."""

@@ -5,11 +5,26 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+
+from noria.app.pages.words import NONE, count, figure, size, span, when
+
+__all__ = [
+    "NONE",
+    "coloured",
+    "count",
+    "fields",
+    "figure",
+    "note",
+    "paint",
+    "say",
+    "say_json",
+    "size",
+    "span",
+    "table",
+    "when",
+]
 
 CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
-NONE = "-"  # what stands in an empty cell, so that columns can be counted
-UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"))
 
 
 def say(*lines: str) -> None:
@@ -62,50 +77,6 @@ def fields(pairs: Iterable[tuple[str, object]], *, indent: int = 2) -> list[str]
         lines.append(f"{' ' * indent}{paint(name.ljust(wide), 'dim')}  {first}")
         lines += [f"{' ' * (indent + wide)}  {line}" for line in rest]
     return lines
-
-
-def when(moment: datetime | None) -> str:
-    """`2013-03-01 09:00:05Z`"""
-    return f"{moment:%Y-%m-%d %H:%M:%SZ}" if moment else NONE
-
-
-def span(seconds: float | timedelta | None) -> str:
-    """`0.03 s`, `12.4 s`, `3 min 20 s`, `2 d 4 h`."""
-    if seconds is None:
-        return NONE
-    value = seconds.total_seconds() if isinstance(seconds, timedelta) else seconds
-    if abs(value) < 60:
-        return f"{value:.2f} s" if abs(value) < 10 else f"{value:.1f} s"
-    whole = round(abs(value))
-    for at, (unit, name) in enumerate(UNITS):
-        if whole >= unit:
-            count, rest = divmod(whole, unit)
-            smaller, small = UNITS[at + 1] if at + 1 < len(UNITS) else (1, "s")
-            more = f" {rest // smaller} {small}" if rest // smaller else ""
-            return f"{'-' if value < 0 else ''}{count} {name}{more}"
-    return NONE
-
-
-def figure(value: float | None) -> str:
-    """Five significant digits: what a gate's margin needs, and no noise behind it."""
-    return NONE if value is None else f"{value:.5g}"
-
-
-def size(count: int | None) -> str:
-    """`812 B`, `3.1 MB`."""
-    if count is None:
-        return NONE
-    value = float(count)
-    for unit in ("B", "kB", "MB", "GB"):
-        if value < 1000:
-            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.3g} {unit}"
-        value /= 1000
-    return f"{value:.4g} TB"
-
-
-def count(number: int, noun: str, plural: str = "") -> str:
-    """`1 row`, `12,000 rows`."""
-    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
 def _cell(value: object) -> str:

@@ -75,7 +75,7 @@ def _carry_out(words: list[str]) -> int:
         print(overview())
         return 0
     if name is not None and name not in COMMANDS:
-        near = difflib.get_close_matches(name, COMMANDS, n=3, cutoff=0.5)
+        near = difflib.get_close_matches(name, COMMANDS, n=3, cutoff=0.6)
         meant = f"did you mean {' or '.join(f'`noria {one}`' for one in near)}?" if near else "noria --help"
         raise UnknownCommand(name=name, near=meant)
     args, left = build_parser([name] if name else []).parse_known_args(words)

@@ -7,26 +7,54 @@ from typing import assert_never
 
 from noria.gates.paired import Paired, compared
 from noria.records.base import Json
-from noria.records.gates import Gate, NoWorse, Threshold, Verdict
+from noria.records.gates import Gate, NoWorse, Reproducible, Threshold, Verdict
+from noria.records.proofs import Proof
+
+REPRODUCIBLE = "reproducible"
 
 
 def judge(
-    gates: Sequence[Gate], *, metrics: Mapping[str, float], paired: Mapping[str, Paired | str | None]
+    gates: Sequence[Gate],
+    *,
+    metrics: Mapping[str, float],
+    paired: Mapping[str, Paired | str | None],
+    proof: Proof | None = None,
 ) -> tuple[Verdict, ...]:
     """One verdict a gate, in the policy's order.
 
     `paired`: for each version that a gate compares with, the losses of the same rows; a sentence where they could
-    not be had; None where there is no such version yet.
+    not be had; None where there is no such version yet. `proof`: the candidate rebuilt, where a gate asks for it.
     """
-    return tuple(_verdict(gate, metrics, paired) for gate in gates)
+    return tuple(_verdict(gate, metrics, paired, proof) for gate in gates)
 
 
-def _verdict(gate: Gate, metrics: Mapping[str, float], paired: Mapping[str, Paired | str | None]) -> Verdict:
+def _verdict(
+    gate: Gate,
+    metrics: Mapping[str, float],
+    paired: Mapping[str, Paired | str | None],
+    proof: Proof | None,
+) -> Verdict:
     if isinstance(gate, Threshold):
         return _threshold(gate, metrics)
     if isinstance(gate, NoWorse):
         return _no_worse(gate, paired.get(gate.than))
+    if isinstance(gate, Reproducible):
+        return _reproducible(gate, proof)
     assert_never(gate)
+
+
+def _reproducible(gate: Reproducible, proof: Proof | None) -> Verdict:
+    if proof is None:
+        return Verdict(gate=REPRODUCIBLE, outcome="undecided", why="it was not rebuilt")
+    good = proof.same == "bit" or (proof.same == "tolerance" and gate.least == "tolerance")
+    evidence: dict[str, Json] = {"same": proof.same, "diverged": proof.diverged, "causes": list(proof.causes)}
+    words = {"bit": "bit-identical", "tolerance": "equal within tolerance", "different": "different"}
+    return Verdict(
+        gate=REPRODUCIBLE,
+        outcome="pass" if good else "fail",
+        why=f"rebuilt, it is {words[proof.same]}: {proof.why}",
+        evidence=evidence,
+    )
 
 
 def _threshold(gate: Threshold, metrics: Mapping[str, float]) -> Verdict:

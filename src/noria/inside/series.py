@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from noria.errors import UsageError
@@ -53,16 +54,15 @@ def log(values: Mapping[str, Any] | None = None, /, *, step: int | None = None, 
 
 def collected(spool: Spool, artifacts: Artifacts) -> Artifact | None:
     """All that a step logged, as a stored table: name, step, value, at. None when it logged nothing."""
-    if not spool.used:
-        return None
+    files = spool.files()
     spool.close()
-    return artifacts.save(table_of([spool]))
+    return artifacts.save(table_of(files)) if files else None
 
 
-def table_of(spools: list[Spool]) -> pa.Table:
+def table_of(files: list[Path]) -> pa.Table:
     import pyarrow as pa
 
-    points = [point for spool in spools for point in points_in(spool.path)]
+    points = [point for file in files for point in points_in(file)]
     columns: list[Any] = list(zip(*points, strict=True)) or [[], [], [], []]
     names, steps, moments, values = columns
     return pa.table(

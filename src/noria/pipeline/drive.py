@@ -10,6 +10,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
+from msgspec.structs import replace
+
 from noria.artifacts.lists import items_of, save_list
 from noria.declare import Cut, Step
 from noria.errors import NoriaError
@@ -68,6 +70,8 @@ def drive(
     prepared: Mapping[str | None, Prepared] | None = None,
     fresh: Collection[str] = (),
     inspect: Inspect | None = None,
+    given: Mapping[str, StepResult] | None = None,
+    watched: bool = False,
 ) -> dict[str, Artifact]:
     """Carry out a run: steps begin as soon as what they read is there; returns every output by name.
 
@@ -75,11 +79,13 @@ def drive(
     has it when a step fails. After a failure nothing new begins, what runs is heard to its end and kept, and the first
     failure is raised. A result that this run recorded before it was interrupted is kept as it is, when its fingerprint
     still holds; what an earlier run executed under the same fingerprint is reused, but for the steps in `fresh`; data
-    is always read.
+    is always read. `given` results are taken as they are, by the step's name; `watched` steps have their inputs looked
+    at before and after.
     """
     prints = Prints(plan, run.asked, project, prepared or {})
     turn = _Turn(plan, run, pipeline, prints, Retrying(engine), store, records, clock, listener, finished)
     turn.fresh, turn.inspect = frozenset(fresh), inspect
+    turn.given, turn.watched = given or {}, watched
     turn.go()
     return prints.outputs
 
@@ -128,6 +134,8 @@ class _Turn:
     ) -> None:
         self.fresh: frozenset[str] = frozenset()
         self.inspect: Inspect | None = None
+        self.given: Mapping[str, StepResult] = {}
+        self.watched = False
         self._plan = plan
         self._run = run
         self._pipeline = pipeline
@@ -186,7 +194,7 @@ class _Turn:
         """An item's result by the cheapest way that gives it: kept, reused, or submitted."""
         self._order[name] = (self._places[node.name], number)
         print_ = self._prints.of_cut(node) if isinstance(node, Cut) else self._prints.of(_needed(item))
-        result = self._kept(name, print_) or self._cached(node, name, print_)
+        result = self.given.get(name) or self._kept(name, print_) or self._cached(node, name, print_)
         if result is not None:
             self._listener.reused(result)
             self._take(node.name, result)
@@ -247,12 +255,16 @@ class _Turn:
         running = node.running
         return Job(
             id=name,
-            task=task_of(self._prints, self._plan.resolved, self._run, self._pipeline, _needed(item), print_),
+            task=self._task(_needed(item), print_),
             needs=self._prints.needs(node),
             python=self._prints.python(node),
             timeout=running.timeout,
             retry=running.retry or Retry(),
         )
+
+    def _task(self, item: Item, print_: Fingerprint) -> Task:
+        task = task_of(self._prints, self._plan.resolved, self._run, self._pipeline, item, print_)
+        return replace(task, watched=True) if self.watched else task
 
     # hearing
 

@@ -91,11 +91,16 @@ def lint(resolved: Resolved, code: Code) -> tuple[Lint, ...]:
     seen: set[tuple[str, str]] = set()
     found: list[Lint] = []
     for step in (*resolved.order, *(step for step in (resolved.predict, resolved.loss) if step)):
-        for one in (*_declared(step), *_reached(step, code)):
+        for one in lint_step(step, code):
             if (one.rule, one.where) not in seen:
                 seen.add((one.rule, one.where))
                 found.append(one)
     return tuple(found)
+
+
+def lint_step(step: Step, code: Code) -> list[Lint]:
+    """Every finding of one step and what it reaches."""
+    return [*_declared(step), *_reached(step, code)]
 
 
 def _declared(step: Step) -> Iterator[Lint]:

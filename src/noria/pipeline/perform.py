@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from noria.artifacts.artifacts import Artifacts
 from noria.artifacts.codec import CannotStore
 from noria.artifacts.kinds import kind_wanted
 from noria.artifacts.lists import save_list
 from noria.artifacts.tables import as_kind, is_table, row_count
+from noria.artifacts.unstored import Unstored
 from noria.declare import DataSpec, Resolved, Step, StepSpec
 from noria.graph.answer import apply
 from noria.graph.rows import beside, visible
@@ -26,9 +28,9 @@ from noria.records.tasks import RunStep, StepDone
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from noria.artifacts import Artifacts
 
 AS_OF = "as_of"
+MUTATED = "it changes what it reads:"  # the beginning of a note, and the name of the input after it
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,8 @@ class _Work:
     step: Step
     resolved: Resolved
     artifacts: Artifacts
+    found: list[str] = field(default_factory=list)
+    """Notes on what the step did beside its result."""
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -62,6 +66,7 @@ def perform(task: RunStep, resolved: Resolved, artifacts: Artifacts) -> StepDone
     done = _ROLES.get(step.role, _plain)(work)
     notes = [
         *done.notes,
+        *work.found,
         *(f"{name} is a pickle: reading it runs code" for name, it in done.outputs.items() if it.unsafe),
     ]
     return StepDone(
@@ -146,7 +151,20 @@ _ROLES: Mapping[str, Callable[[_Work], _Done]] = {
 
 
 def _called(work: _Work) -> Any:
-    return work.step.function(**{name: _seen(work, name) for name in work.step.inputs}, **work.parameters)
+    inputs = {name: _seen(work, name) for name in work.step.inputs}
+    if not work.task.watched:
+        return work.step.function(**inputs, **work.parameters)
+    before = _digests(work, inputs)
+    value = work.step.function(**inputs, **work.parameters)
+    changed = [name for name, digest in _digests(work, inputs).items() if before[name] != digest]
+    work.found.extend(f"{MUTATED} {name}" for name in changed)
+    return value
+
+
+def _digests(work: _Work, inputs: Mapping[str, Any]) -> dict[str, str]:
+    """What the inputs are at this moment, by the bytes that they would be stored as."""
+    shelf = Artifacts(Unstored(work.artifacts.store))
+    return {name: shelf.save(value).digest for name, value in inputs.items()}
 
 
 def _seen(work: _Work, name: str) -> Any:

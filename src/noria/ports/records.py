@@ -55,6 +55,10 @@ class RunRecords(Protocol):
         """In the order in which they finished."""
         ...
 
+    def results(self, model: str) -> Iterator[tuple[int, StepResult]]:
+        """Every result of every run, with the run's number; the oldest run first."""
+        ...
+
     def cached(self, model: str, fingerprint: Digest) -> tuple[StepResult, str] | None:
         """The newest result with this fingerprint, and the name of the run that executed it."""
         ...

@@ -8,10 +8,11 @@ from typing import Protocol
 
 class Slots(Protocol):
     """Named bytes, each replaced as a whole. Beside an object store, on the same back end; safe for many threads and
-    processes. Errors: `Unavailable` and `BackendError`."""
+    processes. A name is a path of plain words (`checkpoints/ab12`), and either a value's or a folder's; any other is a
+    `Bug`. Further errors: `Unavailable` and `BackendError`."""
 
     def put(self, name: str, data: bytes) -> None:
-        """Set a value: atomic, and durable when it returns. `name` is a path of plain words (`checkpoints/ab12`)."""
+        """Set a value: atomic, and durable when it returns."""
         ...
 
     def get(self, name: str) -> bytes | None:

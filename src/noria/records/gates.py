@@ -26,7 +26,15 @@ class NoWorse(Record, tag="no_worse_than"):
     """The chance, at most, that a candidate worse than the margin passes."""
 
 
-Gate = Threshold | NoWorse
+class Reproducible(Record, tag="reproducible"):
+    """A rebuild of the candidate from its record alone, before it is registered."""
+
+    least: Literal["bit", "tolerance"] = "bit"
+    """`bit`: every artifact has the same bytes; `tolerance`: metrics and answers on the holdout are as near as
+    `noria reproduce` asks."""
+
+
+Gate = Threshold | NoWorse | Reproducible
 
 
 class Verdict(Record):

@@ -59,12 +59,17 @@ class Proof(Record, kw_only=True):
 
 
 class Collected(Record, kw_only=True):
-    """One sweep of `noria gc`."""
+    """One sweep of `noria gc`, as it was decided: it stands before the first object goes."""
 
     runs: int
     """Runs whose artifacts were given up."""
     objects: int
+    """That nobody else needs; what something still relied on goes with a later sweep."""
     size: int
-    """Bytes that were freed."""
+    """Their bytes."""
     policy: str
-    """In a reader's words."""
+    """What was kept, in a reader's words."""
+    given_up: tuple[tuple[int, int], ...] = ()
+    """The numbers of those runs, as spans: the first and the last of each."""
+    versions: tuple[int, ...] = ()
+    """What those runs had made."""

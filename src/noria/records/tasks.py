@@ -35,6 +35,8 @@ class RunStep(Record, tag="run-step", kw_only=True):
     """`delay/3`: where what it logs belongs."""
     fingerprint: Digest | None = None
     """What its checkpoints belong to; None: it keeps none."""
+    watched: bool = False
+    """In a rebuild: what the step reads is looked at before and after, so that one which changes it is found out."""
 
 
 class StepDone(Record, tag="step-done"):

@@ -76,7 +76,7 @@ def run(options: argparse.Namespace, say: Callable[[dict[str, object]], None]) -
     from noria.serving.server import listen, serve, url_of
 
     with (
-        open_records(Path(options.state) / "noria.db") as records,
+        open_records(os.environ.get("NORIA_RECORDS") or Path(options.state) / "noria.db") as records,
         listen(options.host, options.port) as bound,
     ):
         identity = f"{options.model}-{os.getpid()}-{secrets.token_hex(3)}"
@@ -115,13 +115,13 @@ class Parts:
 
 def _wire(options: argparse.Namespace, records: Records, identity: Identity) -> Parts:
     """The first version, loaded, with everything around it."""
-    from noria.adapters.folder import FolderStore
+    from noria.adapters.objects import open_objects
     from noria.adapters.prediction_log import LogReader, LogWriter
     from noria.artifacts import Artifacts
 
     state, model, clock = Path(options.state).resolve(), options.model, RealClock()
     narrate = narrator(clock, sys.stderr.fileno())
-    store = FolderStore(state)
+    store, _ = open_objects(os.environ.get("NORIA_OBJECTS"), state)
     loader = Loader(Artifacts(store), Trees(store, state / "code"), narrate, max_rows=options.max_rows)
     served = loader.load(find(records.versions, model, options.follow))
     log, lane = LogWriter(state / "log", model), Lane("answers")

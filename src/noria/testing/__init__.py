@@ -7,4 +7,6 @@ port's promises. It refuses to know any back end: `class TestMine(LedgerContract
 import pytest
 
 # A suite's failure shows the values, as a test's own does.
-pytest.register_assert_rewrite(f"{__name__}.records", f"{__name__}.object_store")
+pytest.register_assert_rewrite(
+    f"{__name__}.records", f"{__name__}.object_store", f"{__name__}.slots", f"{__name__}.sweepable"
+)

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from unit.app import stored
 
 from noria.app.wiring import App
 from noria.app.worker import SPOOL
@@ -26,6 +25,7 @@ from noria.records.events import Judged, RunFinished, StepFinished, VersionRegis
 from noria.records.gates import Judgement, Verdict
 from noria.records.profiles import ColumnProfile, Profile
 from noria.records.runs import DataVersion, Failed, Fingerprint, Ran, Run, StepResult, Succeeded
+from unit.app import stored
 
 AT = stored.START + timedelta(days=1)
 NASTY = "<script>alert('x')</script>"
@@ -238,9 +238,9 @@ def _data(app: App, rows: pl.DataFrame) -> DataVersion:
 def _failed(app: App) -> None:
     at = AT + timedelta(hours=1)
     run = app.records.ledger.begin(stored.asked(app, 2, 0.3, at=at), at=at)
-    for values in ([0.9, 0.8], [0.7, 0.6, 0.5]):  # two attempts; the second went on from a checkpoint at 1
+    for values in ([0.9, 0.8, 0.85, 0.9], [0.7, 0.6, 0.5]):  # two attempts
         spool = Spool(app.state / SPOOL / run.name, "classifier")
-        for at_step, value in enumerate(values, start=0 if len(values) == 2 else 1):
+        for at_step, value in enumerate(values):
             spool.write([("loss", value)], at_step)
         spool.close()
     log = app.store.put(b"".join(b"line %d\n" % number for number in range(30)))

@@ -6,13 +6,11 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Table, bindparam, delete, insert, select, update
-from sqlalchemy.exc import IntegrityError
-
 from noria.adapters.sql import apply_runs
 from noria.adapters.sql.conflicts import AliasElsewhere, BlockTaken, NumberTaken, UnregisteredVersion
+from noria.adapters.sql.database import Connection, NotUnique, value
 from noria.adapters.sql.outline import Outline
-from noria.adapters.sql.tables import alarms, aliases, blocks, judgements, states, to_micros, versions
+from noria.adapters.sql.times import to_micros
 from noria.records.events import (
     AlarmRaised,
     AliasMoved,
@@ -30,10 +28,18 @@ from noria.records.events import (
 from noria.records.monitoring import Alarm, Block
 from noria.records.versions import Version
 
-_this_alias = (aliases.c.model == bindparam("the_model"), aliases.c.alias == bindparam("the_alias"))
-_alias = select(aliases.c.number).where(*_this_alias)
-_registered = select(versions.c.id).where(
-    versions.c.model == bindparam("the_model"), versions.c.number == bindparam("the_number")
+_ALIAS = "SELECT number FROM aliases WHERE model = :model AND alias = :alias"
+_NEW_ALIAS = "INSERT INTO aliases (model, alias, number) VALUES (:model, :alias, :number)"
+_MOVE_ALIAS = "UPDATE aliases SET number = :number WHERE model = :model AND alias = :alias"
+_DROP_ALIAS = "DELETE FROM aliases WHERE model = :model AND alias = :alias"
+_REGISTERED = "SELECT id FROM versions WHERE model = :model AND number = :number"
+_REGISTER = "INSERT INTO versions (model, number, body) VALUES (:model, :number, :body)"
+_JUDGE = "INSERT INTO judgements (model, version, body) VALUES (:model, :version, :body)"
+_STATE = "INSERT INTO states (model, version, body) VALUES (:model, :version, :body)"
+_BLOCK = "INSERT INTO blocks (model, version, start, body) VALUES (:model, :version, :start, :body)"
+_ALARM = (
+    "INSERT INTO alarms (model, version, monitor, block, body) "
+    "VALUES (:model, :version, :monitor, :block, :body)"
 )
 
 
@@ -50,14 +56,14 @@ def apply(connection: Connection, outline: Outline, seq: int) -> Mapping[str, in
         case VersionRegistered(version=version):
             return {"version": _register(connection, version, outline.part("version"))}
         case Judged(judgement=what):
-            return {"judgement": _about_version(connection, judgements, what, outline.part("judgement"))}
+            return {"judgement": _about_version(connection, _JUDGE, what, outline.part("judgement"))}
         case AliasMoved() as moved:
             _move(connection, moved)
             return {}
         case BlockScored(block=block, state=state):
             return {
                 "block": _score(connection, block, outline.part("block")),
-                "state": _about_version(connection, states, state, outline.part("state")),
+                "state": _about_version(connection, _STATE, state, outline.part("state")),
             }
         case AlarmRaised(alarm=alarm):
             return {"alarm": _raise_alarm(connection, alarm, outline.part("alarm"))}
@@ -90,40 +96,36 @@ def model_of(change: Change) -> str:
 def _register(connection: Connection, version: Version, body: str) -> int:
     row = {"model": version.model, "number": version.number, "body": body}
     try:
-        return _insert(connection, versions, row)
-    except IntegrityError as error:
+        return connection.insert(_REGISTER, row)
+    except NotUnique as error:
         raise NumberTaken(model=version.model, noun="version", number=version.number) from error
 
 
 def _move(connection: Connection, moved: AliasMoved) -> None:
     """Compare and set."""
-    this = {"the_model": moved.model, "the_alias": moved.alias}
-    found = connection.execute(_alias, this).scalar()
+    this = {"model": moved.model, "alias": moved.alias}
+    found = value(connection, _ALIAS, this)
     if found != moved.before:
         raise AliasElsewhere(model=moved.model, alias=moved.alias, expected=moved.before, found=found)
     if moved.after is None:
-        connection.execute(delete(aliases).where(*_this_alias), this)
+        connection.run(_DROP_ALIAS, [this])
         return
     _need_version(connection, moved.model, moved.after)
-    if found is None:
-        row = {"model": moved.model, "alias": moved.alias, "number": moved.after}
-        connection.execute(insert(aliases), row)
-    else:
-        connection.execute(update(aliases).where(*_this_alias).values(number=moved.after), this)
+    connection.run(_NEW_ALIAS if found is None else _MOVE_ALIAS, [{**this, "number": moved.after}])
 
 
 def _score(connection: Connection, block: Block, body: str) -> int:
     try:
-        return _about_version(connection, blocks, block, body, start=to_micros(block.start))
-    except IntegrityError as error:
+        return _about_version(connection, _BLOCK, block, body, start=to_micros(block.start))
+    except NotUnique as error:
         raise _taken(block, block.start, "score") from error
 
 
 def _raise_alarm(connection: Connection, alarm: Alarm, body: str) -> int:
     keys = {"monitor": alarm.monitor, "block": to_micros(alarm.block)}
     try:
-        return _about_version(connection, alarms, alarm, body, **keys)
-    except IntegrityError as error:
+        return _about_version(connection, _ALARM, alarm, body, **keys)
+    except NotUnique as error:
         raise _taken(alarm, alarm.block, f"alarm of {alarm.monitor}") from error
 
 
@@ -131,18 +133,12 @@ def _taken(what: Block | Alarm, start: datetime, noun: str) -> BlockTaken:
     return BlockTaken(model=what.model, version=what.version, start=start, noun=noun)
 
 
-def _about_version(connection: Connection, table: Table, record: Any, body: str, **keys: Any) -> int:
+def _about_version(connection: Connection, insert: str, record: Any, body: str, **keys: Any) -> int:
     """A row of what is said of a version."""
     _need_version(connection, record.model, record.version)
-    row = {"model": record.model, "version": record.version, "body": body, **keys}
-    return _insert(connection, table, row)
+    return connection.insert(insert, {"model": record.model, "version": record.version, "body": body, **keys})
 
 
 def _need_version(connection: Connection, model: str, number: int) -> None:
-    found = connection.execute(_registered, {"the_model": model, "the_number": number}).scalar()
-    if found is None:
+    if value(connection, _REGISTERED, {"model": model, "number": number}) is None:
         raise UnregisteredVersion(model=model, version=number)
-
-
-def _insert(connection: Connection, table: Table, row: Mapping[str, Any]) -> int:
-    return int(connection.execute(insert(table).returning(table.c.id), row).scalar_one())

@@ -1,100 +1,146 @@
-"""One database: how it is connected to, read and written. All that is SQLite's alone stands in this file."""
+"""What the doors ask of a database, whichever it is: one SQL with `:named` parameters, rows as tuples.
+
+The statements are plain text for the databases' own drivers: importing SQLAlchemy costs more than most commands take.
+It makes and migrates the schema, and nothing else (0009).
+"""
 
 from __future__ import annotations
 
 import os
-import sqlite3
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
-from sqlalchemy import URL, Connection, create_engine, event, exc
-from sqlalchemy.pool import ConnectionPoolEntry
+from noria.adapters.sql.errors import ClosedStore, OtherProcess
 
-from noria.adapters.sql.errors import ClosedStore, OtherProcess, translated
+if TYPE_CHECKING:
+    import sqlalchemy
 
+Row = tuple[Any, ...]
+Values = Mapping[str, Any]
+NOTHING: Values = {}
 BUSY = 15.0  # s; the longest honest holder, a batch of 100,000 labels, needs 3: beyond, something is stuck
 
-_SYNC = "noria_sync"  # an option of a connection: how far its commits are synced; absent: it only reads
-# FULL syncs the log at each commit: what was acknowledged survives a loss of power, as objects do. It costs 0.4 ms
-# on a quiet disk here, 6 ms on a busy one. NORMAL syncs now and then: it survives any kill, and after a loss of
-# power the last commits may be missing, never a part of one.
-_FULL, _NORMAL = "FULL", "NORMAL"
+
+class NotUnique(Exception):
+    """A row would be there twice; the transaction is lost."""
 
 
-class Database:
+class Connection(Protocol):
+    """A connection, inside of a transaction when it came from `write`."""
+
+    for_update: str
+    """What lets a SELECT lock the rows that it finds; empty where the transaction holds the whole database."""
+
+    def all(self, sql: str, values: Values = NOTHING) -> list[Row]: ...
+
+    def insert(self, sql: str, values: Values) -> int:
+        """Insert one row, and give the id that it got. Raises `NotUnique`."""
+        ...
+
+    def run(self, sql: str, rows: Sequence[Values]) -> None:
+        """A statement once for each of these values, without results. Raises `NotUnique`."""
+        ...
+
+
+class Database(Protocol):
     """Connections to one database, from many threads of one process. Each error of the driver is translated."""
 
-    def __init__(self, path: Path, *, busy: float = BUSY) -> None:
-        self.store = str(path)
-        self._busy = busy
-        self._process = os.getpid()
-        self._closed = False
-        self._engine = create_engine(URL.create("sqlite", database=str(path)))
-        event.listen(self._engine, "connect", self._prepare)
-        event.listen(self._engine, "begin", _begin)
-        self._writers = {mode: self._engine.execution_options(**{_SYNC: mode}) for mode in (_FULL, _NORMAL)}
+    store: str
+    """Its name in errors, without a password."""
 
-    @contextmanager
-    def read(self, op: str) -> Iterator[Connection]:
+    def read(self, op: str) -> AbstractContextManager[Connection]:
         """A connection for questions; each statement sees what was committed before it."""
-        with self._guard(op), self._engine.connect() as connection:
-            yield connection
+        ...
 
-    @contextmanager
-    def write(self, op: str, *, outlives_power: bool = True) -> Iterator[Connection]:
-        """One transaction that holds the right to write from its start: committed at the end of the block,
-        nothing of it remains when the block raises. Once committed it survives `kill -9`, and, unless the caller
-        can do it again at little cost, a loss of power."""
-        with self._guard(op), self._writers[_FULL if outlives_power else _NORMAL].begin() as connection:
-            yield connection
+    def write(self, op: str, *, outlives_power: bool = True) -> AbstractContextManager[Connection]:
+        """One transaction that holds the right to write: committed at the end of the block, nothing of it remains when
+        the block raises. Once committed it survives `kill -9`, and, unless the caller can do it again at little cost,
+        a loss of power. Raises `CommitUnknown` when the connection was lost in the middle of committing."""
+        ...
+
+    def has_table(self, connection: Connection, name: str) -> bool: ...
+
+    def schema(self) -> AbstractContextManager[sqlalchemy.Connection]:
+        """A transaction for changes of the schema: of two processes, one at a time."""
+        ...
 
     def close(self) -> None:
         """Close all connections; a second time is harmless. In a forked child they are left alone: closing them
         there would take the parent's locks away."""
-        self._closed = True
-        self._engine.dispose(close=os.getpid() == self._process)
+        ...
+
+
+def first(connection: Connection, sql: str, values: Values = NOTHING) -> Row | None:
+    """The first row; None where there is none."""
+    rows = connection.all(sql, values)
+    return rows[0] if rows else None
+
+
+def value(connection: Connection, sql: str, values: Values = NOTHING) -> Any:
+    """The first row's first value; None where there is no row."""
+    row = first(connection, sql, values)
+    return row[0] if row else None
+
+
+def one_of(name: str, values: Sequence[Any]) -> tuple[str, dict[str, Any]]:
+    """`(:kind0, :kind1)` for an IN, and the values."""
+    named = {f"{name}{number}": item for number, item in enumerate(values)}
+    return f"({', '.join(f':{key}' for key in named)})", named
+
+
+C = TypeVar("C")
+
+
+class Pool(Generic[C]):
+    """Open connections that nobody uses just now, of one process."""
+
+    def __init__(self, store: str, connect: Callable[[], C], close: Callable[[C], None]) -> None:
+        self._store = store
+        self._connect = connect
+        self._close = close
+        self._process = os.getpid()
+        self._closed = False
+        self._idle: list[C] = []
+        self._lock = threading.Lock()
 
     @contextmanager
-    def _guard(self, op: str) -> Iterator[None]:
+    def taken(self, op: str, *, sound: Callable[[C], bool] = lambda connection: True) -> Iterator[C]:
+        """A connection of the caller's own for a block. One that raised is closed: nobody knows its state."""
         if self._process != os.getpid():
-            raise OtherProcess(store=self.store, opened=self._process, here=os.getpid())
+            raise OtherProcess(store=self._store, opened=self._process, here=os.getpid())
         if self._closed:
-            raise ClosedStore(store=self.store, op=op)
+            raise ClosedStore(store=self._store, op=op)
+        connection = self._take(sound)
         try:
-            yield
-        except exc.SQLAlchemyError as error:
-            known = translated(error, store=self.store, op=op, busy=self._busy)
-            if known is None:
-                raise
-            raise known from error
+            yield connection
+        except BaseException:
+            self._close(connection)
+            raise
+        self._give(connection)
 
-    def _prepare(self, connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None:
-        connection.isolation_level = (
-            None  # transactions begin where `_begin` says, not where the driver guesses
-        )
-        connection.execute(f"PRAGMA busy_timeout = {int(self._busy * 1000)}")
-        _write_ahead(connection, deadline=time.monotonic() + self._busy)
-        connection.execute("PRAGMA foreign_keys = ON")
+    def close(self) -> None:
+        with self._lock:
+            self._closed = True
+            idle, self._idle = self._idle, []
+        if os.getpid() == self._process:
+            for connection in idle:
+                self._close(connection)
 
+    def _take(self, sound: Callable[[C], bool]) -> C:
+        while True:
+            with self._lock:
+                found = self._idle.pop() if self._idle else None
+            if found is None:
+                return self._connect()
+            if sound(found):
+                return found
+            self._close(found)
 
-def _begin(connection: Connection) -> None:
-    """IMMEDIATE takes the right to write at once: a transaction that reads first and finds out at its first
-    write that another has written meanwhile could only fail."""
-    if sync := connection.get_execution_options().get(_SYNC):
-        connection.exec_driver_sql(f"PRAGMA synchronous = {sync}")
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-
-def _write_ahead(connection: sqlite3.Connection, *, deadline: float) -> None:
-    """Readers and the writer don't wait for one another. The mode stays with the file; while two processes set
-    it at once, SQLite answers `busy` without waiting."""
-    while True:
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-            return
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
-                raise
-            time.sleep(0.005)  # s; the other's switch is one small write
+    def _give(self, connection: C) -> None:
+        with self._lock:
+            if not self._closed:
+                self._idle.append(connection)
+                return
+        self._close(connection)

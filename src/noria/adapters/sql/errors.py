@@ -1,14 +1,11 @@
-"""What can go wrong between Noria and its database, translated once from the driver's words."""
+"""What can go wrong between Noria and its database; each driver's words are translated into these once."""
 
 from __future__ import annotations
 
-import sqlite3
 from dataclasses import dataclass
 from typing import ClassVar
 
-from sqlalchemy import exc
-
-from noria.errors import BackendError, Bug, ConfigError, Corrupt, NoriaError, Unavailable, UsageError
+from noria.errors import BackendError, Bug, ConfigError, Corrupt, Unavailable, UsageError
 
 
 @dataclass(eq=False)
@@ -66,7 +63,7 @@ class ForeignDatabase(BackendError):
 class UnsupportedStore(ConfigError):
     code: ClassVar[str] = "RECORDS-UNSUPPORTED"
     what: ClassVar[str] = "records cannot be kept in {url}"
-    next: ClassVar[str] = "name a file, or sqlite:///path/to/noria.db"
+    next: ClassVar[str] = "name a file, sqlite:///path/to/noria.db, or postgresql://host/database"
     url: str
 
 
@@ -91,30 +88,42 @@ class ClosedStore(Bug):
     op: str
 
 
-_BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
-_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
-_FAILED = {
-    sqlite3.SQLITE_FULL,
-    sqlite3.SQLITE_READONLY,
-    sqlite3.SQLITE_IOERR,
-    sqlite3.SQLITE_CANTOPEN,
-    sqlite3.SQLITE_PERM,
-    sqlite3.SQLITE_NOLFS,
-    sqlite3.SQLITE_PROTOCOL,
-}
+@dataclass(eq=False)
+class StoreLost(Unavailable):
+    code: ClassVar[str] = "RECORDS-LOST"
+    what: ClassVar[str] = "the connection to the records in {store} was lost (on {op}): {reason}"
+    next: ClassVar[str] = "is the server up? Then run the command again: what was acknowledged is there"
+    store: str
+    op: str
+    reason: str
 
 
-def translated(error: exc.SQLAlchemyError, *, store: str, op: str, busy: float) -> NoriaError | None:
-    """The typed error for a driver's; None for one that only a fault of Noria's own can cause."""
-    if isinstance(error, exc.TimeoutError):  # no free connection in the pool
-        return StoreBusy(store=store, op=op, seconds=busy)
-    if not isinstance(error, exc.DBAPIError):
-        return None
-    code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF  # the low byte is the family of an extended code
-    if code in _BUSY:
-        return StoreBusy(store=store, op=op, seconds=busy)
-    if code in _DAMAGED:
-        return StoreDamaged(store=store, op=op, reason=str(error.orig))
-    if code in _FAILED:
-        return StoreFailed(store=store, op=op, reason=str(error.orig))
-    return None
+@dataclass(eq=False)
+class CommitUnknown(Unavailable):
+    """The server may have committed, or not: whoever did it looks."""
+
+    code: ClassVar[str] = "RECORDS-COMMIT"
+    what: ClassVar[str] = "the connection to the records in {store} was lost in the middle of committing {op}"
+    next: ClassVar[str] = "run the command again: it finds out what is there"
+    store: str
+    op: str
+
+
+@dataclass(eq=False)
+class StoreRefused(BackendError):
+    code: ClassVar[str] = "RECORDS-REFUSED"
+    what: ClassVar[str] = "the records in {store} refuse us: {reason}"
+    next: ClassVar[str] = "{fix}"
+    store: str
+    reason: str
+    fix: str
+
+
+@dataclass(eq=False)
+class DriverMissing(ConfigError):
+    code: ClassVar[str] = "RECORDS-DRIVER"
+    what: ClassVar[str] = "records in {store} need the package {package}, which is not installed"
+    next: ClassVar[str] = "pip install 'noria[{extra}]'"
+    store: str
+    package: str
+    extra: str

@@ -5,46 +5,59 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import Connection, bindparam, insert, select
 
 from noria.adapters.sql.conflicts import Contradiction, UnfitRecord
-from noria.adapters.sql.database import Database
+from noria.adapters.sql.database import Connection, Database, one_of
 from noria.adapters.sql.decoding import reader
 from noria.adapters.sql.ledger import lock
-from noria.adapters.sql.tables import feedback, from_micros, to_micros
+from noria.adapters.sql.patience import patient
+from noria.adapters.sql.times import from_micros, to_micros
 from noria.records.base import Json, canonical
 from noria.records.monitoring import Feedback, NewFeedback
-
-if TYPE_CHECKING:
-    from noria.adapters.sql.tables import AnyRow
 
 CHUNK = 500  # references in one question; databases allow 32,000 parameters and more, the parser likes fewer
 
 _read_label: Callable[[str], Json] = reader(Json, "label")  # type: ignore[arg-type]  # a union is no type
 
-_after = (
-    select(feedback)
-    .where(
-        feedback.c.model == bindparam("the_model"),
-        feedback.c.seq > bindparam("the_seq"),
-        feedback.c.label.is_not(None),
-    )
-    .order_by(feedback.c.seq)
-    .limit(bindparam("the_limit"))
+_COLUMNS = 'seq, "by", ref, label, known, correction, received'
+_AFTER = (
+    f"SELECT {_COLUMNS} FROM feedback WHERE model = :model AND seq > :seq AND label IS NOT NULL "
+    "ORDER BY seq LIMIT :limit"
 )
-_of_refs = (
-    select(feedback.c.ref, feedback.c.label, feedback.c.known, feedback.c.correction)
-    .where(
-        feedback.c.model == bindparam("the_model"),
-        feedback.c.by == bindparam("the_by"),
-        feedback.c.ref.in_(bindparam("the_refs", expanding=True)),
-        feedback.c.label.is_not(None),
-    )
-    .order_by(feedback.c.seq)
+_OF_REFS = (
+    f'SELECT {_COLUMNS} FROM feedback WHERE model = :model AND "by" = :by AND ref IN {{}} AND label IS NOT NULL '
+    "ORDER BY seq"
 )
+_NEW = (
+    'INSERT INTO feedback (model, "by", ref, label, known, correction, received) '
+    "VALUES (:model, :by, :ref, :label, :known, :correction, :received)"
+)
+
+
+class _Stored(NamedTuple):
+    """A row of the table."""
+
+    seq: int
+    by: Any
+    ref: str
+    label: str
+    known: int
+    correction: bool
+    received: int
+
+    @property
+    def item(self) -> NewFeedback:
+        return NewFeedback(
+            by=self.by,
+            ref=self.ref,
+            label=_read_label(self.label),
+            known=from_micros(self.known),
+            correction=bool(self.correction),
+        )
+
 
 _Labels = dict[tuple[str, str], Json]
 
@@ -62,22 +75,23 @@ class FeedbackLog:
         with self._database.write("feedback") as connection:
             lock(connection, model)
             said, new = _sorted_out(model, items, _stored(connection, model, items))
-            if new:
-                connection.execute(insert(feedback), [rows[position] for position in new])
+            connection.run(_NEW, [rows[position] for position in new])
         return said
 
+    @patient
     def after(self, model: str, seq: int, *, limit: int = 100_000) -> Sequence[Feedback]:
-        asked = {"the_model": model, "the_seq": seq, "the_limit": limit}
         with self._database.read("feedback") as connection:
-            rows = connection.execute(_after, asked).all()
+            rows = connection.all(_AFTER, {"model": model, "seq": seq, "limit": limit})
+        found = (_Stored(*row) for row in rows)
         return [
-            Feedback(seq=row.seq, model=model, received=from_micros(row.received), what=_item(row.by, row))
-            for row in rows
+            Feedback(seq=one.seq, model=model, received=from_micros(one.received), what=one.item)
+            for one in found
         ]
 
+    @patient
     def current(self, model: str, by: str, refs: Sequence[str]) -> dict[str, NewFeedback]:
         with self._database.read("feedback") as connection:
-            return {row.ref: _item(by, row) for row in _of(connection, model, by, refs)}
+            return {one.ref: one.item for one in _of(connection, model, by, refs)}
 
 
 def _stored(connection: Connection, model: str, items: Sequence[NewFeedback]) -> _Labels:
@@ -86,17 +100,18 @@ def _stored(connection: Connection, model: str, items: Sequence[NewFeedback]) ->
     for item in items:
         refs.setdefault(item.by, []).append(item.ref)
     return {
-        (by, row.ref): _read_label(row.label)
+        (by, one.ref): _read_label(one.label)
         for by, named in refs.items()
-        for row in _of(connection, model, by, named)
+        for one in _of(connection, model, by, named)
     }
 
 
-def _of(connection: Connection, model: str, by: str, refs: Sequence[str]) -> Iterable[AnyRow]:
+def _of(connection: Connection, model: str, by: str, refs: Sequence[str]) -> Iterable[_Stored]:
     """What is stored for these references, the oldest first."""
     for start in range(0, len(refs), CHUNK):
-        asked = {"the_model": model, "the_by": by, "the_refs": refs[start : start + CHUNK]}
-        yield from connection.execute(_of_refs, asked)
+        places, named = one_of("ref", refs[start : start + CHUNK])
+        for row in connection.all(_OF_REFS.format(places), {"model": model, "by": by, **named}):
+            yield _Stored(*row)
 
 
 def _sorted_out(model: str, items: Sequence[NewFeedback], labels: _Labels) -> tuple[list[str], list[int]]:
@@ -149,13 +164,3 @@ def _row(model: str, item: NewFeedback, received: int) -> dict[str, object]:
         "correction": item.correction,
         "received": received,
     }
-
-
-def _item(by: Any, row: AnyRow) -> NewFeedback:
-    return NewFeedback(
-        by=by,
-        ref=row.ref,
-        label=_read_label(row.label),
-        known=from_micros(row.known),
-        correction=row.correction,
-    )

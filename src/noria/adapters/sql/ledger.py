@@ -2,47 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
-from sqlalchemy import Connection, Table, bindparam, func, insert, select
 
 from noria.adapters.sql.apply import apply, model_of
 from noria.adapters.sql.conflicts import OtherModel, UnfitRecord
-from noria.adapters.sql.database import Database
+from noria.adapters.sql.database import Connection, Database, first, one_of, value
+from noria.adapters.sql.errors import CommitUnknown, StoreLost
 from noria.adapters.sql.outline import Outline, join, wanted
-from noria.adapters.sql.tables import events, from_micros, models, runs, to_micros
+from noria.adapters.sql.patience import patient, persist
+from noria.adapters.sql.times import from_micros, to_micros
 from noria.records.base import Digest, canonical
 from noria.records.chain import BrokenChain
 from noria.records.events import GENESIS, Change, Event, RunStarted, StepFinished, link
 from noria.records.runs import NewRun, Run
 
-if TYPE_CHECKING:
-    from noria.adapters.sql.tables import AnyRow
+R = TypeVar("R")
+Act = Callable[[Connection], tuple[R, list[Event]]]
+"""What is done in the transaction: its result, and the events that it appended."""
 
 PAGE = 500  # events of one look; with their records some 5 MB
 
-_locked = select(models.c.name).where(models.c.name == bindparam("the_model")).with_for_update()
-_new_model = insert(models)
-_new_events = insert(events)
-_head = (
-    select(events.c.seq, events.c.hash)
-    .where(events.c.model == bindparam("the_model"))
-    .order_by(events.c.seq.desc())
-    .limit(1)
+_LOCKED = "SELECT name FROM models WHERE name = :model"
+_NEW_MODEL = "INSERT INTO models (name) VALUES (:model) ON CONFLICT DO NOTHING"
+_HEAD = "SELECT seq, hash FROM events WHERE model = :model ORDER BY seq DESC LIMIT 1"
+_AT = "SELECT hash FROM events WHERE model = :model AND seq = :seq"
+_LAST_RUN = "SELECT max(number) FROM runs WHERE model = :model"
+_COLUMNS = "model, seq, at, kind, digest, previous, hash, outline"
+_PAGE = f"SELECT {_COLUMNS} FROM events WHERE model = :model AND seq > :seq {{}} ORDER BY seq LIMIT {PAGE}"
+_NEW_EVENT = (
+    f"INSERT INTO events ({_COLUMNS}) VALUES (:model, :seq, :at, :kind, :digest, :previous, :hash, :outline)"
 )
-_last_run = select(func.max(runs.c.number)).where(runs.c.model == bindparam("the_model"))
-_page = (
-    select(events)
-    .where(events.c.model == bindparam("the_model"), events.c.seq > bindparam("the_seq"))
-    .order_by(events.c.seq)
-    .limit(PAGE)
-)
-_page_of_kinds = _page.where(events.c.kind.in_(bindparam("the_kinds", expanding=True)))
 
-Bodies = dict[tuple[Table, int], str | None]
+Bodies = dict[tuple[str, int], str | None]
+
+
+class _Row(NamedTuple):
+    """An event as it is stored."""
+
+    model: str
+    seq: int
+    at: int
+    kind: str
+    digest: str
+    previous: str
+    hash: str
+    outline: str | None
 
 
 class Ledger:
@@ -52,46 +60,81 @@ class Ledger:
         self._database = database
 
     def begin(self, asked: NewRun, *, at: datetime) -> Run:
-        with self._database.write("begin") as connection:
-            lock(connection, asked.model)
-            last = connection.execute(_last_run, {"the_model": asked.model}).scalar() or 0
+        def act(connection: Connection) -> tuple[Run, list[Event]]:
+            last = value(connection, _LAST_RUN, {"model": asked.model}) or 0
             run = Run(number=last + 1, started=at, asked=asked)
-            _append(connection, asked.model, [RunStarted(run=run)], at)
-        return run
+            return run, _append(connection, asked.model, [RunStarted(run=run)], at)
+
+        return self._durably("begin", asked.model, act)
 
     def append(self, model: str, changes: Sequence[Change], *, at: datetime) -> Sequence[Event]:
         # A finished step that a loss of power takes away runs again; its outputs are safe in the object store.
         again = all(isinstance(change, StepFinished) for change in changes)
-        with self._database.write("append", outlives_power=not again) as connection:
-            lock(connection, model)
-            return _append(connection, model, changes, at)
+
+        def act(connection: Connection) -> tuple[Sequence[Event], list[Event]]:
+            events = _append(connection, model, changes, at)
+            return events, events
+
+        return self._durably("append", model, act, outlives_power=not again)
 
     def events(self, model: str, *, kinds: Collection[str] = ()) -> Iterator[tuple[Event, Change | None]]:
         seq, page = 0, PAGE
         while page == PAGE:
-            with self._database.read("events") as connection:
-                found = connection.execute(
-                    _page_of_kinds if kinds else _page,
-                    {"the_model": model, "the_seq": seq} | ({"the_kinds": list(kinds)} if kinds else {}),
-                ).all()
-                bodies = _bodies(connection, model, found)
+            found, bodies = self._page(model, seq, kinds)
             for row in found:
                 yield _event(row), _change(row, bodies)
             page, seq = len(found), found[-1].seq if found else seq
+
+    @patient
+    def _page(self, model: str, seq: int, kinds: Collection[str]) -> tuple[list[_Row], Bodies]:
+        places, named = one_of("kind", list(kinds))
+        only = f"AND kind IN {places}" if kinds else ""
+        with self._database.read("events") as connection:
+            rows = connection.all(_PAGE.format(only), {"model": model, "seq": seq, **named})
+            found = [_Row(*row) for row in rows]
+            return found, _bodies(connection, model, found)
+
+    def _durably(self, op: str, model: str, act: Act[R], *, outlives_power: bool = True) -> R:
+        """Append in one transaction. Where the connection was lost before it was committed, nothing of it is there and
+        it is done again; where it was lost in the middle of committing, the chain tells, once we hold its lock."""
+        unknown: list[tuple[R, list[Event]]] = []
+
+        def once() -> R:
+            made: list[tuple[R, list[Event]]] = []
+            try:
+                with self._database.write(op, outlives_power=outlives_power) as connection:
+                    lock(connection, model)
+                    made += unknown if _landed(connection, unknown) else [act(connection)]
+            except CommitUnknown as error:
+                unknown[:] = made
+                raise StoreLost(store=error.store, op=op, reason="in the middle of committing") from error
+            return made[0][0]
+
+        return persist(once)
+
+
+def _landed(connection: Connection, unknown: Sequence[tuple[Any, list[Event]]]) -> bool:
+    """Whether what was perhaps committed is in the chain."""
+    events = unknown[0][1] if unknown else []
+    if not events:
+        return bool(unknown)
+    last = events[-1]
+    return bool(value(connection, _AT, {"model": last.model, "seq": last.seq}) == last.hash)
 
 
 def lock(connection: Connection, model: str) -> None:
     """Let one writer at a time change a model, where a database has row locks; else the transaction holds the
     whole database already."""
-    this = {"the_model": model}
-    if connection.execute(_locked, this).scalar() is None:
-        connection.execute(_new_model, {"name": model})
+    locked = _LOCKED + connection.for_update
+    if not connection.all(locked, {"model": model}):
+        connection.run(_NEW_MODEL, [{"model": model}])
+        connection.all(locked, {"model": model})
 
 
 def _append(connection: Connection, model: str, changes: Sequence[Change], at: datetime) -> list[Event]:
-    head = connection.execute(_head, {"the_model": model}).one_or_none()
+    head = first(connection, _HEAD, {"model": model})
     moment = from_micros(to_micros(at))  # as it will be read back
-    seq, previous = (head.seq, Digest(head.hash)) if head else (0, GENESIS)
+    seq, previous = (int(head[0]), Digest(head[1])) if head else (0, GENESIS)
     appended: list[Event] = []
     rows: list[dict[str, Any]] = []
     for change in changes:
@@ -102,8 +145,7 @@ def _append(connection: Connection, model: str, changes: Sequence[Change], at: d
         appended.append(event)
         rows.append(_row(event, outline.text(stored)))
         previous = event.hash
-    if rows:
-        connection.execute(_new_events, rows)
+    connection.run(_NEW_EVENT, rows)
     return appended
 
 
@@ -130,7 +172,7 @@ def _row(event: Event, outline: str) -> dict[str, Any]:
     }
 
 
-def _event(row: AnyRow) -> Event:
+def _event(row: _Row) -> Event:
     return Event(
         model=row.model,
         seq=row.seq,
@@ -142,7 +184,7 @@ def _event(row: AnyRow) -> Event:
     )
 
 
-def _change(row: AnyRow, bodies: Bodies) -> Change | None:
+def _change(row: _Row, bodies: Bodies) -> Change | None:
     if row.outline is None:
         return None
     try:
@@ -153,20 +195,21 @@ def _change(row: AnyRow, bodies: Bodies) -> Change | None:
         raise BrokenChain(model=row.model, seq=row.seq, why=f"its record is unreadable: {error}") from error
 
 
-def _bodies(connection: Connection, model: str, found: Sequence[AnyRow]) -> Bodies:
+def _bodies(connection: Connection, model: str, found: Sequence[_Row]) -> Bodies:
     """The records that a page of events stands on."""
-    needed: dict[Table, set[int]] = {}
+    needed: dict[str, set[int]] = {}
     for row in found:
         for table, id in _wanted(row):
             needed.setdefault(table, set()).add(id)
     bodies: Bodies = {}
     for table, ids in needed.items():
-        rows = select(table.c.id, table.c.body).where(table.c.id.in_(sorted(ids)), table.c.model == model)
-        bodies |= {(table, id): body for id, body in connection.execute(rows)}
+        places, named = one_of("id", sorted(ids))
+        sql = f"SELECT id, body FROM {table} WHERE model = :model AND id IN {places}"
+        bodies |= {(table, id): body for id, body in connection.all(sql, {"model": model, **named})}
     return bodies
 
 
-def _wanted(row: AnyRow) -> list[tuple[Table, int]]:
+def _wanted(row: _Row) -> list[tuple[str, int]]:
     if row.outline is None:
         return []
     try:

@@ -3,41 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
-
-from sqlalchemy import Select, bindparam, select
 
 from noria.adapters.sql.database import Database
 from noria.adapters.sql.decoding import reader
-from noria.adapters.sql.tables import alarms, blocks, states
+from noria.adapters.sql.patience import patient
 from noria.records.monitoring import Alarm, Block, RiskState
 
 _read_state = reader(RiskState)
 _read_block = reader(Block)
 _read_alarm = reader(Alarm)
 
-_state = (
-    select(states.c.body)
-    .where(
-        states.c.model == bindparam("the_model"),
-        states.c.version == bindparam("the_version"),
-        states.c.body.is_not(None),
-    )
-    .order_by(states.c.id.desc())
-    .limit(1)
-)
-_blocks = (
-    select(blocks.c.body)
-    .where(blocks.c.model == bindparam("the_model"), blocks.c.body.is_not(None))
-    .order_by(blocks.c.start, blocks.c.version)
-)
-_blocks_of_version = _blocks.where(blocks.c.version == bindparam("the_version"))
-_alarms = (
-    select(alarms.c.body)
-    .where(alarms.c.model == bindparam("the_model"), alarms.c.body.is_not(None))
-    .order_by(alarms.c.id.desc())
-)
-_alarms_of_version = _alarms.where(alarms.c.version == bindparam("the_version"))
+_OF_VERSION = "AND version = :version"
+_STATE = f"SELECT body FROM states WHERE model = :model {_OF_VERSION} AND body IS NOT NULL ORDER BY id DESC LIMIT 1"
+_BLOCKS = "SELECT body FROM blocks WHERE model = :model {} AND body IS NOT NULL ORDER BY start, version"
+_ALARMS = "SELECT body FROM alarms WHERE model = :model {} AND body IS NOT NULL ORDER BY id DESC"
 
 
 class Monitors:
@@ -47,18 +26,18 @@ class Monitors:
         self._database = database
 
     def state(self, model: str, version: int) -> RiskState | None:
-        found = self._bodies("state", _state, model, version)
+        found = self._bodies("state", _STATE, model, version)
         return _read_state(found[0]) if found else None
 
     def blocks(self, model: str, version: int | None = None) -> Sequence[Block]:
-        statement = _blocks if version is None else _blocks_of_version
-        return [_read_block(body) for body in self._bodies("blocks", statement, model, version)]
+        return [_read_block(body) for body in self._bodies("blocks", _BLOCKS, model, version)]
 
     def alarms(self, model: str, version: int | None = None) -> Sequence[Alarm]:
-        statement = _alarms if version is None else _alarms_of_version
-        return [_read_alarm(body) for body in self._bodies("alarms", statement, model, version)]
+        return [_read_alarm(body) for body in self._bodies("alarms", _ALARMS, model, version)]
 
-    def _bodies(self, op: str, statement: Select[Any], model: str, version: int | None) -> Sequence[str]:
-        asked = {"the_model": model} | ({} if version is None else {"the_version": version})
+    @patient
+    def _bodies(self, op: str, sql: str, model: str, version: int | None) -> Sequence[str]:
+        asked = {"model": model} | ({} if version is None else {"version": version})
         with self._database.read(op) as connection:
-            return connection.execute(statement, asked).scalars().all()
+            rows = connection.all(sql.format("" if version is None else _OF_VERSION), asked)
+        return [body for (body,) in rows]

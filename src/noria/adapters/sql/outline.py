@@ -11,20 +11,18 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
-from sqlalchemy import Table
 
-from noria.adapters.sql import tables
 from noria.records.events import Change
 
-PARTS: Mapping[str, Mapping[str, Table]] = {
-    "run.started": {"run": tables.runs},
-    "step.finished": {"result": tables.steps},
-    "run.finished": {"steps": tables.steps},
-    "version.registered": {"version": tables.versions},
-    "version.judged": {"judgement": tables.judgements},
+PARTS: Mapping[str, Mapping[str, str]] = {
+    "run.started": {"run": "runs"},
+    "step.finished": {"result": "steps"},
+    "run.finished": {"steps": "steps"},
+    "version.registered": {"version": "versions"},
+    "version.judged": {"judgement": "judgements"},
     "alias.moved": {},
-    "block.scored": {"block": tables.blocks, "state": tables.states},
-    "alarm.raised": {"alarm": tables.alarms},
+    "block.scored": {"block": "blocks", "state": "states"},
+    "alarm.raised": {"alarm": "alarms"},
     "data.refused": {},
     "version.proved": {},
     "garbage.collected": {},
@@ -59,7 +57,7 @@ class Outline:
         return _encoder.encode({**self._fields, **rows}).decode()
 
 
-def wanted(kind: str, outline: str) -> Iterator[tuple[Table, int]]:
+def wanted(kind: str, outline: str) -> Iterator[tuple[str, int]]:
     """The rows that a change's outline stands on."""
     parts = PARTS[kind]
     fields = _values.decode(outline) if parts else {}
@@ -69,7 +67,7 @@ def wanted(kind: str, outline: str) -> Iterator[tuple[Table, int]]:
             yield table, row
 
 
-def join(kind: str, outline: str, bodies: Mapping[tuple[Table, int], str | None]) -> Change | None:
+def join(kind: str, outline: str, bodies: Mapping[tuple[str, int], str | None]) -> Change | None:
     """The change back; None when a tombstone stands in the place of one of its parts. Raises KeyError for a row
     that is gone, msgspec.DecodeError for what is no change."""
     fields: dict[str, Any] = dict(_fields.decode(outline))

@@ -2,42 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
-
-from sqlalchemy import bindparam, select
 
 from noria.adapters.sql.apply_runs import read_outcome
-from noria.adapters.sql.database import Database
+from noria.adapters.sql.database import Database, Row, first, value
 from noria.adapters.sql.decoding import reader
-from noria.adapters.sql.tables import from_micros, runs, steps
+from noria.adapters.sql.patience import patient
+from noria.adapters.sql.times import from_micros
 from noria.records.base import Digest
 from noria.records.runs import Interrupted, Outcome, Run, StepResult
 
-if TYPE_CHECKING:
-    from noria.adapters.sql.tables import AnyRow
-
 RunWithEnd = tuple[Run, datetime | None, Outcome | None]
+PAGE = 20  # runs of one look for the newest that a person began
+WINDOW = 200  # runs whose results are read at once: some 5 MB
+ASIDE = frozenset({"trial", "proof"})  # runs beside the wheel's own: nobody goes on with them
 
 _read_run = reader(Run)
 _read_step = reader(StepResult)
 
-# Built once: what SQLAlchemy compiles is found again by these very objects.
-_runs = select(runs.c.body, runs.c.finished, runs.c.outcome).where(runs.c.body.is_not(None))
-_newest_runs = _runs.order_by(runs.c.started.desc(), runs.c.id.desc()).limit(bindparam("last"))
-_of_model = _runs.where(runs.c.model == bindparam("the_model"))
-_run = _of_model.where(runs.c.number == bindparam("the_number"))
-_newest_of_model = _of_model.order_by(runs.c.number.desc()).limit(bindparam("last"))
-
-_results = select(steps.c.body, steps.c.origin).where(
-    steps.c.model == bindparam("the_model"), steps.c.body.is_not(None)
+_RUNS = "SELECT body, finished, outcome FROM runs WHERE body IS NOT NULL"
+_NEWEST = f"{_RUNS} ORDER BY started DESC, id DESC LIMIT :last"
+_OF_MODEL = f"{_RUNS} AND model = :model"
+_RUN = f"{_OF_MODEL} AND number = :number"
+_NEWEST_OF_MODEL = f"{_OF_MODEL} ORDER BY number DESC LIMIT :last"
+_BEFORE = f"{_OF_MODEL} AND number < :before ORDER BY number DESC LIMIT :last"
+_RESULTS = "SELECT body, origin FROM steps WHERE model = :model AND body IS NOT NULL"
+_IN_ORDER = f"{_RESULTS} AND run = :number AND seq IS NOT NULL ORDER BY seq, place"
+_CACHED = f"{_RESULTS} AND fingerprint = :fingerprint ORDER BY id DESC LIMIT 1"
+_WINDOW = (
+    "SELECT run, body FROM steps WHERE model = :model AND body IS NOT NULL AND seq IS NOT NULL"
+    " AND run > :after AND run <= :upto ORDER BY run, seq, place"
 )
-_of_run = _results.where(steps.c.run == bindparam("the_number"), steps.c.seq.is_not(None))
-_in_order = _of_run.order_by(steps.c.seq, steps.c.place)
-_newest = _results.order_by(steps.c.id.desc()).limit(1)
-_cached = _newest.where(steps.c.fingerprint == bindparam("the_fingerprint"))
-_of_step = _newest.where(steps.c.step == bindparam("the_step"))
+_LAST = "SELECT MAX(number) FROM runs WHERE model = :model"
+_OF_STEP = f"{_RESULTS} AND step = :step ORDER BY id DESC LIMIT 1"
 
 
 class Runs:
@@ -46,45 +44,73 @@ class Runs:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    @patient
     def run(self, model: str, number: int) -> RunWithEnd | None:
         with self._database.read("run") as connection:
-            row = connection.execute(_run, {"the_model": model, "the_number": number}).one_or_none()
+            row = first(connection, _RUN, {"model": model, "number": number})
         return _with_end(row) if row else None
 
-    def runs(self, model: str | None = None, *, last: int = 50) -> Sequence[RunWithEnd]:
+    @patient
+    def runs(
+        self, model: str | None = None, *, last: int = 50, before: int | None = None
+    ) -> Sequence[RunWithEnd]:
         with self._database.read("runs") as connection:
             if model is None:
-                rows = connection.execute(_newest_runs, {"last": last}).all()
+                rows = connection.all(_NEWEST, {"last": last})
+            elif before is None:
+                rows = connection.all(_NEWEST_OF_MODEL, {"model": model, "last": last})
             else:
-                rows = connection.execute(_newest_of_model, {"the_model": model, "last": last}).all()
+                rows = connection.all(_BEFORE, {"model": model, "last": last, "before": before})
         return [_with_end(row) for row in rows]
 
     def unfinished(self, model: str) -> Run | None:
-        newest = self.runs(model, last=1)
-        if not newest:
-            return None
-        run, _, outcome = newest[0]
-        return run if outcome is None or isinstance(outcome, Interrupted) else None
+        page, before = self.runs(model, last=1), None
+        while page:
+            for run, _, outcome in page:
+                if run.asked.trigger.kind not in ASIDE:
+                    return run if outcome is None or isinstance(outcome, Interrupted) else None
+                before = run.number
+            page = self.runs(model, last=PAGE, before=before)
+        return None
 
+    @patient
     def steps(self, model: str, number: int) -> Sequence[StepResult]:
         with self._database.read("steps") as connection:
-            rows = connection.execute(_in_order, {"the_model": model, "the_number": number}).all()
-        return [_read_step(row.body) for row in rows]
+            rows = connection.all(_IN_ORDER, {"model": model, "number": number})
+        return [_read_step(body) for body, _ in rows]
 
+    def results(self, model: str) -> Iterator[tuple[int, StepResult]]:
+        for after in range(0, self._newest(model), WINDOW):
+            yield from self._between(model, after, after + WINDOW)
+
+    @patient
     def cached(self, model: str, fingerprint: Digest) -> tuple[StepResult, str] | None:
         with self._database.read("cached") as connection:
-            found = connection.execute(
-                _cached, {"the_model": model, "the_fingerprint": fingerprint}
-            ).one_or_none()
-        return (_read_step(found.body), found.origin) if found else None
+            found = first(connection, _CACHED, {"model": model, "fingerprint": fingerprint})
+        return (_read_step(found[0]), found[1]) if found else None
 
+    @patient
     def last(self, model: str, step: str) -> StepResult | None:
         with self._database.read("last") as connection:
-            found = connection.execute(_of_step, {"the_model": model, "the_step": step}).one_or_none()
-        return _read_step(found.body) if found else None
+            found = first(connection, _OF_STEP, {"model": model, "step": step})
+        return _read_step(found[0]) if found else None
+
+    @patient
+    def _newest(self, model: str) -> int:
+        with self._database.read("newest") as connection:
+            return int(value(connection, _LAST, {"model": model}) or 0)
+
+    @patient
+    def _between(self, model: str, after: int, upto: int) -> list[tuple[int, StepResult]]:
+        with self._database.read("results") as connection:
+            rows = connection.all(_WINDOW, {"model": model, "after": after, "upto": upto})
+        return [(run, _read_step(body)) for run, body in rows]
 
 
-def _with_end(row: AnyRow) -> RunWithEnd:
-    finished = from_micros(row.finished) if row.finished is not None else None
-    outcome = read_outcome(row.outcome) if row.outcome is not None else None
-    return _read_run(row.body), finished, outcome
+def _with_end(row: Row) -> RunWithEnd:
+    body, finished, outcome = row
+    return (
+        _read_run(body),
+        from_micros(finished) if finished is not None else None,
+        read_outcome(outcome) if outcome is not None else None,
+    )

@@ -2,38 +2,64 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, insert, inspect, select
+from typing import TYPE_CHECKING
 
-from noria.adapters.sql.database import Database
+from noria.adapters.sql.database import Connection, Database, value
 from noria.adapters.sql.errors import ForeignDatabase, UnknownSchema
-from noria.adapters.sql.tables import REVISION, bookkeeping, metadata, schema_version
+from noria.adapters.sql.patience import persist
+from noria.adapters.sql.revision import REVISION
+
+if TYPE_CHECKING:
+    import sqlalchemy
+
+BOOKKEEPING = "alembic_version"
 
 
 def prepare(database: Database) -> None:
     """Create the tables, or migrate them, in one transaction: of two processes that open a store at once, one
     does it. Raises `UnknownSchema` for a store that a newer Noria has written, `ForeignDatabase` for one that
     is not ours."""
-    with database.read("open") as connection:
-        if _revision(connection) == REVISION:
-            return
-    with database.write("open") as connection:
+    if not persist(lambda: _current(database)):
+        persist(lambda: _bring_up(database))  # all of it or nothing: after a lost connection it is done again
+
+
+def _bring_up(database: Database) -> None:
+    from sqlalchemy import inspect
+
+    with database.schema() as connection:
         tables = inspect(connection).get_table_names()
         if not tables:
             create(connection)
-        elif schema_version.name not in tables:
+        elif BOOKKEEPING not in tables:
             raise ForeignDatabase(store=database.store, tables=tables)
-        else:
+        elif found_in(connection) != REVISION:  # else another process was quicker
             migrate(connection, database.store)
 
 
-def create(connection: Connection) -> None:
+def _current(database: Database) -> bool:
+    with database.read("open") as connection:
+        return _revision(database, connection) == REVISION
+
+
+def _revision(database: Database, connection: Connection) -> str | None:
+    if not database.has_table(connection, BOOKKEEPING):
+        return None
+    found = value(connection, f"SELECT version_num FROM {BOOKKEEPING}")
+    return None if found is None else str(found)
+
+
+def create(connection: sqlalchemy.Connection) -> None:
     """All tables at once; a test holds them equal to what the migrations give."""
+    from sqlalchemy import insert
+
+    from noria.adapters.sql.tables import bookkeeping, metadata, schema_version
+
     metadata.create_all(connection, checkfirst=False)
     bookkeeping.create_all(connection, checkfirst=False)
     connection.execute(insert(schema_version).values(version_num=REVISION))
 
 
-def migrate(connection: Connection, store: str, *, to: str = REVISION) -> None:
+def migrate(connection: sqlalchemy.Connection, store: str, *, to: str = REVISION) -> None:
     """Bring the tables from the revision that they have to another; Alembic is imported only here."""
     from alembic import command
     from alembic.config import Config
@@ -43,14 +69,18 @@ def migrate(connection: Connection, store: str, *, to: str = REVISION) -> None:
     config.set_main_option("script_location", "noria.adapters.sql:migrations")
     config.attributes["connection"] = connection
     known = [script.revision for script in ScriptDirectory.from_config(config).walk_revisions()]
-    found = _revision(connection)
+    found = found_in(connection)
     if found is not None and found not in known:
         raise UnknownSchema(store=store, found=found, known=REVISION)
     command.upgrade(config, to)
 
 
-def _revision(connection: Connection) -> str | None:
+def found_in(connection: sqlalchemy.Connection) -> str | None:
     """The migration that the tables stand at; None where there are none."""
-    if not inspect(connection).has_table(schema_version.name):
+    from sqlalchemy import inspect, select
+
+    from noria.adapters.sql.tables import schema_version
+
+    if not inspect(connection).has_table(BOOKKEEPING):
         return None
     return connection.execute(select(schema_version.c.version_num)).scalar()

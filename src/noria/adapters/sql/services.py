@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import bindparam, delete, insert, select
-
 from noria.adapters.sql.database import Database
 from noria.adapters.sql.decoding import reader
-from noria.adapters.sql.tables import services
+from noria.adapters.sql.patience import patient
 from noria.records.base import canonical
 from noria.records.service import Service
 
 _read = reader(Service)
 
-_all = select(services.c.body).order_by(services.c.model, services.c.id)
-_of_model = _all.where(services.c.model == bindparam("the_model"))
-_gone = delete(services).where(services.c.id == bindparam("the_id"))
+_ALL = "SELECT body FROM services ORDER BY model, id"
+_OF_MODEL = "SELECT body FROM services WHERE model = :model ORDER BY model, id"
+_GONE = "DELETE FROM services WHERE id = :id"
+_NEW = "INSERT INTO services (id, model, body) VALUES (:id, :model, :body)"
 
 
 class Services:
@@ -25,17 +24,20 @@ class Services:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    @patient
     def announce(self, service: Service) -> None:
         row = {"id": service.id, "model": service.model, "body": canonical(service).decode()}
         with self._database.write("announce") as connection:
-            connection.execute(_gone, {"the_id": service.id})
-            connection.execute(insert(services), row)
+            connection.run(_GONE, [{"id": service.id}])
+            connection.run(_NEW, [row])
 
+    @patient
     def withdraw(self, id: str) -> None:
         with self._database.write("withdraw") as connection:
-            connection.execute(_gone, {"the_id": id})
+            connection.run(_GONE, [{"id": id}])
 
+    @patient
     def services(self, model: str | None = None) -> Sequence[Service]:
-        statement, asked = (_all, {}) if model is None else (_of_model, {"the_model": model})
+        sql, asked = (_ALL, {}) if model is None else (_OF_MODEL, {"model": model})
         with self._database.read("services") as connection:
-            return [_read(body) for body in connection.execute(statement, asked).scalars()]
+            return [_read(body) for (body,) in connection.all(sql, asked)]

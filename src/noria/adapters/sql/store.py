@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from types import TracebackType
-
-from sqlalchemy import make_url
-from sqlalchemy.exc import ArgumentError
 
 from noria.adapters.sql.database import BUSY, Database
 from noria.adapters.sql.errors import StoreFailed, UnsupportedStore
@@ -16,8 +14,10 @@ from noria.adapters.sql.monitors import Monitors
 from noria.adapters.sql.runs import Runs
 from noria.adapters.sql.schema import prepare
 from noria.adapters.sql.services import Services
+from noria.adapters.sql.sqlite import Sqlite
 from noria.adapters.sql.versions import Versions
 from noria.ports import records as doors
+from noria.ports.leases import Leases
 
 
 class Records:
@@ -33,6 +33,16 @@ class Records:
         self.feedback: doors.FeedbackRecords = FeedbackLog(database)
         self.services: doors.ServiceRecords = Services(database)
 
+    @property
+    def leases(self) -> Leases | None:
+        """Leases among all who share this database; None where it is a file of one machine."""
+        if isinstance(self._database, Sqlite):
+            return None
+        from noria.adapters.sql.leases import PostgresLeases
+        from noria.adapters.sql.postgres import Postgres
+
+        return PostgresLeases(self._database) if isinstance(self._database, Postgres) else None
+
     def close(self) -> None:
         """Let go of the database; a second time is harmless."""
         self._database.close()
@@ -47,17 +57,13 @@ class Records:
 
 
 def open_records(where: str | Path, *, busy: float = BUSY) -> Records:
-    """The records at a path or URL (`sqlite:///noria.db`), created or migrated as needed.
+    """The records at a path or URL (`sqlite:///noria.db`, `postgresql://host/database`), created or migrated as
+    needed.
 
     `busy` is for how many seconds a writer waits for another before it raises `StoreBusy`. Raises a
-    `BackendError` for a store of a newer Noria, for a foreign database and for a folder that cannot be written.
+    `BackendError` for a store of a newer Noria, for a foreign database and for one that cannot be used.
     """
-    path = _path(where)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StoreFailed(store=str(path), op="open", reason=str(error)) from error
-    database = Database(path, busy=busy)
+    database = _database(where, busy)
     try:
         prepare(database)
     except BaseException:
@@ -66,13 +72,28 @@ def open_records(where: str | Path, *, busy: float = BUSY) -> Records:
     return Records(database)
 
 
+def _database(where: str | Path, busy: float) -> Database:
+    if isinstance(where, str) and where.startswith(("postgresql://", "postgres://")):
+        from noria.adapters.sql.postgres import Postgres
+
+        return Postgres(where, busy=busy)
+    path = _path(where)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreFailed(store=str(path), op="open", reason=str(error)) from error
+    return Sqlite(path, busy=busy)
+
+
 def _path(where: str | Path) -> Path:
     if isinstance(where, Path) or "://" not in where:
         return Path(where).absolute()
-    try:
-        url = make_url(where)
-    except ArgumentError as error:
-        raise UnsupportedStore(url="an address that is no URL") from error
-    if url.get_backend_name() != "sqlite" or not url.database or url.database == ":memory:":
-        raise UnsupportedStore(url=url.render_as_string(hide_password=True))
-    return Path(url.database).absolute()
+    scheme, _, path = where.partition("://")
+    if scheme != "sqlite" or not path.startswith("/") or path in ("/", "/:memory:"):
+        raise UnsupportedStore(url=without_password(where))
+    return Path(path[1:]).absolute()  # sqlite:///relative.db, sqlite:////absolute.db
+
+
+def without_password(url: str) -> str:
+    """An address that may be shown."""
+    return re.sub(r"(?<=://)([^/@:]*):[^/@]*@", r"\1:***@", url) or "an address that is no URL"

@@ -1,13 +1,10 @@
 """The tables. What is cut out of an event's change has a row of its own, stored once and never changed: its
 canonical JSON in `body` (NULL: a tombstone), beside it the columns by which it is looked up.
 
-Times are whole microseconds since 1970 in UTC: exact, and in order, in every database.
+Read by what makes and migrates the schema alone; the doors' statements are text.
 """
 
 from __future__ import annotations
-
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import (
     BigInteger,
@@ -24,13 +21,9 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-if TYPE_CHECKING:
-    from sqlalchemy import Row
+from noria.adapters.sql.revision import REVISION
 
-    AnyRow = Row[*tuple[Any, ...]]
-
-REVISION = "0001"
-"""The migration that gives this schema."""
+__all__ = ["REVISION", "metadata"]
 
 # SQLite counts up an INTEGER primary key alone.
 Serial = BigInteger().with_variant(Integer(), "sqlite")
@@ -195,18 +188,3 @@ services = Table(
     Column("model", Text, nullable=False),
     Column("body", Text, nullable=False),
 )
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
-
-
-def to_micros(time: datetime) -> int:
-    """Microseconds since 1970; raises ValueError for a time without a zone."""
-    if time.tzinfo is None:
-        raise ValueError(f"{time} is a time without a zone")
-    return (time - _EPOCH) // _MICROSECOND
-
-
-def from_micros(micros: int) -> datetime:
-    """The time back, in UTC."""
-    return _EPOCH + timedelta(microseconds=micros)

@@ -1,43 +1,27 @@
-"""Versions, aliases and judgements, as `noria.ports.records.VersionRecords` promises them."""
+"""Versions, aliases and judgements, as `noria.ports.records.VersionRecords` promises it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import bindparam, exists, or_, select
-
-from noria.adapters.sql.database import Database
+from noria.adapters.sql.database import Database, value
 from noria.adapters.sql.decoding import reader
-from noria.adapters.sql.tables import aliases, judgements, models, runs, versions
+from noria.adapters.sql.patience import patient
 from noria.records.gates import Judgement
 from noria.records.versions import Version
 
 _read_version = reader(Version)
 _read_judgement = reader(Judgement)
 
-_versions = (
-    select(versions.c.body)
-    .where(versions.c.model == bindparam("the_model"), versions.c.body.is_not(None))
-    .order_by(versions.c.number.desc())
+_OF_MODEL = "SELECT body FROM versions WHERE model = :model AND body IS NOT NULL"
+_VERSIONS = f"{_OF_MODEL} ORDER BY number DESC"
+_VERSION = f"{_OF_MODEL} AND number = :number"
+_ALIASES = "SELECT alias, number FROM aliases WHERE model = :model ORDER BY alias"
+_JUDGEMENTS = "SELECT body FROM judgements WHERE model = :model AND version = :number AND body IS NOT NULL ORDER BY id DESC"
+_MODELS = (
+    "SELECT name FROM models WHERE EXISTS (SELECT 1 FROM runs WHERE runs.model = models.name) "
+    "OR EXISTS (SELECT 1 FROM versions WHERE versions.model = models.name) ORDER BY name"
 )
-_version = _versions.where(versions.c.number == bindparam("the_number"))
-_aliases = (
-    select(aliases.c.alias, aliases.c.number)
-    .where(aliases.c.model == bindparam("the_model"))
-    .order_by(aliases.c.alias)
-)
-_judgements = (
-    select(judgements.c.body)
-    .where(
-        judgements.c.model == bindparam("the_model"),
-        judgements.c.version == bindparam("the_number"),
-        judgements.c.body.is_not(None),
-    )
-    .order_by(judgements.c.id.desc())
-)
-_has_run = exists().where(runs.c.model == models.c.name)
-_has_version = exists().where(versions.c.model == models.c.name)
-_models = select(models.c.name).where(or_(_has_run, _has_version)).order_by(models.c.name)
 
 
 class Versions:
@@ -46,26 +30,29 @@ class Versions:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    @patient
     def version(self, model: str, number: int) -> Version | None:
         with self._database.read("version") as connection:
-            body = connection.execute(_version, {"the_model": model, "the_number": number}).scalar()
+            body = value(connection, _VERSION, {"model": model, "number": number})
         return _read_version(body) if body is not None else None
 
+    @patient
     def versions(self, model: str) -> Sequence[Version]:
         with self._database.read("versions") as connection:
-            bodies = connection.execute(_versions, {"the_model": model}).scalars().all()
-        return [_read_version(body) for body in bodies]
+            return [_read_version(body) for (body,) in connection.all(_VERSIONS, {"model": model})]
 
+    @patient
     def aliases(self, model: str) -> dict[str, int]:
         with self._database.read("aliases") as connection:
-            return {row.alias: row.number for row in connection.execute(_aliases, {"the_model": model})}
+            return dict(connection.all(_ALIASES, {"model": model}))
 
+    @patient
     def judgements(self, model: str, number: int) -> Sequence[Judgement]:
         with self._database.read("judgements") as connection:
-            asked = {"the_model": model, "the_number": number}
-            bodies = connection.execute(_judgements, asked).scalars().all()
-        return [_read_judgement(body) for body in bodies]
+            rows = connection.all(_JUDGEMENTS, {"model": model, "number": number})
+        return [_read_judgement(body) for (body,) in rows]
 
+    @patient
     def models(self) -> Sequence[str]:
         with self._database.read("models") as connection:
-            return connection.execute(_models).scalars().all()
+            return [name for (name,) in connection.all(_MODELS)]

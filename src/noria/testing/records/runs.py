@@ -54,6 +54,16 @@ class RunRecordsContract:
         append(records, run_finished(second, reused, last))
         assert records.runs.steps(MODEL, 2) == [reused, last]
 
+    def test_tells_the_results_of_all_runs_one_run_after_the_other(self, records: Doors) -> None:
+        assert list(records.runs.results(MODEL)) == []
+        first, second, other = begin(records), begin(records), begin(records, "fare")
+        old, new, late = a_result("split", content=1), a_result("split", content=2), a_result("train")
+        append(records, step_finished(second, late))
+        append(records, step_finished(first, old))
+        append(records, step_finished(first, new))
+        append(records, step_finished(other, a_result("split")), model="fare")
+        assert list(records.runs.results(MODEL)) == [(1, new), (2, late)]
+
     def test_takes_the_same_step_twice_as_once(self, records: Doors) -> None:
         run = begin(records)
         one, two = a_result("flights"), a_result("split")

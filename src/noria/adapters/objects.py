@@ -1,0 +1,40 @@
+"""Which store a URL names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+
+if TYPE_CHECKING:
+    from noria.ports.objects import ObjectStore
+    from noria.ports.slots import Slots
+
+CACHE = "cache"  # in a project's state: copies of what lies in a bucket
+
+
+def open_objects(url: str | None, state: Path) -> tuple[ObjectStore, Slots]:
+    """Objects, and the slots beside them: in the project's own state, in a folder (`file:///...`), or in a bucket of
+    which `state` holds a cache. Asks nothing yet. Raises `BadObjectsUrl`, `NoObjectClient`, `BadCacheSize`."""
+    if url is None or url.startswith("file://"):
+        from noria.adapters.folder import FolderStore
+        from noria.adapters.slots import FolderSlots
+
+        folder = state if url is None else _folder(url)
+        return FolderStore(folder), FolderSlots(folder)
+    from noria.adapters.bucket import open_bucket
+    from noria.adapters.bucket_cache import Cache
+    from noria.adapters.bucket_slots import BucketSlots
+    from noria.adapters.bucket_store import BucketStore
+
+    bucket = open_bucket(url)
+    return BucketStore(bucket, Cache(state / CACHE)), BucketSlots(bucket)
+
+
+def _folder(url: str) -> Path:
+    from noria.adapters.bucket_errors import BadObjectsUrl
+
+    parts = urlsplit(url)
+    if parts.netloc or parts.path in ("", "/"):
+        raise BadObjectsUrl(url=url, why="a folder is named by its whole path, after three slashes")
+    return Path(unquote(parts.path))

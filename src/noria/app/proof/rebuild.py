@@ -1,0 +1,186 @@
+"""A run once more, from its record alone, in a clean folder."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from msgspec.structs import replace
+
+from noria.artifacts.trees import materialise
+from noria.declare import Resolved, resolve
+from noria.errors import ConfigError, NotFound
+from noria.graph.load import forget, load_pipeline
+from noria.ports.engine import Engine
+from noria.records.artifacts import Artifact
+from noria.records.base import Digest
+from noria.records.events import Change, Event
+from noria.records.runs import Run, StepResult, Trigger
+
+if TYPE_CHECKING:
+    from noria.app.wiring import App
+    from noria.pipeline.listen import Listener
+    from noria.pipeline.plan import Plan
+
+
+@dataclass(eq=False)
+class DataGone(NotFound):
+    code: ClassVar[str] = "PROOF-DATA-GONE"
+    what: ClassVar[str] = "the data of {run} cannot be had any more: {missing}"
+    next: ClassVar[str] = (
+        "restore the objects from a backup; `noria gc` keeps those of versions that an alias names"
+    )
+    run: str
+    missing: Sequence[str]
+
+
+@dataclass(eq=False)
+class CodeGone(NotFound):
+    code: ClassVar[str] = "PROOF-CODE-GONE"
+    what: ClassVar[str] = "the source tree of {run} (commit {commit}) is not in the object store any more"
+    next: ClassVar[str] = (
+        "restore the objects from a backup; `noria gc` keeps those of versions that an alias names"
+    )
+    run: str
+    commit: str
+
+
+@dataclass(eq=False)
+class OtherParameters(ConfigError):
+    code: ClassVar[str] = "PROOF-PARAMETERS"
+    what: ClassVar[str] = (
+        "the recorded code of {run} takes other hyperparameters than the record says: {difference}"
+    )
+    next: ClassVar[str] = "the record is at odds with itself: noria audit"
+    run: str
+    difference: str
+
+
+@dataclass(frozen=True)
+class Rebuilt:
+    """What came of it; usable inside of the block alone."""
+
+    root: Path
+    """The clean folder with the recorded files."""
+    pipeline: str
+    """`module:name` in there."""
+    resolved: Resolved
+    plan: Plan
+    run: Run
+    outputs: Mapping[str, Artifact]
+    results: Mapping[str, StepResult]
+    threads: int
+
+
+@dataclass
+class Nowhere:
+    """Records of a rebuild: they are kept nowhere, and nothing is found in them, so that every step runs."""
+
+    @property
+    def ledger(self) -> Nowhere:
+        return self
+
+    @property
+    def runs(self) -> Nowhere:
+        return self
+
+    def append(self, model: str, changes: Sequence[Change], *, at: datetime) -> Sequence[Event]:
+        return ()
+
+    def steps(self, model: str, number: int) -> Sequence[StepResult]:
+        return ()
+
+    def cached(self, model: str, fingerprint: Digest) -> tuple[StepResult, str] | None:
+        return None
+
+    def last(self, model: str, step: str) -> StepResult | None:
+        return None
+
+
+@contextmanager
+def rebuilt(
+    app: App, run: Run, pipeline: str, recorded: Mapping[str, StepResult], listener: Listener
+) -> Iterator[Rebuilt]:
+    """Lay the recorded files into a clean folder and run their pipeline there: the recorded parameters, seed, `as_of`
+    and number of threads; data by its digest, since the outside world has moved on. Nothing is reused and nothing is
+    recorded. Raises `CodeGone`, `DataGone`, and what a step raises.
+    """
+    from noria.pipeline.drive import drive
+
+    forget(app.project)  # its modules may have the same names
+    with tempfile.TemporaryDirectory(prefix="noria-proof-") as folder:
+        root = _files(app, run, Path(folder))
+        resolved = resolve(load_pipeline(root, pipeline))
+        try:
+            plan = _planned(resolved, run)
+            results: list[StepResult] = []
+            again = replace(run, asked=replace(run.asked, trigger=Trigger(kind="proof", cause=run.name)))
+            with closing(engine(app, root, run)) as workers:
+                outputs = drive(
+                    plan,
+                    again,
+                    pipeline=pipeline,
+                    project=root,
+                    engine=workers,
+                    store=app.store,
+                    records=Nowhere(),  # type: ignore[arg-type]  # the doors that a run needs, and no others
+                    clock=app.clock,
+                    listener=listener,
+                    finished=results,
+                    given=_data(app, run, resolved, recorded),
+                    watched=True,
+                )
+            by_name = {result.step: result for result in results}
+            yield Rebuilt(
+                root, pipeline, resolved, plan, again, outputs, by_name, run.asked.provenance.machine.threads
+            )
+        finally:
+            forget(root)
+
+
+def engine(app: App, root: Path, run: Run) -> Engine:
+    """Fresh workers on the clean folder, with as many threads as the record says."""
+    return app.engine(root, project=root, threads=run.asked.provenance.machine.threads)
+
+
+def _files(app: App, run: Run, into: Path) -> Path:
+    source = run.asked.provenance.source
+    try:
+        return materialise(source.tree, app.store, into)
+    except NotFound as error:
+        raise CodeGone(run=run.name, commit=source.commit) from error
+
+
+def _planned(resolved: Resolved, run: Run) -> Plan:
+    from noria.pipeline.plan import plan
+
+    planned = plan(resolved, {}, run.asked.parameters)
+    if planned.parameters != run.asked.parameters:
+        missing = sorted(planned.parameters.keys() ^ run.asked.parameters.keys())
+        raise OtherParameters(run=run.name, difference=", ".join(missing) or "other values")
+    return planned
+
+
+def _data(
+    app: App, run: Run, resolved: Resolved, recorded: Mapping[str, StepResult]
+) -> dict[str, StepResult]:
+    """The data steps' recorded results."""
+    found = {
+        step.name: recorded[step.name]
+        for step in resolved.order
+        if step.role == "data" and step.name in recorded
+    }
+    missing = [
+        f"{name} ({artifact.digest})"
+        for name, result in found.items()
+        for artifact in result.outputs.values()
+        if not app.store.has(artifact.digest)
+    ]
+    if missing:
+        raise DataGone(run=run.name, missing=missing)
+    return found
