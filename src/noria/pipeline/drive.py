@@ -21,6 +21,7 @@ from noria.pipeline.listen import Listener, Silent
 from noria.pipeline.plan import Plan
 from noria.pipeline.prepared import Prepared
 from noria.pipeline.prints import Prints
+from noria.pipeline.results import as_step, gathered_result, performed, role_of
 from noria.pipeline.retrying import Retrying
 from noria.pipeline.schedule import Node, Schedule, needs_of, nodes_of
 from noria.pipeline.task import task_of
@@ -33,12 +34,11 @@ from noria.records.artifacts import Artifact
 from noria.records.base import Digest, digest_of
 from noria.records.events import StepFinished
 from noria.records.needs import Needs, Retry
-from noria.records.runs import Fingerprint, Ran, Reused, Run, StepResult
-from noria.records.tasks import Divide, Divided, Done, StepDone, Task
+from noria.records.runs import Fingerprint, Reused, Run, StepResult
+from noria.records.tasks import Divide, Done, Task
 
 __all__ = ["Listener", "Silent", "drive"]
 
-GATHER, PARTITION = "gather", "partition"  # roles of results that no function of the user's made
 ASKED_FOR = "asked for"
 
 
@@ -208,7 +208,7 @@ class _Turn:
 
     def _cached(self, node: Node, name: str, now: Fingerprint) -> StepResult | None:
         """Another run's result, as this run records it."""
-        if _role(node) == "data" or node.name in self.fresh:
+        if role_of(node) == "data" or node.name in self.fresh:
             return None
         started = time.perf_counter()
         found = self._records.runs.cached(self._run.asked.model, digest_of(now))
@@ -217,7 +217,7 @@ class _Turn:
         result, source = found
         return StepResult(
             step=name,
-            role=_role(node),
+            role=role_of(node),
             fingerprint=now,
             outputs=result.outputs,
             reason=Reused(run=source),
@@ -236,7 +236,7 @@ class _Turn:
         self._under[name] = _Under(node, name, print_, reason, self._clock.now())
 
     def _reason(self, node: Node, name: str, now: Fingerprint) -> str:
-        if _role(node) == "data":
+        if role_of(node) == "data":
             return ALWAYS_READ
         if node.name in self.fresh:
             return ASKED_FOR
@@ -295,26 +295,16 @@ class _Turn:
 
     def _result(self, under: _Under, done: Done) -> StepResult:
         node = under.node
-        if isinstance(node, Cut) and isinstance(done, Divided):
-            done = StepDone(outputs={node.name: done.parts}, seconds=done.seconds)
-        if not isinstance(done, StepDone):
-            raise TypeError(f"a worker answered {type(done).__name__} to step {under.name}")
-        coded = () if isinstance(node, Cut) else self._prints.coded(node).notes
-        return StepResult(
-            step=under.name,
-            role=_role(node),
-            fingerprint=under.print_,
-            outputs=done.outputs,
-            reason=Ran(why=under.reason),
+        return performed(
+            under.name,
+            role_of(node),
+            under.print_,
+            as_step(done, node),
+            reason=under.reason,
             started=under.started,
-            seconds=done.seconds,
-            log=done.log,
-            data=done.data,
-            notes=(*coded, *under.notes, *done.notes),
-            series=done.series,
-            card=done.card,
+            notes=(*(() if isinstance(node, Cut) else self._prints.coded(node).notes), *under.notes),
+            tried=under.tried,
             where=under.where,
-            tried=tuple(under.tried),
         )
 
     def _record(self, results: Sequence[tuple[_Under, StepResult]]) -> None:
@@ -368,7 +358,8 @@ class _Turn:
             name: gathered(tree, lambda item: results[item.name].outputs[name], self._keep_list)  # noqa: B023
             for name in step.outputs
         }
-        result = self._gather(step, list(results.values()), outputs)
+        whole = self._prints.of(Item(step, (), self._prints.read(step)))
+        result = gathered_result(step, whole, list(results.values()), outputs, self._clock.now())
         self._order[step.name] = (self._places[step.name], len(results))
         self._listener.finished(result)
         self._note(result)
@@ -377,24 +368,6 @@ class _Turn:
     def _keep_list(self, items: Sequence[Artifact]) -> Artifact:
         return save_list(items, self._store)
 
-    def _gather(self, step: Step, results: Sequence[StepResult], outputs: dict[str, Artifact]) -> StepResult:
-        ran = sum(isinstance(result.reason, Ran) for result in results)
-        return StepResult(
-            step=step.name,
-            role=GATHER,
-            fingerprint=Fingerprint(
-                code=self._prints.coded(step).digest,
-                inputs={name: artifact.digest for name, artifact in self._prints.inputs(step).items()},
-                parameters=self._plan.parameters.get(step.name, {}),
-                environment=digest_of([result.fingerprint.environment for result in results[:1]]),
-            ),
-            outputs=outputs,
-            reason=Ran(why=f"{ran} of {len(results)} ran"),
-            started=min((result.started for result in results), default=self._clock.now()),
-            seconds=sum(result.seconds for result in results),
-            items=len(results),
-        )
-
     def _fail(self, error: Exception) -> None:
         """Remember the first failure; what has not begun yet never will."""
         self._failure = self._failure or error
@@ -402,10 +375,6 @@ class _Turn:
             if not under.running:
                 self._engine.cancel(name)
                 del self._under[name]
-
-
-def _role(node: Node) -> str:
-    return PARTITION if isinstance(node, Cut) else node.role
 
 
 def _needed(item: Item | None) -> Item:
