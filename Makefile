@@ -1,5 +1,5 @@
-# make setup | demo | test | lint | bench      (needs Python 3.11 or newer, git and make; nothing else)
-.PHONY: setup demo test lint bench clean
+# make setup | demo | test | soak | lint | bench      (needs Python 3.11 or newer, git and make; nothing else)
+.PHONY: setup demo test soak lint bench clean
 .DEFAULT_GOAL := setup
 
 PYTHON ?= python3
@@ -23,6 +23,9 @@ demo: setup
 
 test: setup
 	@$(BIN)/python -m pytest -q -n 2 --dist worksteal tests
+
+soak: setup
+	@NORIA_KILLS=200 $(BIN)/python -m pytest -q -n 2 --dist worksteal tests/e2e/test_random_kills.py
 
 lint: setup
 	@$(BIN)/ruff check src tests examples bench

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from noria.app.candidate import Candidate, make_candidate
+from noria.app.candidate import Candidate, collected_metrics, make_candidate
 from noria.app.errors import UnknownStep
 from noria.app.fit import check_fit
 from noria.declare import resolve
@@ -196,7 +196,7 @@ def _turn(
     moved = _promotion(app, policy, wish, candidate)
     outcome = Succeeded(
         version=candidate.version.number if candidate else None,
-        metrics=candidate.version.metrics if candidate else {},
+        metrics=candidate.version.metrics if candidate else collected_metrics(app, resolved, outputs, None),
     )
     moved = _finish_or_hold(app, run, finished, outcome, candidate, moved)
     return Trained(
