@@ -20,7 +20,6 @@ from e2e.project import Project
 from noria.records.base import digest_bytes
 from servers import PostgresServer, postgres
 
-
 SEEDS = range(int(os.environ.get("NORIA_KILLS", "20")))
 EXPECTED = 2 * sum(n * n for n in range(12))
 PIPELINE = """

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from noria.app.errors import BadReference, GatesRefuse, NoWayBack, UnknownVersion
+from noria.app.gone import require_whole
 from noria.records.events import AliasMoved
 from noria.records.versions import Version
 from noria.registry.moves import move, previous
@@ -44,14 +45,15 @@ def promote(
 ) -> AliasMoved | None:
     """Let an alias name a version; None when it does already.
 
-    Raises `GatesRefuse` for a version whose last judgement is no pass, unless forced; `Conflict` when the alias
-    has moved meanwhile.
+    Raises `GatesRefuse` for a version whose last judgement is no pass, unless forced; `VersionGone` for one whose
+    artifacts are gone; `Conflict` when the alias has moved meanwhile.
     """
     version = find_version(app, text)
     judgements = app.records.versions.judgements(version.model, version.number)
     if alias == CHAMPION and not force and judgements and not judgements[0].passed:
         refused = [f"{v.gate}: {v.outcome}, {v.why}" for v in judgements[0].verdicts if v.outcome != "pass"]
         raise GatesRefuse(version=version.name, why="; ".join(refused))
+    require_whole(app, version)
     reason = why or ("forced by a person" if force else "promoted by a person")
     moved = move(
         app.records.versions.aliases(version.model),
@@ -67,7 +69,7 @@ def promote(
 def rollback(
     app: App, model: str | None, *, alias: str = CHAMPION, why: str = "", by: str, dry_run: bool = False
 ) -> AliasMoved:
-    """Let an alias name the version that it named before; raises `NoWayBack`."""
+    """Let an alias name the version that it named before; raises `NoWayBack`, `VersionGone`."""
     name = app.model(model).name
     back = previous((change for _, change in app.records.ledger.events(name, kinds=("alias.moved",))), alias)
     aliases = app.records.versions.aliases(name)
@@ -76,8 +78,9 @@ def rollback(
         if back
         else None
     )
-    if moved is None:
+    if moved is None or back is None:
         raise NoWayBack(model=name, alias=alias)
+    require_whole(app, find_version(app, f"{name}:{back}"))
     _append(app, moved, dry_run)
     return moved
 

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
 from noria.app.errors import BadReference, UnknownRun
+from noria.app.gone import Gone, gone
 from noria.app.promote import find_version
 from noria.errors import NotFound
 from noria.records.base import Digest, Record
@@ -81,6 +82,8 @@ class VersionDetail(Record, kw_only=True):
     """The newest first."""
     moves: tuple[Moved, ...]
     run: RunView | None = None
+    gone: Gone | None = None
+    """What `noria gc` took of it; None while it can be used."""
 
 
 class ModelView(Record, kw_only=True):
@@ -144,6 +147,7 @@ def read_version(app: App, text: str) -> VersionDetail:
             if isinstance(change, AliasMoved) and version.number in (change.before, change.after)
         ),
         run=_run_view(app, *made) if made else None,
+        gone=gone(app, version),
     )
 
 

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, ClassVar
 
+from noria.app.gone import require_servable
 from noria.app.promote import find_version
 from noria.errors import BackendError
 from noria.ports.surroundings import surroundings
@@ -62,9 +63,10 @@ def serving(
     """Serve the version or alias that `text` names, from a process of its own, until the block ends.
 
     Ready when the block begins. `log` takes the service's own log lines; None leaves them on stderr. Raises
-    `UnknownVersion` before anything is started, `ServiceDied` when the process does not come up.
+    `UnknownVersion` and `VersionGone` before anything is started, `ServiceDied` when the process does not come up.
     """
     version = find_version(app, text)
+    require_servable(app, version)
     reference = parse_reference(text)
     follows = reference.alias if isinstance(reference, Aliased) else str(version.number)
     process = subprocess.Popen(

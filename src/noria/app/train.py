@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from noria.app.canary import BadData, inspector
 from noria.app.candidate import Candidate, collected_metrics, make_candidate
 from noria.app.errors import UnknownStep
 from noria.app.fit import check_fit
@@ -17,7 +18,15 @@ from noria.graph.load import load_pipeline
 from noria.ports.engine import Engine
 from noria.ports.objects import ObjectStore
 from noria.records.base import Json
-from noria.records.events import AliasMoved, Change, Judged, Proved, RunFinished, VersionRegistered
+from noria.records.events import (
+    AliasMoved,
+    Change,
+    DataRefused,
+    Judged,
+    Proved,
+    RunFinished,
+    VersionRegistered,
+)
 from noria.records.gates import Judgement
 from noria.records.policy import ModelPolicy
 from noria.records.runs import (
@@ -71,6 +80,8 @@ class Wish:
     """True: don't go on with an interrupted run."""
     fresh: tuple[str, ...] = ()
     """Steps that run anew with all that is below them, whatever was kept."""
+    accept_data: bool = False
+    """True: let new data pass whatever the canary finds, for this once."""
 
 
 def train(app: App, model: str | None, wish: Wish, listener: Listener) -> Trained:
@@ -94,8 +105,22 @@ def train(app: App, model: str | None, wish: Wish, listener: Listener) -> Traine
         except (
             Exception
         ) as error:  # a bug of Noria's too ends the run: else the next one would only meet it again
-            _finish(app, run, finished, _failure(error, plan, finished))
+            refused = _refused(run, error)
+            _finish(app, run, finished, _failure(error, plan, finished), before=refused)
             raise
+
+
+def _told(listener: Listener) -> Callable[[str, str], None]:
+    """What the canary lets pass is told as if the step had printed it."""
+    return lambda step, what: listener.output(step, f"data: {what}")
+
+
+def _refused(run: Run, error: Exception) -> list[Change]:
+    if not isinstance(error, BadData):
+        return []
+    model, number = run.asked.model, run.number
+    findings = tuple(error.findings)
+    return [DataRefused(model=model, run=number, step=error.step, data=error.data, findings=findings)]
 
 
 def asked_for(
@@ -188,6 +213,7 @@ def _turn(
         listener=listener,
         finished=finished,
         fresh=fresh_steps(resolved, wish),
+        inspect=inspector(app, policy, resolved, _told(listener), accept=wish.accept_data),
     )
     candidate: Candidate | None = None
     if resolved.predict is not None:
@@ -253,11 +279,12 @@ def _finish(
     outcome: Outcome,
     candidate: Candidate | None = None,
     moved: AliasMoved | None = None,
+    before: Sequence[Change] = (),
 ) -> None:
     """The run's end and all that follows from it, in one transaction."""
     now = app.clock.now()
     model = run.asked.model
-    changes: list[Change] = []
+    changes: list[Change] = [*before]
     if candidate and not candidate.known:
         changes += [VersionRegistered(version=candidate.version), Judged(judgement=candidate.judgement)]
         changes += [Proved(proof=candidate.proof)] if candidate.proof else []
@@ -271,6 +298,8 @@ def _finish(
 def _failure(error: Exception, plan: Plan, finished: list[StepResult]) -> Failed:
     done = {result.step for result in finished}
     waiting = [step.name for step in plan.order if step.name not in done]
+    if isinstance(error, BadData):
+        waiting.insert(0, error.step)
     log = getattr(error, "log", None) if isinstance(error, StepFailed) else None
     code = error.code if isinstance(error, NoriaError) else "BUG"
     return Failed(step=waiting[0] if waiting else "gates", code=code, error=str(error), log=log or None)

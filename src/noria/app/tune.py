@@ -275,7 +275,7 @@ class _Tuning:
         from noria.app.candidate import collected_metrics
         from noria.pipeline.drive import drive
 
-        with closing(self.app.engine(share=self.search.jobs)) as engine:
+        with self.app.driving(run.name), closing(self.app.engine(share=self.search.jobs)) as engine:
             outputs = drive(
                 plan,
                 run,

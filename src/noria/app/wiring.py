@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from noria.app.config import find_project, load_policy
 from noria.app.drivers import driving
 from noria.app.errors import UnknownModel
+from noria.app.users import claim
 from noria.ports.clock import Clock, RealClock
 from noria.records.policy import ModelPolicy, Policy
 
@@ -107,9 +108,16 @@ class App:
 
     @contextmanager
     def alone(self, model: str) -> Iterator[None]:
-        """Hold the right to run and promote a model, announced as a driver; raises `Busy`."""
+        """Hold the right to run and promote a model, announced as one who drives it; raises `Busy`."""
         holder = f"process {os.getpid()} since {self.clock.now():%Y-%m-%d %H:%M:%S} UTC"
-        with self.leases.hold(model, holder), driving(self.slots, model):
+        with self.leases.hold(model, holder), self.driving(model):
+            yield
+
+    @contextmanager
+    def driving(self, what: str) -> Iterator[None]:
+        """Announce that objects are relied on which no record names yet, so that no `noria gc` takes them."""
+        with driving(self.slots, what):
+            claim(self)
             yield
 
     @property

@@ -16,6 +16,7 @@ COMMANDS = {
     "doctor": ("noria.cli.doctor", "try everything that Noria stands on", "start"),
     "init": ("noria.cli.init", "start a project with a small example that runs", "start"),
     "run": ("noria.cli.run", "train, gate and promote; goes on with an interrupted run", "train"),
+    "data": ("noria.cli.data", "versions of the data, their profiles, and what differs", "train"),
     "tune": ("noria.cli.tune", "search for hyperparameters; each trial is a run", "train"),
     "reproduce": ("noria.cli.reproduce", "rebuild a version from its record, and prove it", "train"),
     "lint": ("noria.cli.lint", "what makes a pipeline unrepeatable", "train"),
@@ -32,6 +33,7 @@ COMMANDS = {
     "watch": ("noria.cli.watch", "score labels, raise alarms and retrain, without a service", "production"),
     "feedback": ("noria.cli.feedback", "give the labels that arrived later", "production"),
     "status": ("noria.cli.status", "champion, services, labels, risk, alarms, next run", "production"),
+    "gc": ("noria.cli.gc", "give up old artifacts that nobody needs", "production"),
     "audit": ("noria.cli.audit", "verify the chain of events", "production"),
 }
 

@@ -70,6 +70,11 @@ def add(subparsers: Subparsers) -> None:
     parser.add_argument(
         "--of", metavar="RUN", help="with --only: the run whose inputs are taken (default: last)"
     )
+    parser.add_argument(
+        "--accept-data",
+        action="store_true",
+        help="let new data pass whatever the canary finds, for this once",
+    )
     dry_run(parser)
     parser.add_argument("--quiet", action="store_true", help="no progress, only what came of it")
 
@@ -88,6 +93,7 @@ def run(args: argparse.Namespace) -> int:
         promote=not args.no_promote,
         afresh=args.new,
         fresh=tuple(args.fresh or ()),
+        accept_data=args.accept_data,
     )
     if args.dry_run:
         from noria.cli.run_plan import run_plan

@@ -26,6 +26,7 @@ def version_lines(detail: VersionDetail) -> list[str]:
     )
     return [
         f"{paint(version.name, 'bold')}{aliases}",
+        *_gone(detail),
         *_lineage(detail),
         "",
         *_signature(version.signature),
@@ -36,6 +37,14 @@ def version_lines(detail: VersionDetail) -> list[str]:
         *_judgements(detail),
         *_moves(detail),
     ]
+
+
+def _gone(detail: VersionDetail) -> list[str]:
+    gone = detail.gone
+    if gone is None:
+        return []
+    said = f"its artifacts are gone: noria gc gave them up at {when(gone.at)}, when it kept {gone.policy}"
+    return [paint(said, "yellow")]
 
 
 def _lineage(detail: VersionDetail) -> list[str]:

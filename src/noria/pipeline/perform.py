@@ -22,6 +22,7 @@ from noria.pipeline.data import Read, checked
 from noria.pipeline.errors import BadFinding, BadMetrics, CheckFailed, DataShape, NoItems, WrongOutputs
 from noria.pipeline.seeds import seed_generators, seed_of
 from noria.records.artifacts import Artifact
+from noria.records.base import Digest, canonical
 from noria.records.runs import DataVersion
 from noria.records.tasks import RunStep, StepDone
 
@@ -102,8 +103,20 @@ def _data(work: _Work) -> _Done:
         columns=stored.columns,
         first=read.first,
         last=read.last,
+        profile=_profiled(work, stored) if stored.codec.startswith("arrow/") else None,
     )
     return _Done(outputs, data=version)
+
+
+def _profiled(work: _Work, stored: Artifact) -> Digest:
+    """The outline of what was read, as it was stored."""
+    from noria.profiles import profile
+
+    spec = work.resolved.data if work.step is work.resolved.request else DataSpec()
+    hidden = {*spec.hidden, *spec.key, *filter(None, [spec.time])}
+    return work.artifacts.store.put(
+        canonical(profile(work.artifacts.table(stored), label=spec.label, hidden=hidden))
+    )
 
 
 def _transform(work: _Work) -> _Done:

@@ -1,4 +1,4 @@
-"""Whether a result can still be used: its outputs are in the store, with all that their bytes name."""
+"""Whether a result can still be used: what it holds is in the store, with all that its bytes name."""
 
 from __future__ import annotations
 
@@ -9,8 +9,12 @@ from noria.records.runs import StepResult
 
 
 def there(result: StepResult, store: ObjectStore) -> bool:
-    """Whether every output is whole."""
-    return all(_whole(artifact, store) for artifact in result.outputs.values())
+    """Whether every output is whole, and so is what is recorded with it: asking keeps it from being collected."""
+    beside = [result.series] if result.series else []
+    artifacts = [*result.outputs.values(), *beside, *(exhibit.artifact for exhibit in result.card)]
+    return all(_whole(artifact, store) for artifact in artifacts) and (
+        not result.log or store.has(result.log)
+    )
 
 
 def _whole(artifact: Artifact, store: ObjectStore) -> bool:

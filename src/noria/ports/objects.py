@@ -85,3 +85,7 @@ class Sweepable(Protocol):
         middle, it has removed some and harmed none. Raises `Busy` where a second sweep could undo the promise of the
         first."""
         ...
+
+    def tidy(self) -> None:
+        """Remove what dead writers left on this machine."""
+        ...

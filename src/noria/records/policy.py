@@ -47,7 +47,7 @@ class DataPolicy(Record, kw_only=True):
     """The share of rows that may hold categories never seen before."""
     volume: float | None = 0.5
     """How much the rows in a unit of time may fall or rise, as a share of what they were."""
-    leakage: float | None = 0.999
+    leakage: float | None = 0.99999
     """The association of one visible column with the label from which it counts as the label itself."""
     ignore: tuple[str, ...] = ()
     """Columns that are not looked at."""

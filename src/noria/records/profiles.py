@@ -32,6 +32,11 @@ class ColumnProfile(Record, kw_only=True):
     """The most frequent values with their counts, for what is not a measured number."""
     levels: tuple[str, ...] | None = None
     """All categories of a text or boolean column, where there are few enough to list."""
+    counts: tuple[int, ...] = ()
+    """Rows of each of these."""
+    tells: float | None = None
+    """How much the column says of the label, from 0 to 1: the square of the correlation for numbers, the share of the
+    label's variance between categories; None for what is hidden from the model, and for what is neither."""
 
 
 class Profile(Record, kw_only=True):

@@ -108,7 +108,7 @@ def step(
     """A finished step; `flights` is the data step."""
     made = Artifact(
         digest=digest_bytes(f"{name} {code} {rate}".encode()),
-        codec="table" if name == "flights" else "skops",
+        codec="arrow/1" if name == "flights" else "skops/1",
         size=1234,
         rows=1000 if name == "flights" else None,
     )
@@ -171,7 +171,7 @@ def version(run: Run, number: int, auc: float, model: Artifact) -> Version:
         source=run.asked.provenance.source,
         environment=ENVIRONMENT,
         data=data(),
-        rows=Artifact(digest=digest_bytes(b"flights"), codec="table", size=1234, rows=1000),
+        rows=Artifact(digest=digest_bytes(b"flights"), codec="arrow/1", size=1234, rows=1000),
         label="late",
         metrics={"auc": auc, "log_loss": 0.5},
         quality=Quality(loss="log_loss", range=(0, 5), mean=0.5, rows=200),
@@ -186,6 +186,8 @@ def _succeed(app: App, number: int, *, rate: float, auc: float, passed: bool) ->
         step("flights", code=1, reused="" if number == 1 else "delay/1"),
         step("classifier", code=number, rate=rate),
     )
+    for content in ("flights", "flights 1 None", f"classifier {number} {rate}"):
+        app.store.put(content.encode())
     made = version(run, number, auc, steps[1].outputs["classifier"])
     verdict = Verdict(
         gate="auc",

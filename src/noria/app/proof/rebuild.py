@@ -113,7 +113,10 @@ def rebuilt(
     from noria.pipeline.drive import drive
 
     forget(app.project)  # its modules may have the same names
-    with tempfile.TemporaryDirectory(prefix="noria-proof-") as folder:
+    with (
+        app.driving(f"a rebuild of {run.name}"),
+        tempfile.TemporaryDirectory(prefix="noria-proof-") as folder,
+    ):
         root = _files(app, run, Path(folder))
         resolved = resolve(load_pipeline(root, pipeline))
         try:
