@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from noria.artifacts.arrays import ArrayCodec
 from noria.artifacts.arrow import ArrowCodec, mapped
-from noria.artifacts.boosters import LightGbmCodec
+from noria.artifacts.boosters import LightGbmCodec, XgBoostCodec
 from noria.artifacts.codec import CannotStore, Codec
 from noria.artifacts.estimators import SkopsCodec
 from noria.artifacts.files import BytesCodec, FigureCodec, PathCodec
@@ -36,6 +36,7 @@ BUILT_IN: tuple[Codec, ...] = (
     JsonCodec(),
     SkopsCodec(),
     LightGbmCodec(),
+    XgBoostCodec(),
     PathCodec(),
     BytesCodec(),
     FigureCodec(),

@@ -1,4 +1,4 @@
-"""LightGBM's boosters in LightGBM's own text, which every other runtime of its models reads too."""
+"""LightGBM's and XGBoost's boosters in their own formats, which every other runtime of these models reads too."""
 
 from __future__ import annotations
 
@@ -33,6 +33,33 @@ class LightGbmCodec:
         import lightgbm
 
         return lightgbm.Booster(model_str=shelf.store.get(artifact.digest).decode())
+
+    def holds(self, artifact: Artifact, shelf: Shelf) -> Iterable[Digest]:
+        return ()
+
+
+class XgBoostCodec:
+    """A booster in XGBoost's UBJSON: trees, attributes (the best iteration among them), names and types of features.
+
+    What it was trained with (threads, device) is no part of the format.
+    """
+
+    name = "xgboost"
+    version = 1
+
+    def fits(self, value: object) -> bool:
+        return kind_of(value) == "xgboost.Booster"
+
+    def save(self, value: Any, shelf: Shelf) -> Artifact:
+        data = value.save_raw("ubj")
+        return Artifact(
+            digest=shelf.store.put(data), codec=spelled(self), size=len(data), type="xgboost.Booster"
+        )
+
+    def load(self, artifact: Artifact, shelf: Shelf) -> Any:
+        import xgboost
+
+        return xgboost.Booster(model_file=bytearray(shelf.store.get(artifact.digest)))
 
     def holds(self, artifact: Artifact, shelf: Shelf) -> Iterable[Digest]:
         return ()

@@ -1,4 +1,4 @@
-"""scikit-learn's estimators, and LightGBM's under its interface, through skops: no pickle."""
+"""scikit-learn's estimators, and LightGBM's and XGBoost's under its interface, through skops: no pickle."""
 
 from __future__ import annotations
 

@@ -19,6 +19,7 @@ OTHERS = frozenset(
         "numpy.MaskedArray",
         "sklearn.BaseEstimator",
         "lightgbm.Booster",
+        "xgboost.Booster",
         "pathlib.Path",
         "msgspec.Struct",
         "enum.Enum",

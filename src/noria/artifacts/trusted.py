@@ -98,4 +98,15 @@ LIGHTGBM = (
     "lightgbm.sklearn._LGBMLabelEncoder",
 )
 
-TRUSTED = frozenset((*PLAIN, *TREES, *PARTS, *FUNCTIONS, *LIGHTGBM))
+# XGBoost's wrappers hold their parameters and the booster's own snapshot, which XGBoost's parser reads.
+XGBOOST = (
+    "xgboost.core.Booster",
+    "xgboost.sklearn.XGBClassifier",
+    "xgboost.sklearn.XGBModel",
+    "xgboost.sklearn.XGBRanker",
+    "xgboost.sklearn.XGBRegressor",
+    "xgboost.sklearn.XGBRFClassifier",
+    "xgboost.sklearn.XGBRFRegressor",
+)
+
+TRUSTED = frozenset((*PLAIN, *TREES, *PARTS, *FUNCTIONS, *LIGHTGBM, *XGBOOST))

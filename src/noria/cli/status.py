@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
 
 from noria.app.status import Labels, ModelStatus, ServiceView, status
 from noria.app.wiring import open_app
-from noria.cli.commands import Subparsers, parser_of, project
+from noria.cli.commands import BadUsage, Subparsers, parser_of, project
 from noria.cli.models import verdict_of
-from noria.cli.render import count, fields, figure, paint, say, say_json, span, when
+from noria.cli.render import count, fields, figure, paint, say, say_json, size, span, table, when
 from noria.cli.runs import result_of
 from noria.cli.standing import left_out_lines, left_run_line, maturity_line
+
+if TYPE_CHECKING:
+    from noria.app.disk import DiskUse
 
 
 def add(subparsers: Subparsers) -> None:
@@ -20,18 +24,25 @@ def add(subparsers: Subparsers) -> None:
         what="How each model stands: its champion, the services that answer, the last run, how many labels are owed,\n"
         "the champion's risk against its bound, alarms, and when the schedule starts the next run.\n"
         "With --json: an array of objects with `model`, `at`, `champion`, `services`, `last_run`, `labels`, `risk`,\n"
-        "`recent_loss`, `alarms`, `needs_maturity`, `left_run`, `next_run`.",
+        "`recent_loss`, `alarms`, `needs_maturity`, `left_run`, `next_run`. With --disk: instead of it how many bytes\n"
+        "each model's records name, and how many `noria gc` would free; an object with `models`, `size`, `freeable`.",
         examples=[
             ("noria status", "every model"),
             ("noria status delay", "one"),
+            ("noria status --disk", "what lies on the disk, and for whom"),
             ("noria status --json | jq '.[].alarms'", "for a script"),
         ],
         reads=True,
     )
     parser.add_argument("model", metavar="MODEL", nargs="?", help="only this one")
+    parser.add_argument(
+        "--disk", action="store_true", help="disk use; reads all records, seconds for 10,000 runs"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
+    if args.disk:
+        return _disk(args)
     with open_app(project(args)) as app:
         found = status(app, args.model)
     if args.json:
@@ -40,6 +51,34 @@ def run(args: argparse.Namespace) -> int:
     for at, one in enumerate(found):
         say(*([""] if at else []), *status_lines(one))
     return 0
+
+
+def _disk(args: argparse.Namespace) -> int:
+    from noria.app.disk import disk
+
+    if args.model:
+        raise BadUsage(problem="--disk is of all models: they share objects", command="noria status")
+    with open_app(project(args)) as app:
+        found = disk(app)
+    if args.json:
+        say_json(found)
+    else:
+        say(*disk_lines(found))
+    return 0
+
+
+def disk_lines(found: DiskUse) -> list[str]:
+    rows = [
+        (one.model, one.objects, size(one.size), size(one.shared), size(one.given_up)) for one in found.models
+    ]
+    total = [
+        ("all objects, each once", f"{size(found.size)} in {count(found.objects, 'object')}"),
+        ("named by several models", size(found.shared)),
+        ("named by no record", size(found.nobodys)),
+        ("noria gc would free", f"{size(found.freeable)} now, {size(found.waiting)} more within a day"),
+        *((one.what, size(one.size)) for one in found.beside),
+    ]
+    return [*table(("model", "objects", "size", "shared", "given up"), rows), *fields(total, indent=0)]
 
 
 def status_lines(found: ModelStatus) -> list[str]:

@@ -29,7 +29,7 @@ def xgboost(prefix: str = "") -> Any:
     """An XGBoost callback that logs `valid/auc` for metric `auc` on the evaluation set `valid`."""
     from xgboost.callback import TrainingCallback
 
-    class Logged(TrainingCallback):  # type: ignore[misc]  # xgboost ships no types
+    class Logged(TrainingCallback):
         def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
             newest = {
                 f"{prefix}{data}/{metric}": values[-1] if not isinstance(values[-1], tuple) else values[-1][0]

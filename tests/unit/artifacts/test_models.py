@@ -196,6 +196,42 @@ def test_a_booster_is_lightgbms_own_text_without_the_machines_threads(artifacts:
     assert artifacts.load(one).predict(rows).tobytes() == boosters[0].predict(rows).tobytes()
 
 
+def test_a_booster_is_xgboosts_own_format_whatever_the_threads(artifacts: Artifacts) -> None:
+    import xgboost as xgb
+
+    rows, label = zoo.numbers()
+    boosters = [
+        xgb.train(
+            {"objective": "binary:logistic", "nthread": threads, "seed": 0}, xgb.DMatrix(rows, label), 5
+        )
+        for threads in (1, 2)
+    ]
+    one, two = (artifacts.save(booster) for booster in boosters)
+    assert (one.codec, one.type, one.unsafe) == ("xgboost/1", "xgboost.Booster", False)
+    assert one.digest == two.digest == artifacts.save(artifacts.load(one)).digest
+    assert artifacts.load(one).inplace_predict(rows).tobytes() == boosters[0].inplace_predict(rows).tobytes()
+
+
+def test_an_xgboost_booster_keeps_names_types_and_its_best_iteration(artifacts: Artifacts) -> None:
+    import xgboost as xgb
+
+    rows, label = zoo.frame()
+    rows = rows[["a", "b", "carrier"]]
+    table = xgb.DMatrix(rows, label, enable_categorical=True)
+    held_out = xgb.DMatrix(rows, np.roll(label, 7), enable_categorical=True)
+    booster = xgb.train(
+        {"seed": 0}, table, 50, evals=[(held_out, "other")], early_stopping_rounds=3, verbose_eval=False
+    )
+    assert 0 <= booster.best_iteration < 49
+    loaded = artifacts.load(artifacts.save(booster))
+    assert (loaded.best_iteration, loaded.feature_names, loaded.feature_types) == (
+        booster.best_iteration,
+        booster.feature_names,
+        booster.feature_types,
+    )
+    assert loaded.predict(table).tobytes() == booster.predict(table).tobytes()
+
+
 def test_a_booster_that_stopped_early_answers_with_its_best_trees(artifacts: Artifacts) -> None:
     import lightgbm as lgb
 

@@ -162,13 +162,31 @@ def lightgbm() -> dict[str, Callable[[], Any]]:
     }
 
 
+def xgboost() -> dict[str, Callable[[], Any]]:
+    import xgboost as xgb
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    facts: dict[str, Any] = {"n_estimators": 8, "random_state": 0, "n_jobs": 1}
+    return {
+        "XGBoost classifier": lambda: xgb.XGBClassifier(**facts).fit(*numbers()),
+        "XGBoost forest": lambda: xgb.XGBRFRegressor(**facts).fit(*numbers()),
+        "XGBoost regressor, categories": lambda: xgb.XGBRegressor(**facts, enable_categorical=True).fit(
+            frame()[0][["a", "b", "carrier"]], frame()[1]
+        ),
+        "XGBoost, scaled": lambda: make_pipeline(StandardScaler(), xgb.XGBClassifier(**facts)).fit(
+            *numbers()
+        ),
+    }
+
+
 def zoo() -> dict[str, Callable[[], Any]]:
-    return {**boosting(), **linear(), **others(), **lightgbm()}
+    return {**boosting(), **linear(), **others(), **lightgbm(), **xgboost()}
 
 
 def answers(name: str, model: Any) -> Any:
     rows = texts()[0] if name == "text" else frame()[0] if "pipeline" in name else numbers()[0]
-    if "frame" in name or ("LightGBM" in name and "categories" in name):
+    if "frame" in name or name.endswith(", categories"):
         rows = frame()[0][["a", "b", "carrier"]]
     return np.asarray(getattr(model, "predict_proba" if hasattr(model, "predict_proba") else "predict")(rows))
 

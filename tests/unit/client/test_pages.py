@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as some
 
 from noria.adapters.folder import FolderStore
@@ -82,6 +82,8 @@ def test_a_page_reaches_nothing_outside() -> None:
 
 
 @given(some.lists(FINITE, min_size=1, max_size=30), some.booleans())
+@example([5e-324], False)
+@example([-5e-324, 5e-324], True)
 def test_an_axis_holds_every_value(values: list[float], steep: bool) -> None:
     within = [value for value in values if abs(value) < 1e300] or [1.0]
     axis = axis_over(np.array(within), steep=1e3 if steep else None)

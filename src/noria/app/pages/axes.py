@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 TICKS = 5
 STEEP = 1e3  # times the smallest value from which a logarithmic axis shows more than a straight one
+TINY = 1e-300  # a spread below it cannot be divided into ticks without leaving the range of normal floats
 
 
 @dataclass(frozen=True)
@@ -44,8 +45,8 @@ def axis_over(values: np.ndarray, *, steep: float | None = None, whole: bool = F
     low, high = float(values.min()), float(values.max())
     if steep and 0 < low < high / steep:
         return Axis(low, high, log=True)
-    if high - low <= abs(high) * 1e-12:
-        pad = 0.5 if whole or not high else abs(high) * 0.05
+    if high - low <= max(abs(high) * 1e-12, TINY):
+        pad = 0.5 if whole or not high else max(abs(high) * 0.05, TINY)
         return Axis(low - pad, high + pad, whole=whole)
     pad = 0.0 if whole else (high - low) * 0.04
     return Axis(low - pad, high + pad, whole=whole)
