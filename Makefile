@@ -1,5 +1,5 @@
 # make setup | demo | test | soak | lint | bench      (needs Python 3.11 or newer, git and make; nothing else)
-.PHONY: setup demo test soak lint bench clean
+.PHONY: setup demo test browser soak lint bench clean
 .DEFAULT_GOAL := setup
 
 PYTHON ?= python3
@@ -21,8 +21,17 @@ setup: .venv/ready
 demo: setup
 	@$(BIN)/python -m noria.replay.demo $(DATA)
 
-test: setup
+test: setup browser
 	@$(BIN)/python -m pytest -q -n 2 --dist worksteal tests
+
+# what tests that look at pages need of the system
+browser:
+	@command -v chromium chromium-browser google-chrome >/dev/null && exit 0; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  echo "installing chromium by apt-get: tests open pages in it"; \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null \
+	    || echo "apt-get could not install chromium: tests that open pages will be skipped"; \
+	else echo "no chromium here: tests that open pages will be skipped (apt-get install chromium)"; fi
 
 soak: setup
 	@NORIA_KILLS=200 $(BIN)/python -m pytest -q -n 2 --dist worksteal tests/e2e/test_random_kills.py

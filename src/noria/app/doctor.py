@@ -162,7 +162,11 @@ def _records(app: App) -> Diagnosis:
     started = time.perf_counter()
     models = app.records.versions.models()
     took = time.perf_counter() - started
-    return _speed("records", f"{len(models)} models with runs; read in {1000 * took:.1f} ms", took)
+    return _speed(
+        "records",
+        f"{len(models)} {'model' if len(models) == 1 else 'models'} with runs; read in {1000 * took:.1f} ms",
+        took,
+    )
 
 
 def _objects(app: App) -> Diagnosis:
