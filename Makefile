@@ -26,7 +26,7 @@ test: setup browser
 
 # what tests that look at pages need of the system
 browser:
-	@command -v chromium chromium-browser google-chrome >/dev/null && exit 0; \
+	@for one in chromium chromium-browser google-chrome; do command -v $$one >/dev/null && exit 0; done; \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	  echo "installing chromium by apt-get: tests open pages in it"; \
 	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null \
