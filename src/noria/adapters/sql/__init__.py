@@ -1,4 +1,4 @@
-"""The records store: tables in SQLite through SQLAlchemy Core, one door a stage.
+"""The records store: tables in SQLite or PostgreSQL, one door a stage.
 
 In come changes and questions; out go records, and one durable transaction for each change with its event in the
 model's hash chain. It refuses to know what any record means beyond the columns by which it is looked up.

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from noria.adapters.sql import apply_runs
+from noria.adapters.sql.apply_runs import finish, finish_step, start
 from noria.adapters.sql.conflicts import AliasElsewhere, BlockTaken, NumberTaken, UnregisteredVersion
 from noria.adapters.sql.database import Connection, NotUnique, value
 from noria.adapters.sql.outline import Outline
@@ -47,12 +47,12 @@ def apply(connection: Connection, outline: Outline, seq: int) -> Mapping[str, in
     """Carry out one change inside a transaction; the row, or rows, by the field that they hold."""
     match outline.change:
         case RunStarted(run=run):
-            return {"run": apply_runs.start(connection, run, outline.part("run"))}
+            return {"run": start(connection, run, outline.part("run"))}
         case StepFinished(model=model, run=number, result=result):
             body = outline.part("result")
-            return {"result": apply_runs.finish_step(connection, model, number, seq, result, body)}
+            return {"result": finish_step(connection, model, number, seq, result, body)}
         case RunFinished() as change:
-            return {"steps": apply_runs.finish(connection, change, seq, outline.parts("steps"))}
+            return {"steps": finish(connection, change, seq, outline.parts("steps"))}
         case VersionRegistered(version=version):
             return {"version": _register(connection, version, outline.part("version"))}
         case Judged(judgement=what):
