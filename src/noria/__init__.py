@@ -1,8 +1,8 @@
 """Noria keeps a machine-learning model in production fresh with the very stream that the model answers.
 
 A user's file needs this module alone: `Pipeline` and `Part` to declare steps as plain functions, `Each`, `Partition`,
-`Resources` and `Retry` to say how they run; inside of a step `log`, `show`, `checkpoint` and `files`; in a notebook
-`runs` and `versions`.
+`Resources` and `Retry` to say how they run; inside of a step `log`, `show`, `checkpoint`, `files`, `read`,
+`delta` and `iceberg`; in a notebook `runs` and `versions`.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 from noria.declare import Each, Part, Partition, Pipeline, Resources
 
 if TYPE_CHECKING:
+    from noria.artifacts.filed import Files
     from noria.client import runs, versions
-    from noria.inside import callbacks, checkpoint, log, show
+    from noria.inside import callbacks, checkpoint, delta, files, iceberg, log, read, show
     from noria.records.needs import Retry
 
 __all__ = [
     "Each",
+    "Files",
     "Part",
     "Partition",
     "Pipeline",
@@ -23,7 +25,11 @@ __all__ = [
     "Retry",
     "callbacks",
     "checkpoint",
+    "delta",
+    "files",
+    "iceberg",
     "log",
+    "read",
     "runs",
     "show",
     "versions",
@@ -31,10 +37,15 @@ __all__ = [
 __version__ = "0.1.0"
 
 _LATER = {
+    "Files": "noria.artifacts.filed",
     "Retry": "noria.records.needs",
     "callbacks": "noria.inside",
     "checkpoint": "noria.inside",
+    "delta": "noria.inside",
+    "files": "noria.inside",
+    "iceberg": "noria.inside",
     "log": "noria.inside",
+    "read": "noria.inside",
     "runs": "noria.client",
     "show": "noria.inside",
     "versions": "noria.client",

@@ -24,6 +24,7 @@ from noria.adapters.bucket_errors import (
     NoObjectClient,
     fault_of,
 )
+from noria.adapters.outside_errors import FileChanged
 
 PATIENCE = 60.0  # s for which a service that does not answer is asked again
 FIRST, LONGEST = 0.2, 5.0  # s between two attempts: the first pause, doubled each time, and the last
@@ -105,6 +106,22 @@ class Bucket:
                 yield memoryview(part)
 
         return self._found(lambda: take(parts()))
+
+    def read_listed(self, held: Held, take: Callable[[Iterator[memoryview]], object]) -> str | None:
+        """As `read`, of just the content that was listed; its version's id, where the bucket keeps versions. Raises
+        `FileChanged` when there is another content by now."""
+
+        def read() -> str:
+            try:
+                found = self._obstore.get(self._client, held.key, options={"if_match": held.tag})
+            except self._obstore.exceptions.PreconditionError:
+                raise FileChanged(path=f"{self.name}/{held.key}") from None
+            if found.meta["size"] != held.size:
+                raise FileChanged(path=f"{self.name}/{held.key}")
+            take(memoryview(part) for part in found.stream(min_chunk_size=PART))
+            return found.meta["version"] or ""
+
+        return self._found(read)
 
     def copy(self, key: str, to: str) -> bool:
         """Give an object a second name, within the bucket; whether it was there."""

@@ -48,7 +48,9 @@ class BucketUnavailable(Unavailable):
 class BucketMissing(BackendError):
     code: ClassVar[str] = "BUCKET-MISSING"
     what: ClassVar[str] = "there is no bucket for {bucket}"
-    next: ClassVar[str] = "create it, or correct `objects` under [store] in noria.toml"
+    next: ClassVar[str] = (
+        "create it, or correct its name: `objects` under [store] in noria.toml, or in the step that reads it"
+    )
     bucket: str
 
 
@@ -75,7 +77,10 @@ class CredentialsRefused(BackendError):
 class AccessRefused(BackendError):
     code: ClassVar[str] = "OBJECTS-ACCESS"
     what: ClassVar[str] = "{bucket} does not allow these credentials to {op}: {why}"
-    next: ClassVar[str] = "allow them to list the bucket, and to read, write and delete its objects"
+    next: ClassVar[str] = (
+        "are they the right ones? they must be allowed to list the bucket and to read its objects, and where Noria keeps "
+        "its own, to write and delete, too"
+    )
     bucket: str
     op: str
     why: str

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from noria.ports.slots import Slots
 
 SPOOL = "spool"  # in the project's state: what steps log, until it is stored
+SCRATCH = "scratch"  # beside the objects, so that files are laid out as links to them
 F_SETSIG = 10  # Linux's number; the module fcntl has no name for it
 FRAMES = 6  # of a traceback in an error: the user's first and those nearest to the fault
 MESSAGE = 1000  # characters of an exception's own words in an error; its log has all of them
@@ -151,6 +152,12 @@ class Worker:
         import noria.pipeline.perform  # noqa: F401
 
     def _perform(self, task: Task) -> Done:
+        from noria.inside.context import holding
+
+        with holding(self._places()[0]):
+            return self._carried_out(task)
+
+    def _carried_out(self, task: Task) -> Done:
         resolved = self._resolved(task.graph.pipeline if isinstance(task, Sign | Answer) else task.pipeline)
         if isinstance(task, Divide):
             from noria.pipeline.divide import divide
@@ -170,7 +177,8 @@ class Worker:
         return score(task, resolved, self._artifacts())
 
     def _step(self, task: RunStep, resolved: Resolved) -> StepDone:
-        """A step, with what it may call while it runs; what it logged and showed goes with its result."""
+        """A step, with what it may call while it runs; what it read, logged and showed goes with its result."""
+        from noria.adapters.outside import FilesOutside
         from noria.inside.context import Inside, performing
         from noria.inside.series import collected
         from noria.inside.spool import Spool
@@ -185,13 +193,17 @@ class Worker:
             artifacts=artifacts,
             slots=self._places()[1],
             spool=Spool(self._state / SPOOL / task.run, name),
+            outside=FilesOutside(self._places()[0], self._state),
+            role=next(step.role for step in resolved.order if step.name == task.step),
             fingerprint=task.fingerprint,
         )
         with performing(inside):
             done = perform(task, resolved, artifacts)
+            inside.outside.settle()
         series = collected(inside.spool, artifacts)
         inside.spool.drop()
-        return msgspec.structs.replace(done, series=series, card=tuple(inside.exhibits))
+        data = done.data and msgspec.structs.replace(done.data, sources=tuple(inside.sources))
+        return msgspec.structs.replace(done, data=data, series=series, card=tuple(inside.exhibits))
 
     def _resolved(self, entry: str) -> Resolved:
         """The user's pipeline, imported once in this process; what went wrong then goes wrong each time."""
@@ -212,7 +224,7 @@ class Worker:
         if self._shelf is None:
             from noria.artifacts import Artifacts
 
-            self._shelf = Artifacts(self._places()[0])
+            self._shelf = Artifacts(self._places()[0], scratch=self._state / SCRATCH)
         return self._shelf
 
     def _places(self) -> tuple[ObjectStore, Slots]:

@@ -14,6 +14,7 @@ from noria.artifacts.arrow import ArrowCodec, mapped
 from noria.artifacts.boosters import LightGbmCodec, XgBoostCodec
 from noria.artifacts.codec import CannotStore, Codec
 from noria.artifacts.estimators import SkopsCodec
+from noria.artifacts.filed import FilesCodec
 from noria.artifacts.files import BytesCodec, FigureCodec, PathCodec
 from noria.artifacts.kinds import kind_wanted, public_name
 from noria.artifacts.lists import ListCodec
@@ -38,6 +39,7 @@ BUILT_IN: tuple[Codec, ...] = (
     LightGbmCodec(),
     XgBoostCodec(),
     PathCodec(),
+    FilesCodec(),
     BytesCodec(),
     FigureCodec(),
     BundleCodec(),

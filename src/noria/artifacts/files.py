@@ -57,7 +57,7 @@ class PathCodec:
         listing = _listing(artifact, shelf)
         place = shelf.scratch() / f"{artifact.digest[7:23]}-{next(_views)}" / listing.name
         for file in listing.files:
-            _give(shelf.store.path(file.digest), place / file.path, file.mode)
+            give(shelf.store.path(file.digest), place / file.path, file.mode)
         if listing.folder:
             place.mkdir(parents=True, exist_ok=True)
         return place
@@ -140,7 +140,7 @@ def _listing(artifact: Artifact, shelf: Shelf) -> Listing:
     return parse(shelf.store.get(artifact.digest), Listing)
 
 
-def _give(source: Path, place: Path, mode: int) -> None:
+def give(source: Path, place: Path, mode: int) -> None:
     """A link to the object; a copy where links do not reach or the file must be one that runs."""
     place.parent.mkdir(parents=True, exist_ok=True)
     if mode == READ:

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from noria.inside.spool import Spool
+from noria.ports.objects import ObjectStore
+from noria.ports.outside import Outside
 from noria.ports.slots import Slots
 from noria.records.base import Digest
 from noria.records.cards import Exhibit
@@ -29,17 +31,19 @@ class Inside:
     artifacts: Artifacts
     slots: Slots
     spool: Spool
+    outside: Outside
+    role: str = "step"
     fingerprint: Digest | None = None
-    replayed: tuple[DataSource, ...] = ()
-    """In a reproduction: what the recorded run had read, to be read again instead of the world."""
     exhibits: list[Exhibit] = field(default_factory=list)
     sources: list[DataSource] = field(default_factory=list)
+    """What it read outside, pinned."""
 
 
 class _Here:
     """A place that all threads of the process see: a step may start some."""
 
     inside: Inside | None = None
+    store: ObjectStore | None = None
 
 
 _here = _Here()
@@ -48,6 +52,21 @@ _here = _Here()
 def current() -> Inside | None:
     """The step under way in this process; None outside of a worker."""
     return _here.inside
+
+
+def objects() -> ObjectStore | None:
+    """The object store of the run or the version whose code runs here; None where there is none."""
+    return _here.store
+
+
+@contextmanager
+def holding(store: ObjectStore) -> Iterator[None]:
+    """Let references be read from a store until the block ends."""
+    before, _here.store = _here.store, store
+    try:
+        yield
+    finally:
+        _here.store = before
 
 
 @contextmanager

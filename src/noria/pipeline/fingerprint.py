@@ -10,7 +10,7 @@ from noria.records.artifacts import Artifact
 from noria.records.base import Digest, Json, digest_of
 from noria.records.runs import Fingerprint, StepResult
 
-DATA = frozenset({"arrow", "npy", "json", "bytes", "png", "path", "lightgbm", "xgboost"})
+DATA = frozenset({"arrow", "npy", "json", "bytes", "png", "path", "files", "lightgbm", "xgboost"})
 """Codecs of plain data. An object of another codec behaves as the code says that made it, not by its bytes alone."""
 UNSEEDED = frozenset({"data", "transform"})
 """Roles that draw no random numbers: data is always read, and a transform gives a row the same answer every time."""

@@ -20,7 +20,7 @@ def there(result: StepResult, store: ObjectStore) -> bool:
 def _whole(artifact: Artifact, store: ObjectStore) -> bool:
     if not store.has(artifact.digest):
         return False
-    if is_data(artifact) and not artifact.codec.startswith("path"):
+    if is_data(artifact) and not artifact.codec.startswith(("path/", "files/")):
         return True
     from noria.artifacts import Artifacts
 

@@ -64,12 +64,18 @@ class ManifestFile(Record):
     """Beneath the manifest's root, with forward slashes."""
     digest: Digest
     size: int
+    tag: str = ""
+    """Of a bucket: what its service calls this content."""
+    version: str = ""
+    """Of a bucket that keeps versions: this one's id."""
 
 
 class Manifest(Record, kw_only=True):
-    """Files that a data step read, sorted by path; the bytes lie in the object store under their digests."""
+    """Files that a data step read, sorted by path."""
 
     root: str
     """A folder or an address, without credentials."""
     pattern: str
     files: tuple[ManifestFile, ...]
+    kept: bool = True
+    """Whether their bytes lie in the object store, under their digests."""

@@ -77,9 +77,13 @@ class DataSource(Record, kw_only=True):
     name: str
     """As the step named it: a pattern or an address, without credentials."""
     version: str
-    """A snapshot's id; for files, the digest of their manifest."""
+    """A snapshot's id; for files, the digest of their names and bytes."""
     manifest: Digest | None = None
     """Of files: a `Manifest` record in the object store."""
+    at: datetime | None = None
+    """Of a table: when this snapshot was committed."""
+    table: str = ""
+    """Of a table: its own id. One that was made anew counts its versions anew."""
 
 
 class DataVersion(Record, kw_only=True):
