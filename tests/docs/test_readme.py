@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGES = [
     "README.md",
     "docs/cli.md",
+    "docs/data.md",
     *(f"examples/{name}/README.md" for name in ("bikeshare", "flights", "sklearn")),
 ]
 PLACES = ("docs/", "examples/", "src/", "tests/", "bench/")  # a word in backticks that begins so is a path

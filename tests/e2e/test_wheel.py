@@ -87,8 +87,10 @@ def children(pid: int) -> list[int]:
 
 
 @contextmanager
-def served(project: Project, *words: str) -> Iterator[tuple[http.client.HTTPConnection, int]]:
-    process = project.start("serve", "demand@champion", "--port", "0", *words)
+def served(
+    project: Project, *words: str, of: str = "demand@champion"
+) -> Iterator[tuple[http.client.HTTPConnection, int]]:
+    process = project.start("serve", of, "--port", "0", *words)
     try:
         assert process.stdout is not None
         line = process.stdout.readline()

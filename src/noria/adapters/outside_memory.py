@@ -46,10 +46,11 @@ class Memory:
     def keep(self, seen: Iterable[tuple[str, Seen]]) -> None:
         """Remember these, and forget all else. What cannot be written is read again the next time."""
         now = dict(seen)
-        if now == self._seen:
-            return
         temporary = self._path.with_suffix(f".{os.getpid()}-{time.time_ns():x}")
         with suppress(OSError):
+            if now == self._seen:
+                self._path.touch()  # in use still, for who tidies up
+                return
             self._path.parent.mkdir(parents=True, exist_ok=True)
             temporary.write_bytes(msgspec.msgpack.encode((FORM, now)))
             temporary.replace(self._path)

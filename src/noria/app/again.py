@@ -62,6 +62,7 @@ def again(app: App, model: str | None, run: str | None, step: str) -> Again:
     """
     from noria.declare import resolve
     from noria.graph.load import load_pipeline
+    from noria.inside.context import holding
     from noria.pipeline.perform import perform
     from noria.pipeline.plan import plan
     from noria.pipeline.prints import Prints
@@ -79,7 +80,8 @@ def again(app: App, model: str | None, run: str | None, step: str) -> Again:
             prints.outputs.update(result.outputs)
     item = item_of(app, resolved, prints, step, view.name)
     task = task_of(prints, resolved, view.run, policy.pipeline, item, prints.of(item))
-    done = perform(task, resolved, app.artifacts)
+    with holding(app.store):
+        done = perform(task, resolved, app.artifacts)
     outputs = [_beside(name, made, results.get(step)) for name, made in done.outputs.items()]
     return Again(run=view.name, step=step, outputs=tuple(outputs), seconds=done.seconds)
 

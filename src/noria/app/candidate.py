@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from noria.app.overlap import Look
 from noria.errors import ConfigError, StepFailed
 from noria.gates.judge import judge
 from noria.gates.paired import Paired, pair
@@ -48,8 +49,10 @@ def make_candidate(
     steps: Sequence[StepResult],
     outputs: Mapping[str, Artifact],
     engine: Engine,
+    look: Look,
 ) -> Candidate:
-    """Build a version out of finished steps and judge it. Appends nothing: the caller commits all at once."""
+    """Build a version out of finished steps, let `look` see it, and judge it. Appends nothing: the caller commits all
+    at once."""
     model = run.asked.model
     parameters: dict[str, dict[str, Any]] = run.asked.parameters
     code = Code(app.project).of_all(resolved)
@@ -62,6 +65,7 @@ def make_candidate(
         judgements = app.records.versions.judgements(model, newest.number)
         if judgements:
             return Candidate(newest, judgements[0], known=True)
+    look(outputs)
     signed = ask(engine, Sign(graph=graph, rows=rows, seed=run.asked.seed), Signed)
     quality = _holdout_quality(engine, resolved, graph, rows, outputs)
     version = build_version(

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from noria.app.errors import BadReference
+from noria.app.pages.words import amount
 from noria.app.promote import find_version
 from noria.app.read import RunView, find_run, list_runs
 from noria.app.series import charts_beside, read_series
@@ -230,7 +231,7 @@ def _origins(views: Sequence[RunView], steps: Sequence[Sequence[StepResult]]) ->
 
 def _data(steps: Iterable[StepResult]) -> dict[str, Json]:
     return {
-        f"data {step.step}": f"{step.data.rows:,} rows ({short(step.data.digest)[:8]})"
+        f"data {step.step}": f"{amount(step.data)} ({short(step.data.digest)[:8]})"
         for step in steps
         if step.data
     }

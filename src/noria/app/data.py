@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from noria.app.promote import find_version
 from noria.app.read import find_run, list_runs
+from noria.app.sources import SourceChange, SourceDetail, diff_sources, read_sources
 from noria.errors import NotFound
 from noria.profiles import changes, volume
 from noria.records.base import Digest, Record, parse
@@ -25,9 +26,16 @@ LOOKED = 200  # runs of a list: more data versions than a reader scrolls through
 @dataclass(eq=False)
 class NoDataOf(NotFound):
     code: ClassVar[str] = "DATA-NONE"
-    what: ClassVar[str] = "{name} read no table of data"
-    next: ClassVar[str] = "noria data, for those that did"
+    what: ClassVar[str] = "{name} read no data"
+    next: ClassVar[str] = "noria data, for those that did{known}"
     name: str
+    steps: Sequence[str] = ()
+
+    def facts(self) -> dict[str, object]:
+        return {
+            **super().facts(),
+            "known": f"; its data steps: {', '.join(self.steps)}" if self.steps else "",
+        }
 
 
 @dataclass(eq=False)
@@ -56,7 +64,12 @@ class DataDetail(Record, kw_only=True):
 
     name: str
     data: DataVersion
-    profile: Profile
+    profile: Profile | None = None
+    """None for files, which are no table."""
+    sources: tuple[SourceDetail, ...] = ()
+    """What it was made of."""
+    others: tuple[str, ...] = ()
+    """Further data steps of the run."""
 
 
 class DataDiff(Record, kw_only=True):
@@ -67,6 +80,7 @@ class DataDiff(Record, kw_only=True):
     same: bool
     """To the last bit."""
     findings: tuple[Finding, ...]
+    sources: tuple[SourceChange, ...] = ()
 
 
 def list_data(app: App, model: str | None = None) -> tuple[DataView, ...]:
@@ -85,34 +99,55 @@ def list_data(app: App, model: str | None = None) -> tuple[DataView, ...]:
     return tuple(_with_refusal(app, one) for one in found.values())
 
 
-def read_data(app: App, text: str) -> DataDetail:
-    """The data of a run (`delay/3`) or a version (`delay:3`). Raises `NoDataOf`, `NoProfile`, and what finding it
-    raises."""
-    name, data = _named(app, text)
-    if data is None:
-        raise NoDataOf(name=name)
-    if data.profile is None or not app.store.has(data.profile):
+def read_data(app: App, text: str, step: str | None = None) -> DataDetail:
+    """The data of a run (`delay/3`) or a version (`delay:3`): of the named data step, else of the one whose rows are the
+    question. Raises `NoDataOf`, `NoProfile`, and what finding it raises."""
+    name, found = _named(app, text)
+    chosen = step or next(iter(found), None)
+    if chosen is None or chosen not in found:
+        raise NoDataOf(name=f"{name}, step {step}" if step else name, steps=list(found))
+    data = found[chosen]
+    if data.profile is not None and not app.store.has(data.profile):
         raise NoProfile(name=name)
-    return DataDetail(name=name, data=data, profile=parse(app.store.get(data.profile), Profile))
-
-
-def diff_data(app: App, first: str, second: str) -> DataDiff:
-    """What the second's data has become beside the first's."""
-    before, now = read_data(app, first), read_data(app, second)
-    limits = DataPolicy()
-    findings = [*changes(now.profile, before.profile, limits), *volume(now.data, before.data, limits)]
-    return DataDiff(
-        first=before, second=now, same=before.data.digest == now.data.digest, findings=tuple(findings)
+    return DataDetail(
+        name=name,
+        data=data,
+        profile=parse(app.store.get(data.profile), Profile) if data.profile else None,
+        sources=read_sources(app, data),
+        others=tuple(other for other in found if other != chosen),
     )
 
 
-def _named(app: App, text: str) -> tuple[str, DataVersion | None]:
-    if "/" not in text:
+def diff_data(app: App, first: str, second: str, step: str | None = None) -> DataDiff:
+    """What the second's data has become beside the first's."""
+    before, now = read_data(app, first, step), read_data(app, second, step)
+    return DataDiff(
+        first=before,
+        second=now,
+        same=before.data.digest == now.data.digest,
+        findings=tuple(_differences(before, now)),
+        sources=diff_sources(app, before.data, now.data),
+    )
+
+
+def _differences(before: DataDetail, now: DataDetail) -> Iterator[Finding]:
+    if before.profile and now.profile:
+        yield from changes(now.profile, before.profile, DataPolicy())
+        yield from volume(now.data, before.data, DataPolicy())
+
+
+def _named(app: App, text: str) -> tuple[str, dict[str, DataVersion]]:
+    """What a run, or the run that made a version, read: by step, tables with a time first."""
+    if "/" in text:
+        view = find_run(app, text)
+        name, model, number = view.name, view.run.asked.model, view.run.number
+    else:
         version = find_version(app, text)
-        return version.name, version.data
-    view = find_run(app, text)
-    found = _of_run(app, view.run.asked.model, view.run.number)
-    return view.name, found[0] if found else None
+        name, model, number = version.name, version.model, version.run
+    results = app.records.runs.steps(model, number)
+    found = {result.step: result.data for result in results if result.data is not None}
+    order = sorted(found, key=lambda one: (found[one].profile is None, found[one].first is None))
+    return name, {one: found[one] for one in order}
 
 
 def _of_run(app: App, model: str, number: int) -> Sequence[DataVersion]:

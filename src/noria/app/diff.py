@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from noria.app.promote import find_version
 from noria.app.read import RunView, find_run
+from noria.app.sources import SourceChange, diff_sources
 from noria.records.artifacts import Column
 from noria.records.base import Digest, Json, Record, parse
 from noria.records.runs import DataVersion, StepResult, Succeeded
@@ -48,6 +49,8 @@ class DataChange(Record, kw_only=True):
     b: DataVersion | None = None
     columns: tuple[Change, ...] = ()
     """Types of columns that came, went or changed."""
+    sources: tuple[SourceChange, ...] = ()
+    """What was read outside, and which files of it differ."""
 
 
 class StepChange(Record, kw_only=True):
@@ -86,7 +89,7 @@ def diff(app: App, a: str, b: str) -> Diff:
         a=left,
         b=right,
         code=_code(app, *trees),
-        data=_data(*steps),
+        data=_data(app, *steps),
         environment=_environment(*places),
         packages=_packages(app, places, trees),
         parameters=_changes(_flat(left.run.asked.parameters), _flat(right.run.asked.parameters)),
@@ -142,7 +145,7 @@ def _lines(app: App, digest: Digest | None) -> list[str] | None:
         return None
 
 
-def _data(a: Mapping[str, StepResult], b: Mapping[str, StepResult]) -> tuple[DataChange, ...]:
+def _data(app: App, a: Mapping[str, StepResult], b: Mapping[str, StepResult]) -> tuple[DataChange, ...]:
     names = dict.fromkeys(name for name, step in (*a.items(), *b.items()) if step.data is not None)
     changes = []
     for name in names:
@@ -155,6 +158,7 @@ def _data(a: Mapping[str, StepResult], b: Mapping[str, StepResult]) -> tuple[Dat
                 a=left,
                 b=right,
                 columns=_changes(_types(left), _types(right)) if left and right else (),
+                sources=diff_sources(app, left, right),
             )
         )
     return tuple(changes)

@@ -79,6 +79,10 @@ def data_of(section: Section) -> DataPolicy:
         categories=_limit(section, "categories", usual.categories, SHARE),
         volume=_limit(section, "volume", usual.volume, NOT_NEGATIVE),
         leakage=_limit(section, "leakage", usual.leakage, SHARE),
+        overlap=_limit(section, "overlap", usual.overlap, SHARE),
+        time_order=cast(
+            Literal["refuse", "warn", "off"], section.text("time_order", usual.time_order, CANARY)
+        ),
         ignore=_names(section, "ignore"),
     )
     section.close()

@@ -44,7 +44,8 @@ def found_on_disk(
     app: App, trees: Collection[Digest], runs: Collection[str], *, since: float, seconds: float
 ) -> Iterator[Found]:
     """Files that were last written before `since`: source trees that no kept version has, spools of runs that are not
-    kept (`runs`: those that are, by name), and damaged objects that nobody looked into for `seconds`."""
+    kept (`runs`: those that are, by name), and what workers that were killed had laid out for a step. Damaged objects, and
+    notes on files outside, that nobody looked into for `seconds`."""
     state = app.state
     names = {tree.removeprefix("blake3:") for tree in trees}
     for path in _in(state / "code"):
@@ -53,6 +54,12 @@ def found_on_disk(
     for path in state.glob("spool/*/*"):
         if path.relative_to(state / "spool").as_posix() not in runs and _older(path, since):
             yield Found("spools", path)
+    for path in _in(state / "scratch"):
+        if _older(path, since):
+            yield Found("laid out files", path)
+    for path in _in(state / "outside"):
+        if _older(path, time.time() - seconds):
+            yield Found("notes on files outside", path)
     for folder in (state / "corrupt", state / "cache" / "corrupt"):
         for path in _in(folder):
             if _older(path, time.time() - seconds):

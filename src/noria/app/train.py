@@ -12,6 +12,7 @@ from noria.app.canary import BadData, inspector
 from noria.app.candidate import Candidate, collected_metrics, make_candidate
 from noria.app.errors import UnknownStep
 from noria.app.fit import check_fit
+from noria.app.overlap import BadSplit, split_inspector
 from noria.declare import resolve
 from noria.errors import Conflict, NoriaError, StepFailed
 from noria.graph.load import load_pipeline
@@ -218,7 +219,10 @@ def _turn(
     candidate: Candidate | None = None
     if resolved.predict is not None:
         listener.judging()
-        candidate = make_candidate(app, policy, resolved, run, steps=finished, outputs=outputs, engine=engine)
+        look = split_inspector(app, policy, resolved, _told(listener), accept=wish.accept_data)
+        candidate = make_candidate(
+            app, policy, resolved, run, steps=finished, outputs=outputs, engine=engine, look=look
+        )
     moved = _promotion(app, policy, wish, candidate)
     outcome = Succeeded(
         version=candidate.version.number if candidate else None,
@@ -298,7 +302,7 @@ def _finish(
 def _failure(error: Exception, plan: Plan, finished: list[StepResult]) -> Failed:
     done = {result.step for result in finished}
     waiting = [step.name for step in plan.order if step.name not in done]
-    if isinstance(error, BadData):
+    if isinstance(error, BadData | BadSplit):
         waiting.insert(0, error.step)
     log = getattr(error, "log", None) if isinstance(error, StepFailed) else None
     code = error.code if isinstance(error, NoriaError) else "BUG"

@@ -152,12 +152,6 @@ class Worker:
         import noria.pipeline.perform  # noqa: F401
 
     def _perform(self, task: Task) -> Done:
-        from noria.inside.context import holding
-
-        with holding(self._places()[0]):
-            return self._carried_out(task)
-
-    def _carried_out(self, task: Task) -> Done:
         resolved = self._resolved(task.graph.pipeline if isinstance(task, Sign | Answer) else task.pipeline)
         if isinstance(task, Divide):
             from noria.pipeline.divide import divide
@@ -231,8 +225,10 @@ class Worker:
         """Objects, and the slots beside them, opened once in this process."""
         if self._opened is None:
             from noria.adapters.objects import open_objects
+            from noria.inside.context import hold
 
             self._opened = open_objects(self._objects, self._state)
+            hold(self._opened[0])
         return self._opened
 
     def _put_back(self) -> None:

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable
+import re
+from collections.abc import Iterator
+from datetime import datetime
 
 from noria.app.data import DataDetail, DataDiff, DataView, diff_data, list_data, read_data
 from noria.app.wiring import open_app
 from noria.cli.commands import BadUsage, Subparsers, parser_of, project
-from noria.cli.render import count, figure, note, paint, say, say_json, table, when
+from noria.cli.render import amount, figure, note, paint, say, say_json, table
+from noria.cli.sources import change_lines, source_lines
 from noria.records.base import Json, short
 from noria.records.profiles import ColumnProfile
+
+MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d.*")
+WIDEST = 18  # characters of a value: with three of them, a line of a usual table fits 100 columns
 
 
 def add(subparsers: Subparsers) -> None:
@@ -18,19 +24,22 @@ def add(subparsers: Subparsers) -> None:
         subparsers,
         "data",
         what="The versions of a model's data: which runs read each, which versions came of it, why one was refused. With\n"
-        "a run or a version: the profile of its data, column by column. With two: what differs.\n"
-        "With --json: an array of `model`, `data`, `runs`, `versions`, `refused`; for one `name`, `data`, `profile`; for\n"
-        "two `first`, `second`, `same`, `findings`.",
+        "a run or a version: what its data was made of (files, snapshots), and its profile, column by column. With two:\n"
+        "what differs.\n"
+        "With --json: an array of `model`, `data`, `runs`, `versions`, `refused`; for one `name`, `data`, `profile`,\n"
+        "`sources`, `others`; for two `first`, `second`, `same`, `findings`, `sources`.",
         examples=[
             ("noria data delay", "versions of the data"),
             ("noria data delay/3", "the profile of what a run read"),
             ("noria data delay:1 delay:2", "what differs"),
+            ("noria data delay/3 --step images", "of another data step"),
         ],
         reads=True,
     )
     parser.add_argument(
         "refs", metavar="MODEL|RUN|VERSION", nargs="*", help="one model, or one or two references"
     )
+    parser.add_argument("--step", metavar="NAME", help="of a run with several data steps: this one's data")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -39,9 +48,9 @@ def run(args: argparse.Namespace) -> int:
         raise BadUsage(problem="one or two references are compared, not more", command="noria data")
     with open_app(project(args)) as app:
         if len(refs) == 2:
-            found: object = diff_data(app, *refs)
+            found: object = diff_data(app, refs[0], refs[1], args.step)
         elif refs and any(mark in refs[0] for mark in "/:@"):
-            found = read_data(app, refs[0])
+            found = read_data(app, refs[0], args.step)
         else:
             found = list_data(app, refs[0] if refs else None)
     if args.json:
@@ -55,71 +64,82 @@ def _lines(found: object) -> list[str]:
     if isinstance(found, DataDiff):
         return _diff(found)
     if isinstance(found, DataDetail):
-        return [*_head(found), *_columns(found.profile.columns)]
+        return [_head(found), *source_lines(found.sources), *_columns(found), *_others(found)]
     views = found if isinstance(found, tuple) else ()
     if not views:
         note("no run has read data yet: noria run")
         return []
-    lines = table(("data", "rows", "from", "to", "runs", "versions", "refused"), map(_row, views))
-    return [*lines, *(f"  {view.runs[0]}: {one.what}" for view in views for one in view.refused)]
+    lines = table(("data", "amount", "from", "to", "runs", "versions"), map(_row, views))
+    refused = [(view.runs[0], one.what) for view in views for one in view.refused]
+    return [*lines, *(f"  {paint('refused', 'red')} {run}: {what}" for run, what in refused)]
 
 
 def _row(view: DataView) -> tuple[object, ...]:
     runs = view.runs[0] + (f" and {len(view.runs) - 1} more" if len(view.runs) > 1 else "")
     data = view.data
-    refused = paint("refused", "red") if view.refused else ""
-    return (
-        short(data.digest),
-        f"{data.rows:,}",
-        when(data.first),
-        when(data.last),
-        runs,
-        ", ".join(view.versions),
-        refused,
-    )
+    made = "refused" if view.refused and not view.versions else ", ".join(view.versions)
+    return short(data.digest), amount(data), _minute(data.first), _minute(data.last), runs, made
 
 
-def _head(found: DataDetail) -> list[str]:
+def _head(found: DataDetail) -> str:
     data = found.data
-    between = f", {when(data.first)} to {when(data.last)}" if data.first else ""
-    lines = [f"{paint(found.name, 'bold')}  data {short(data.digest)}: {count(data.rows, 'row')}{between}"]
-    return [*lines, *(f"  read {one.kind} {one.name} at {one.version}" for one in data.sources)]
+    between = f", {_minute(data.first)} to {_minute(data.last)}" if data.first else ""
+    return f"{paint(found.name, 'bold')}  data {short(data.digest)}: {amount(data)}{between}"
 
 
-def _columns(columns: Iterable[ColumnProfile]) -> list[str]:
+def _others(found: DataDetail) -> list[str]:
+    return [f"  with --step: {', '.join(found.others)}"] if found.others else []
+
+
+def _columns(found: DataDetail) -> list[str]:
+    if found.profile is None:
+        return []
     head = ("column", "type", "missing", "distinct", "low", "median", "high", "most often")
-    return table(head, [_column(one) for one in columns], indent=2)
+    return table(head, [_column(one) for one in found.profile.columns], indent=2)
 
 
 def _column(one: ColumnProfile) -> tuple[object, ...]:
     median = figure(one.quantiles[3]) if one.quantiles and not isinstance(one.low, str) else ""
-    often = f"{_shown(one.top[0][0])} ({one.top[0][1]:,})" if one.top else ""
+    often = f"{_shown(one.top[0][0])} ({one.top[0][1]:,})" if one.top and one.top[0][1] > 1 else ""
     missing = f"{one.missing / one.rows:.1%}" if one.missing and one.rows else ""
-    return one.name, one.type, missing, one.distinct, _shown(one.low), median, _shown(one.high), often
+    kind = one.type.replace("timestamp[us, tz=UTC]", "timestamp UTC").replace("large_string", "string")
+    return one.name, kind, missing, one.distinct, _shown(one.low), median, _shown(one.high), often
 
 
 def _diff(found: DataDiff) -> list[str]:
+    names = f"the data of {found.first.name} and {found.second.name}"
+    changed = list(change_lines(found.sources))
     if found.same:
-        return [f"the data of {found.first.name} and {found.second.name} is the same to the last bit"]
-    lines = [*_head(found.first), *_head(found.second)]
-    before = {one.name: one for one in found.first.profile.columns}
-    pairs = [(before[one.name], one) for one in found.second.profile.columns if one.name in before]
-    rows = [(new.name, *_moved(old, new)) for old, new in pairs if old != new]
-    lines += table(("column", "missing", "distinct", "low", "high", "mean"), rows, indent=2)
+        return [f"{names} is the same to the last bit", *changed]
+    lines = [_head(found.first), _head(found.second), *changed]
+    if found.first.profile and found.second.profile:
+        before = {one.name: one for one in found.first.profile.columns}
+        pairs = [(before[one.name], one) for one in found.second.profile.columns if one.name in before]
+        rows = [row for old, new in pairs for row in _moved(old, new)]
+        lines += table(("column", "figure", "was", "is"), rows, indent=2) if rows else []
     return [*lines, *(f"  {one.severity}: {one.what}" for one in found.findings)]
 
 
-def _moved(old: ColumnProfile, new: ColumnProfile) -> tuple[str, ...]:
-    """What each figure was and is; once where it is the same."""
-    pairs = (
-        (old.missing, new.missing),
-        (old.distinct, new.distinct),
-        (old.low, new.low),
-        (old.high, new.high),
-    )
-    shown = [(_shown(was), _shown(now)) for was, now in (*pairs, (old.mean, new.mean))]
-    return tuple(now if was == now else f"{was} -> {now}" for was, now in shown)
+def _moved(old: ColumnProfile, new: ColumnProfile) -> Iterator[tuple[str, ...]]:
+    """Each figure that is another one; the column's name in the first line alone."""
+    name = new.name
+    for figure_of in ("type", "missing", "distinct", "low", "mean", "high"):
+        was, now = (_shown(getattr(side, figure_of)) for side in (old, new))
+        if was != now:
+            yield name, figure_of, was, now
+            name = " "
 
 
 def _shown(value: Json) -> str:
-    return "" if value is None else figure(value) if isinstance(value, float) else str(value)[:24]
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return figure(value)
+    text = str(value)
+    if MOMENT.fullmatch(text):
+        return text[:16].replace("T", " ")
+    return text if len(text) <= WIDEST else f"{text[: WIDEST - 3]}..."
+
+
+def _minute(moment: datetime | None) -> str:
+    return f"{moment:%Y-%m-%d %H:%M}" if moment else ""

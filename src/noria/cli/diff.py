@@ -10,6 +10,7 @@ from noria.app.wiring import open_app
 from noria.cli.commands import Subparsers, parser_of, project
 from noria.cli.render import figure, paint, say, say_json, table, when
 from noria.cli.show_run import data_line, shown
+from noria.cli.sources import change_lines
 from noria.records.base import short
 from noria.records.runs import Succeeded
 
@@ -85,7 +86,8 @@ def _data(change: DataChange) -> list[str]:
     if change.same and change.a:
         return [f"  {change.step}: {data_line(change.a)}"]
     sides = [f"    {sign} {data_line(data)}" for sign, data in (("-", change.a), ("+", change.b)) if data]
-    return [f"  {change.step}:", *sides, *(f"    column {line.strip()}" for line in _values(change.columns))]
+    columns = (f"    column {line.strip()}" for line in _values(change.columns))
+    return [f"  {change.step}:", *sides, *columns, *(f"  {line}" for line in change_lines(change.sources))]
 
 
 def _values(changes: tuple[Change, ...]) -> list[str]:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from noria.cli.render import count, note, span, when
+from noria.cli.render import amount, count, note, span, when
 from noria.errors import NoriaError
 from noria.records.runs import Ran, Run, StepResult
 
@@ -219,7 +219,7 @@ def uncommitted(checkout: Checkout) -> str | None:
 
 def came(result: StepResult) -> str:
     """`ran in 1.20 s: code changed; 12,000 rows`"""
-    rows = f"; {count(result.data.rows, 'row')}" if result.data else ""
+    rows = f"; {amount(result.data)}" if result.data else ""
     if result.items is not None:
         return f"{count(result.items, 'item')}, {result.reason.why if isinstance(result.reason, Ran) else ''}"
     if isinstance(result.reason, Ran):

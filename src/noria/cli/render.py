@@ -6,16 +6,18 @@ import os
 import sys
 from collections.abc import Iterable, Sequence
 
-from noria.app.pages.words import NONE, count, figure, size, span, when
+from noria.app.pages.words import NONE, amount, count, figure, pinned, size, span, when
 
 __all__ = [
     "NONE",
+    "amount",
     "coloured",
     "count",
     "fields",
     "figure",
     "note",
     "paint",
+    "pinned",
     "say",
     "say_json",
     "size",

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from noria.app.read import RunDetail, RunView, Tail
 from noria.cli.models import verdict_of
-from noria.cli.render import fields, figure, paint, size, span, table, when
+from noria.cli.render import amount, count, fields, figure, paint, pinned, size, span, table, when
 from noria.records.artifacts import Artifact
 from noria.records.base import Json, short
 from noria.records.gates import Judgement, Verdict
@@ -91,7 +91,8 @@ def data_line(data: DataVersion) -> str:
     """`12,000 rows of 9 columns, 2013-01-01 .. 2013-03-01, 41 not known yet (3fa2…)`"""
     time = f", {_date(data.first)} .. {_date(data.last)}" if data.first and data.last else ""
     dropped = f", {data.dropped:,} left out: not known by then" if data.dropped else ""
-    return f"{data.rows:,} rows of {len(data.columns)} columns{time}{dropped} ({short(data.digest)})"
+    columns = f" of {count(len(data.columns), 'column')}" if data.columns else ""
+    return f"{amount(data)}{columns}{time}{dropped} ({short(data.digest)})"
 
 
 def listed(items: Iterable[str]) -> str:
@@ -153,7 +154,8 @@ def _data(step: str, data: DataVersion) -> list[str]:
     return [
         "",
         f"{paint('data', 'bold')}  {step}: {data_line(data)}",
-        *table(("column", "type", "nulls"), rows, indent=2),
+        *(f"  read {pinned(source)}" for source in data.sources),
+        *(table(("column", "type", "nulls"), rows, indent=2) if rows else []),
     ]
 
 

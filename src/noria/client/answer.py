@@ -14,12 +14,13 @@ from noria.app.promote import find_version
 from noria.app.wiring import App, open_reading
 from noria.client.predict import Refused
 from noria.errors import NoriaError
+from noria.inside.context import holding
 
 
 def main(project: str, version: str, folder: str) -> int:
     scratch = Path(folder)
     try:
-        with open_reading(Path(project)) as app:
+        with open_reading(Path(project)) as app, holding(app.store):
             _answer(app, version, scratch)
     except BaseException as error:  # the version's code may raise anything, SystemExit among it
         (scratch / "refused.json").write_bytes(msgspec.json.encode(_refused(error, scratch)))

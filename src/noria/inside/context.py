@@ -59,10 +59,16 @@ def objects() -> ObjectStore | None:
     return _here.store
 
 
+def hold(store: ObjectStore) -> None:
+    """Let references be read from a store: in a process that belongs to one, for the rest of its life."""
+    _here.store = store
+
+
 @contextmanager
 def holding(store: ObjectStore) -> Iterator[None]:
-    """Let references be read from a store until the block ends."""
-    before, _here.store = _here.store, store
+    """The same until the block ends."""
+    before = _here.store
+    hold(store)
     try:
         yield
     finally:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from noria.artifacts.artifacts import Artifacts
 from noria.artifacts.codec import CannotStore
+from noria.artifacts.filed import Files
 from noria.artifacts.kinds import kind_wanted
 from noria.artifacts.lists import save_list
 from noria.artifacts.tables import as_kind, is_table, row_count
@@ -104,6 +105,7 @@ def _data(work: _Work) -> _Done:
         first=read.first,
         last=read.last,
         profile=_profiled(work, stored) if stored.codec.startswith("arrow/") else None,
+        files=len(value) if isinstance(value, Files) else None,
     )
     return _Done(outputs, data=version)
 

@@ -5,6 +5,7 @@ know pipelines, runs and stores.
 """
 
 from noria.profiles.changes import changes, found_alone, volume
+from noria.profiles.overlap import later_than, shared_keys
 from noria.profiles.profile import profile
 
-__all__ = ["changes", "found_alone", "profile", "volume"]
+__all__ = ["changes", "found_alone", "later_than", "profile", "shared_keys", "volume"]

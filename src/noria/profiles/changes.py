@@ -10,6 +10,9 @@ from noria.records.profiles import ColumnProfile, Finding, Profile
 from noria.records.runs import DataVersion
 
 NAMED = 3  # categories that a finding spells out
+IDENTIFIER = (
+    0.5  # values a row from which a column names its rows (a file, a person) instead of dividing them
+)
 
 
 def found_alone(now: Profile, limits: DataPolicy) -> Iterator[Finding]:
@@ -95,6 +98,8 @@ def _range(now: ColumnProfile, old: ColumnProfile, limits: DataPolicy) -> Iterat
 
 def _categories(now: ColumnProfile, old: ColumnProfile, limits: DataPolicy) -> Iterator[Finding]:
     if limits.categories is None or now.levels is None or old.levels is None or not now.rows or not old.rows:
+        return
+    if len(old.levels) > IDENTIFIER * (old.rows - old.missing):
         return
     present, past = (
         dict(zip(now.levels, now.counts, strict=True)),

@@ -49,6 +49,10 @@ class DataPolicy(Record, kw_only=True):
     """How much the rows in a unit of time may fall or rise, as a share of what they were."""
     leakage: float | None = 0.99999
     """The association of one visible column with the label from which it counts as the label itself."""
+    overlap: float | None = 0.0
+    """The share of the holdout's rows that may be among those that the model was trained on, by their key."""
+    time_order: Literal["refuse", "warn", "off"] = "warn"
+    """What training on rows that are later than the holdout's first does."""
     ignore: tuple[str, ...] = ()
     """Columns that are not looked at."""
 

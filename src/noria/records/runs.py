@@ -98,6 +98,8 @@ class DataVersion(Record, kw_only=True):
     last: datetime | None = None
     profile: Digest | None = None
     """A `Profile` record in the object store: what each column looks like."""
+    files: int | None = None
+    """Of what is no table: how many files it is."""
     sources: tuple[DataSource, ...] = ()
     """What it read through `noria.files` and its like; empty for what Noria could not see."""
 

@@ -118,10 +118,12 @@ def _wire(options: argparse.Namespace, records: Records, identity: Identity) -> 
     from noria.adapters.objects import open_objects
     from noria.adapters.prediction_log import LogReader, LogWriter
     from noria.artifacts import Artifacts
+    from noria.inside.context import hold
 
     state, model, clock = Path(options.state).resolve(), options.model, RealClock()
     narrate = narrator(clock, sys.stderr.fileno())
     store, _ = open_objects(os.environ.get("NORIA_OBJECTS"), state)
+    hold(store)
     loader = Loader(Artifacts(store), Trees(store, state / "code"), narrate, max_rows=options.max_rows)
     served = loader.load(find(records.versions, model, options.follow))
     log, lane = LogWriter(state / "log", model), Lane("answers")

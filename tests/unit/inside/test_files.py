@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -203,7 +204,9 @@ def test_a_file_that_may_not_be_read_is_told(step: Step, tmp_path: Path) -> None
     write(tmp_path / "data/a.csv", "1").chmod(0)
     write(tmp_path / "closed/a.csv", "1")
     (tmp_path / "closed").chmod(0)
-    for folder in (tmp_path, *list(tmp_path.parents)[:2]):  # whoever we become may come so far
+    for folder in (tmp_path, *tmp_path.parents):  # whoever we become may come so far
+        if folder == Path(tempfile.gettempdir()):
+            break
         folder.chmod(0o755)
     inside = step()
     inside.artifacts.store.put(b"")

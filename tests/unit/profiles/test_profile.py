@@ -180,3 +180,10 @@ def data(rows: int, days: float) -> DataVersion:
 def test_a_sudden_change_of_volume(now: DataVersion, words: str | None) -> None:
     found = [one.what for one in volume(now, data(1000, 100), DataPolicy())]
     assert (words is None and not found) or (words is not None and words in found[0])
+
+
+def test_a_column_that_names_its_rows_may_name_new_ones() -> None:
+    """References to files, identifiers, texts: few enough to be listed, and no categories."""
+    before = frame(**BASE, photo=[f"digest {n}" for n in range(100)])
+    now = frame(**BASE, photo=[f"digest {n}" for n in range(100, 200)])
+    assert list(changes(profile(now), profile(before), DataPolicy())) == []

@@ -14,7 +14,7 @@ from noria.app.pages.metrics import metrics_table, verdicts
 from noria.app.pages.profile import data_table
 from noria.app.pages.style import page
 from noria.app.pages.tables import facts, shown, table
-from noria.app.pages.words import count, size, span, when
+from noria.app.pages.words import amount, count, pinned, size, span, when
 from noria.records.base import short
 from noria.records.runs import Failed, Interrupted, Ran, Succeeded
 
@@ -145,11 +145,11 @@ def _data(card: Card) -> Iterator[Html]:
         time = f"{data.first:%Y-%m-%d} .. {data.last:%Y-%m-%d}" if data.first and data.last else None
         yield facts(
             [
-                ("Rows", f"{data.rows:,}"),
+                ("Amount", amount(data)),
                 ("Left out, not known by then", f"{data.dropped:,}" if data.dropped else None),
                 ("Time", time),
                 ("Version", tag("span", short(data.digest), class_="mono")),
-                ("Read", ", ".join(f"{source.name} ({source.version[:16]})" for source in data.sources)),
+                ("Read", "; ".join(map(pinned, data.sources))),
             ]
         )
         table = data_table(data, card.profiles.get(step.step))

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from noria.records.base import short
+from noria.records.runs import DataSource, DataVersion
+
 NONE = "-"  # what stands for nothing, so that columns can be counted
 UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"))
 
@@ -50,3 +53,17 @@ def size(count: int | None) -> str:
 def count(number: int, noun: str, plural: str = "") -> str:
     """`1 row`, `12,000 rows`."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def amount(data: DataVersion) -> str:
+    """`12,000 rows`, or `3 files` where they are no table."""
+    return count(data.rows, "row") if data.files is None else count(data.files, "file")
+
+
+def pinned(source: DataSource) -> str:
+    """`files data/*.csv (3fa2...)`, `delta lake/flights version 3 of 2024-03-01 09:00:05Z`."""
+    if source.kind == "files":
+        return f"files {source.name} ({short(source.version)})"
+    name = "version" if source.kind == "delta" else "snapshot"
+    at = f" of {when(source.at)}" if source.at else ""
+    return f"{source.kind} {source.name} {name} {source.version}{at}"

@@ -179,11 +179,18 @@ def _data(
         if step.role == "data" and step.name in recorded
     }
     missing = [
-        f"{name} ({artifact.digest})"
+        f"{name} ({digest})"
         for name, result in found.items()
         for artifact in result.outputs.values()
-        if not app.store.has(artifact.digest)
+        for digest in _missing(app, artifact)
     ]
     if missing:
         raise DataGone(run=run.name, missing=missing)
     return found
+
+
+def _missing(app: App, artifact: Artifact) -> list[Digest]:
+    """What of an artifact is in the object store no more: of files, each one's bytes count."""
+    if not app.store.has(artifact.digest):
+        return [artifact.digest]
+    return [digest for digest in app.artifacts.holds(artifact) if not app.store.has(digest)]
