@@ -12,7 +12,9 @@ from noria.declare import Each, Part, Partition, Pipeline, Resources
 if TYPE_CHECKING:
     from noria.artifacts.filed import Files
     from noria.client import runs, versions
-    from noria.inside import callbacks, checkpoint, delta, files, iceberg, log, read, show
+    from noria.inside import callbacks, checkpoint, log, show
+    from noria.inside.files import files, read
+    from noria.inside.snapshots import delta, iceberg
     from noria.records.needs import Retry
 
 __all__ = [
@@ -41,11 +43,11 @@ _LATER = {
     "Retry": "noria.records.needs",
     "callbacks": "noria.inside",
     "checkpoint": "noria.inside",
-    "delta": "noria.inside",
-    "files": "noria.inside",
-    "iceberg": "noria.inside",
+    "delta": "noria.inside.snapshots",
+    "files": "noria.inside.files",
+    "iceberg": "noria.inside.snapshots",
     "log": "noria.inside",
-    "read": "noria.inside",
+    "read": "noria.inside.files",
     "runs": "noria.client",
     "show": "noria.inside",
     "versions": "noria.client",

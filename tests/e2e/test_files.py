@@ -72,8 +72,14 @@ def split(pixels: pl.DataFrame):
     return pixels.head(30), pixels.tail(10)
 
 
+@part.data
+def manual():
+    return noria.files("manual")
+
+
 @part.step
-def threshold(train: pl.DataFrame) -> float:
+def threshold(train: pl.DataFrame, manual: noria.Files) -> float:
+    assert manual[0].read_text() == "dark is bad"
     by = train.group_by("defect").agg(pl.col("light").mean())
     return float(by["light"].mean())
 
@@ -137,9 +143,12 @@ def test_a_past_run_keeps_the_files_that_it_read(sales: Project) -> None:
     put(sales, "pages/a.txt", "another")
     again = sales.json("run", "--only", "counts")  # what the run had read, whatever lies there now
     assert again["outputs"][0]["recorded"] == again["outputs"][0]["made"]["digest"]
+    put(sales, "data/2025/01.csv", "id,n\nnew,1\n")
+    again = sales.json("run", "--only", "rows")  # a data step reads the world as it is
+    assert again["outputs"][0]["made"]["rows"] == 4 and again["outputs"][0]["recorded"]
     sales.noria("run")
     reasons = {step["step"]: step["reason"] for step in sales.json("show", "sales/2")["steps"]}
-    assert reasons["counts"]["why"] == "input pages changed"
+    assert reasons["counts"]["why"] == "input rows changed, input pages changed"
     sales.noria("run", "--as-of", "2030-01-01T00:00:00Z")
     assert {step["step"]: step["reason"]["type"] for step in sales.json("show", "sales/3")["steps"]} == {
         "rows": "ran",
@@ -205,11 +214,13 @@ def test_only_data_steps_read_files(sales: Project) -> None:
 @pytest.fixture
 def part(make_project: Callable[..., Project]) -> Iterator[Project]:
     project = make_project(PHOTOS, PHOTOS_POLICY)
+    project.write(".gitignore", "manual\nphotos\nseen.csv\n")
     seen = ["serial,defect"]
     for number in range(40):
         defect = number % 3 == 0
         put(project, f"photos/{number:03}.png", bytes([20 if defect else 200, number]) * 50)
         seen.append(f"{number:03},{float(defect)}")
+    put(project, "manual/de/1.txt", "dark is bad")
     put(project, "seen.csv", "\n".join(seen) + "\n")
     yield project
 
@@ -217,7 +228,10 @@ def part(make_project: Callable[..., Project]) -> Iterator[Project]:
 def test_images_are_references_in_training_and_bytes_in_a_request(part: Project) -> None:
     part.noria("run")
     assert part.json("models")[0]["aliases"] == {"champion": 1}
+    said = part.noria("show", "part:1").stdout
+    assert "files photos (" in said and "files seen.csv (" in said
     shutil.rmtree(part.folder / "photos")  # the version has its own
+    shutil.rmtree(part.folder / "manual")
     proof = part.json("reproduce", "part:1")
     assert proof["same"] == "bit", json.dumps(proof)
     part.noria("gc")
@@ -229,6 +243,17 @@ def test_images_are_references_in_training_and_bytes_in_a_request(part: Project)
         assert status == 200 and [one["answer"] for one in body["predictions"]] == [1.0]
         status, body = ask(connection, "/v1/models/part/predict", {"rows": [{**row, "photo": "/etc/passwd"}]})
         assert (status, body["code"]) == (400, "FILES-REFERENCE"), body
+    manual = part.json("show", "part/1")["steps"]
+    digest = next(step for step in manual if step["step"] == "manual")["outputs"]["manual"]["digest"]
+    named = json.loads(stored(part, digest).read_bytes())[0]["digest"]
+    stored(part, named).unlink()
+    said = part.noria("reproduce", "part:1", exit=3).stderr
+    assert "error[PROOF-DATA-GONE]" in said and f"manual ({named})" in said
+
+
+def stored(project: Project, digest: str) -> Path:
+    plain = digest.removeprefix("blake3:")
+    return project.folder / ".noria" / "objects" / plain[:2] / plain[2:]
 
 
 def test_snapshots_are_recorded_and_compared(make_project: Callable[..., Project]) -> None:

@@ -105,3 +105,34 @@ def test_what_is_wrong_is_said_once_and_without_keys(
 def test_credentials_in_the_url_are_refused(make_project: Callable[..., Project], tmp_path: Path) -> None:
     project = make_project(PIPELINE, f'{POLICY}\n[store]\nobjects = "s3://key:secret@bucket/p"\n')
     assert "without credentials" in project.noria("run", exit=2).stderr
+
+
+FILES = """
+import noria
+import polars as pl
+
+sales = noria.Pipeline("sales")
+
+
+@sales.data(key="id")
+def rows() -> pl.DataFrame:
+    return pl.read_csv(noria.files("{url}/2024/**/*.csv"))
+"""
+
+
+def test_files_of_a_bucket_are_pinned_and_what_is_wrong_is_said(
+    make_project: Callable[..., Project], url: str
+) -> None:
+    project = make_project(FILES.format(url=url), '[model.sales]\npipeline = "pipeline:sales"\n')
+    for name in ("01", "02"):
+        bucket(url).put(f"2024/{name}.csv", f"id\n{name}\n".encode())
+    project.noria("run")
+    bucket(url).delete("2024/01.csv")
+    project.noria("run")
+    assert "removed  01.csv" in project.noria("diff", "sales/1", "sales/2").stdout
+    bucket(url).delete("2024/02.csv")
+    assert f"error[FILES-NONE]: there is no file {url}/2024/**/*.csv" in project.noria("run", exit=3).stderr
+    with environment({"AWS_SECRET_ACCESS_KEY": "not-the-secret"}):
+        said = project.noria("run", exit=4).stderr
+    assert "error[OBJECTS-CREDENTIALS]" in said and url in said
+    assert "not-the-secret" not in said and "Traceback" not in said

@@ -52,7 +52,7 @@ def step(folder: Path) -> Inside:
         artifacts=Artifacts(store, scratch=state / "scratch"),
         slots=FolderSlots(state),
         spool=Spool(state / "spool", "rows"),
-        outside=FilesOutside(store, state),
+        door=lambda: FilesOutside(store, state),
         role="data",
     )
 

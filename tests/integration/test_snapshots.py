@@ -36,7 +36,7 @@ def step_in(folder: Path, role: str = "data") -> Inside:
         artifacts=Artifacts(store, scratch=state / "scratch"),
         slots=FolderSlots(state),
         spool=Spool(state / "spool", "rows"),
-        outside=FilesOutside(store, state),
+        door=lambda: FilesOutside(store, state),
         role=role,
     )
 
@@ -201,6 +201,13 @@ def test_a_missing_extra_is_named(
     with pytest.raises(NeedsTables) as raised:
         getattr(noria, kind)("lake.flights")
     assert raised.value.advice() == f"pip install 'noria[{kind}]'"
+
+
+def test_outside_of_a_run_a_table_is_read_and_nothing_recorded(
+    tmp_path: Path, delta_table: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert noria.delta("lake/flights", version=1).collect().height == 2
 
 
 def test_only_data_steps_read_tables(tmp_path: Path, delta_table: Any) -> None:

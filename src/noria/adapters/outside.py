@@ -35,8 +35,10 @@ class FilesOutside:
         self._lying: dict[Path, str] = {}
         """Stamps of the files that the step reads where they lie."""
 
-    def local(self, root: Path, names: Sequence[str], *, keep: bool, lay: Lay) -> Sequence[ManifestFile]:
-        memory = Memory(self._state, f"{root}\0{names[0]}\0{len(names) > 1}")
+    def local(
+        self, pattern: Pattern, root: Path, names: Sequence[str], *, keep: bool, lay: Lay
+    ) -> Sequence[ManifestFile]:
+        memory = Memory(self._state, pattern.text)
         take = self._kept if keep else self._lying_there
         found = at_once(partial(take, root, memory, lay), names)
         memory.keep((file.path, seen) for file, seen in found if seen)

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from noria.app.errors import UnknownStep
 from noria.app.fit import check_fit
 from noria.app.read import find_run
 from noria.errors import NotFound
+from noria.inside.context import Inside, holding, performing
+from noria.inside.spool import Spool
 from noria.records.artifacts import Artifact
 from noria.records.base import Digest, Json, Record
 from noria.records.runs import StepResult
 
 if TYPE_CHECKING:
     from noria.app.wiring import App
-    from noria.declare import Resolved
+    from noria.declare import Resolved, Step
     from noria.pipeline.items import Item
     from noria.pipeline.prints import Prints
 
@@ -62,7 +67,6 @@ def again(app: App, model: str | None, run: str | None, step: str) -> Again:
     """
     from noria.declare import resolve
     from noria.graph.load import load_pipeline
-    from noria.inside.context import holding
     from noria.pipeline.perform import perform
     from noria.pipeline.plan import plan
     from noria.pipeline.prints import Prints
@@ -80,10 +84,32 @@ def again(app: App, model: str | None, run: str | None, step: str) -> Again:
             prints.outputs.update(result.outputs)
     item = item_of(app, resolved, prints, step, view.name)
     task = task_of(prints, resolved, view.run, policy.pipeline, item, prints.of(item))
-    with holding(app.store):
+    with holding(app.store), _reading(app, item.step, view.name):
         done = perform(task, resolved, app.artifacts)
     outputs = [_beside(name, made, results.get(step)) for name, made in done.outputs.items()]
     return Again(run=view.name, step=step, outputs=tuple(outputs), seconds=done.seconds)
+
+
+@contextmanager
+def _reading(app: App, step: Step, run: str) -> Iterator[None]:
+    """Let a data step read what lies outside, as it is now; other steps are as outside of a run."""
+    if step.role != "data":
+        yield
+        return
+    with tempfile.TemporaryDirectory(prefix="noria-again-") as folder:
+        inside = Inside(
+            run=run,
+            step=step.name,
+            project=app.project,
+            artifacts=app.artifacts,
+            slots=app.slots,
+            spool=Spool(Path(folder), step.name),
+            door=app.outside,
+            role=step.role,
+        )
+        with performing(inside):
+            yield
+            inside.settle()
 
 
 def _still_there(resolved: Resolved, parameters: Parameters) -> dict[str, dict[str, Json]]:

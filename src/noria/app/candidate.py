@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from noria.app.overlap import Look
 from noria.errors import ConfigError, StepFailed
@@ -51,10 +51,8 @@ def make_candidate(
     engine: Engine,
     look: Look,
 ) -> Candidate:
-    """Build a version out of finished steps, let `look` see it, and judge it. Appends nothing: the caller commits all
-    at once."""
-    model = run.asked.model
-    parameters: dict[str, dict[str, Any]] = run.asked.parameters
+    """Build a version out of finished steps, let `look` see it, and judge it. Appends nothing: all is committed at once."""
+    model, parameters = run.asked.model, run.asked.parameters
     code = Code(app.project).of_all(resolved)
     graph = serving_graph(resolved, policy.pipeline, code, outputs, parameters)
     rows = outputs[graph.data]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -125,15 +126,24 @@ def diff_data(app: App, first: str, second: str, step: str | None = None) -> Dat
         first=before,
         second=now,
         same=before.data.digest == now.data.digest,
-        findings=tuple(_differences(before, now)),
+        findings=tuple(_differences(before, now, _moving(app, now.name))),
         sources=diff_sources(app, before.data, now.data),
     )
 
 
-def _differences(before: DataDetail, now: DataDetail) -> Iterator[Finding]:
+def _differences(before: DataDetail, now: DataDetail, moving: Collection[str]) -> Iterator[Finding]:
     if before.profile and now.profile:
-        yield from changes(now.profile, before.profile, DataPolicy())
+        yield from changes(now.profile, before.profile, DataPolicy(), moving=moving)
         yield from volume(now.data, before.data, DataPolicy())
+
+
+def _moving(app: App, name: str) -> Collection[str]:
+    """Columns that are expected to leave their range, as far as a version of the model tells them."""
+    versions = app.records.versions.versions(re.split("[/:]", name)[0])
+    if not versions:
+        return ()
+    newest = versions[0]
+    return {*newest.signature.key, *filter(None, (newest.signature.time, newest.label))}
 
 
 def _named(app: App, text: str) -> tuple[str, dict[str, DataVersion]]:

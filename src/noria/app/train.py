@@ -229,6 +229,16 @@ def _turn(
         metrics=candidate.version.metrics if candidate else collected_metrics(app, resolved, outputs, None),
     )
     moved = _finish_or_hold(app, run, finished, outcome, candidate, moved)
+    return _trained(run, finished, candidate, moved, resumed)
+
+
+def _trained(
+    run: Run,
+    finished: list[StepResult],
+    candidate: Candidate | None,
+    moved: AliasMoved | None,
+    resumed: bool,
+) -> Trained:
     return Trained(
         run=run,
         steps=tuple(finished),

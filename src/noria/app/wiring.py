@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from noria.ports.engine import Engine
     from noria.ports.leases import Leases
     from noria.ports.objects import ObjectStore
+    from noria.ports.outside import Outside
     from noria.ports.serving import Predictions
     from noria.ports.slots import Slots
     from noria.ports.source import Git
@@ -99,6 +100,12 @@ class App:
         from noria.source import environment, machine
 
         return Surroundings(environment(self.project), machine(self.threads))
+
+    def outside(self) -> Outside:
+        """The door of one step to files beyond the project."""
+        from noria.adapters.outside import FilesOutside
+
+        return FilesOutside(self.store, self.state)
 
     def code(self, tree: Digest) -> Path:
         """A version's source tree as files, made once."""

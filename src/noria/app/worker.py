@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from noria.artifacts import Artifacts
     from noria.declare import Resolved
     from noria.ports.objects import ObjectStore
+    from noria.ports.outside import Outside
     from noria.ports.slots import Slots
 
 SPOOL = "spool"  # in the project's state: what steps log, until it is stored
@@ -172,7 +173,6 @@ class Worker:
 
     def _step(self, task: RunStep, resolved: Resolved) -> StepDone:
         """A step, with what it may call while it runs; what it read, logged and showed goes with its result."""
-        from noria.adapters.outside import FilesOutside
         from noria.inside.context import Inside, performing
         from noria.inside.series import collected
         from noria.inside.spool import Spool
@@ -187,13 +187,13 @@ class Worker:
             artifacts=artifacts,
             slots=self._places()[1],
             spool=Spool(self._state / SPOOL / task.run, name),
-            outside=FilesOutside(self._places()[0], self._state),
+            door=self._outside,
             role=next(step.role for step in resolved.order if step.name == task.step),
             fingerprint=task.fingerprint,
         )
         with performing(inside):
             done = perform(task, resolved, artifacts)
-            inside.outside.settle()
+            inside.settle()
         series = collected(inside.spool, artifacts)
         inside.spool.drop()
         data = done.data and msgspec.structs.replace(done.data, sources=tuple(inside.sources))
@@ -230,6 +230,11 @@ class Worker:
             self._opened = open_objects(self._objects, self._state)
             hold(self._opened[0])
         return self._opened
+
+    def _outside(self) -> Outside:
+        from noria.adapters.outside import FilesOutside
+
+        return FilesOutside(self._places()[0], self._state)
 
     def _put_back(self) -> None:
         """What a step may have moved: the working folder, the standard streams, what these still hold."""

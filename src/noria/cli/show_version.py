@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from noria.app.read import VersionDetail
-from noria.cli.render import fields, figure, paint, size, span, table, when
+from noria.cli.render import fields, figure, paint, pinned, size, span, table, when
 from noria.cli.show_run import (
     data_line,
     environment_line,
@@ -58,6 +58,7 @@ def _lineage(detail: VersionDetail) -> list[str]:
             ("run", f"{version.model}/{version.run}{asked}"),
             *source_lines(version.source),
             ("data", f"{version.graph.data}: {data_line(version.data)}"),
+            ("read", "\n".join(map(pinned, version.data.sources))),
             ("environment", environment_line(version.environment)),
             ("label", version.label and f"{version.label}, known {_delay(version)}"),
         ]

@@ -8,8 +8,6 @@ under the step's fingerprint, and the pins of what was read. It refuses to know 
 from noria.inside import callbacks
 from noria.inside.card import show
 from noria.inside.checkpoints import checkpoint
-from noria.inside.files import files, read
 from noria.inside.series import log
-from noria.inside.snapshots import delta, iceberg
 
-__all__ = ["callbacks", "checkpoint", "delta", "files", "iceberg", "log", "read", "show"]
+__all__ = ["callbacks", "checkpoint", "log", "show"]

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from noria.inside.spool import Spool
-from noria.ports.objects import ObjectStore
-from noria.ports.outside import Outside
 from noria.ports.slots import Slots
 from noria.records.base import Digest
 from noria.records.cards import Exhibit
@@ -18,6 +17,8 @@ from noria.records.runs import DataSource
 
 if TYPE_CHECKING:
     from noria.artifacts import Artifacts
+    from noria.ports.objects import ObjectStore
+    from noria.ports.outside import Outside
 
 
 @dataclass
@@ -31,12 +32,22 @@ class Inside:
     artifacts: Artifacts
     slots: Slots
     spool: Spool
-    outside: Outside
+    door: Callable[[], Outside]
+    """Opens the way to files beyond the project: only where it is used."""
     role: str = "step"
     fingerprint: Digest | None = None
     exhibits: list[Exhibit] = field(default_factory=list)
     sources: list[DataSource] = field(default_factory=list)
     """What it read outside, pinned."""
+
+    @cached_property
+    def outside(self) -> Outside:
+        return self.door()
+
+    def settle(self) -> None:
+        """The step has ended well: raises where what it read lies otherwise by now."""
+        if "outside" in vars(self):
+            self.outside.settle()
 
 
 class _Here:

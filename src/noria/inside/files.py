@@ -81,9 +81,7 @@ def files(pattern: str | os.PathLike[str], *, keep: bool = True) -> Files:
         return _unpinned(named)
     with recorded(inside, f"noria.files({text!r})") as sources:
         taken = _remote(inside, named, keep) if named.scheme else _local(inside, named, keep)
-        sources.append(
-            _source(inside, Path(text).as_posix() if not named.scheme else named.text, named, taken)
-        )
+        sources.append(_source(inside, named, taken))
     return taken.files
 
 
@@ -155,7 +153,7 @@ def _found(named: Pattern) -> tuple[Path, list[str]]:
 def _local(inside: Inside, named: Pattern, keep: bool) -> _Taken:
     root, names = _found(named)
     place, lay = layer(inside.artifacts)
-    pinned = inside.outside.local(root, names, keep=keep, lay=lay)
+    pinned = inside.outside.local(named, root, names, keep=keep, lay=lay)
     return _Taken(_known_as(root, inside.project), Files(place if keep else root, pinned, kept=keep))
 
 
@@ -172,12 +170,12 @@ def _known_as(root: Path, project: Path) -> str:
     return root.relative_to(project).as_posix() if root.is_relative_to(project) else str(root)
 
 
-def _source(inside: Inside, name: str, named: Pattern, taken: _Taken) -> DataSource:
+def _source(inside: Inside, named: Pattern, taken: _Taken) -> DataSource:
     pinned, store = taken.files.files, inside.artifacts.store
     manifest = Manifest(root=taken.root, pattern=named.below, files=pinned, kept=taken.files.kept)
     return DataSource(
         kind="files",
-        name=name,
+        name=named.text if named.scheme else _known_as(Path(named.text), inside.project),
         version=digest_of([[file.path, file.digest] for file in pinned]),
         manifest=store.put(canonical(manifest)),
     )

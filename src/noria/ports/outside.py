@@ -21,9 +21,11 @@ class Outside(Protocol):
     size; by the service's own tag) is not read again.
     """
 
-    def local(self, root: Path, names: Sequence[str], *, keep: bool, lay: Lay) -> Sequence[ManifestFile]:
-        """Files beneath a folder of this machine. Without `keep` the step reads them where they lie, and nothing is
-        laid."""
+    def local(
+        self, pattern: Pattern, root: Path, names: Sequence[str], *, keep: bool, lay: Lay
+    ) -> Sequence[ManifestFile]:
+        """The files of this machine that were found for a pattern, by their names beneath a folder. Without `keep` the
+        step reads them where they lie, and nothing is laid."""
         ...
 
     def remote(self, pattern: Pattern, *, keep: bool, lay: Lay) -> tuple[str, Sequence[ManifestFile]]:

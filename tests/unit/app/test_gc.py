@@ -397,14 +397,22 @@ class TestBesideTheObjects:
         for folder in (*stay, *go):
             folder.mkdir(parents=True)
             (folder / "file.py").write_text("x")
+        go += [state / "scratch" / "noria-killed", state / "outside" / "ab12"]
+        for folder in go[3:]:
+            folder.mkdir(parents=True)
+            (folder / "file.py").write_text("x")
         young = state / "code" / ".making-y"
-        young.mkdir()
-        for path in [one for folder in (*stay, *go) for one in (folder / "file.py", folder)]:
+        for folder in (young, state / "scratch" / "noria-working", state / "outside" / "cd34"):
+            folder.mkdir()
+            stay.append(folder)
+        for path in [one for folder in (*stay[:2], *go) for one in (folder / "file.py", folder)]:
             os.utime(path, (0, 0))
         found = swept(past)
-        assert all(folder.exists() for folder in (*stay, young))
+        assert all(folder.exists() for folder in stay)
         assert not any(folder.exists() for folder in go)
         assert {one.kind: (one.count, one.size) for one in found.leftovers} == {
+            "laid out files": (1, 1),
+            "notes on files outside": (1, 1),
             "source trees": (2, 2),
             "spools": (1, 1),
         }

@@ -43,7 +43,7 @@ def step(tmp_path: Path) -> Step:
             artifacts=Artifacts(store, scratch=state / "scratch"),
             slots=FolderSlots(state),
             spool=Spool(state / "spool", "rows"),
-            outside=FilesOutside(store, state),
+            door=lambda: FilesOutside(store, state),
             role=role,
         )
 
@@ -187,17 +187,17 @@ def test_what_is_not_kept_is_read_where_it_lies_and_watched(step: Step, tmp_path
     with performing(step()) as inside:
         files = noria.files("a.csv", keep=False)
         assert list(files) == [path]
-        inside.outside.settle()
+        inside.settle()
         assert manifest(inside).kept is False
         assert not inside.artifacts.store.has(files.files[0].digest)
         write(path, "2")
         with pytest.raises(FileChanged):
-            inside.outside.settle()
+            inside.settle()
         with pytest.raises(CannotStore, match="has changed since it was read"):
             inside.artifacts.save(files)
         path.unlink()
         with pytest.raises(FileGone):
-            inside.outside.settle()
+            inside.settle()
 
 
 def test_a_file_that_may_not_be_read_is_told(step: Step, tmp_path: Path) -> None:
@@ -270,6 +270,13 @@ def test_returned_files_go_to_later_steps_under_their_names(step: Step, tmp_path
     assert shelf.save(back) == artifact
     with pytest.raises(TypeError, match="pinned"):
         back.append(tmp_path)
+
+
+def test_files_within_a_structure_keep_their_names(step: Step, tmp_path: Path) -> None:
+    write(tmp_path / "img/cat/1.png", "a")
+    with performing(step()) as inside:
+        artifact = inside.artifacts.save({"images": noria.files("img"), "size": 3})
+    assert inside.artifacts.load(artifact)["images"].names == ["cat/1.png"]
 
 
 def test_references_are_read_in_any_step(step: Step, tmp_path: Path) -> None:
