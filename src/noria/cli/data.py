@@ -15,6 +15,8 @@ from noria.cli.sources import change_lines, source_lines
 from noria.records.base import Json, short
 from noria.records.profiles import ColumnProfile
 
+KINDS = {"timestamp[us, tz=UTC]": "time", "large_string": "string", "double": "float"}
+"""What a reader calls the usual types; `noria show` and --json have Arrow's names."""
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d.*")
 WIDEST = 18  # characters of a value: with three of them, a line of a usual table fits 100 columns
 
@@ -102,7 +104,7 @@ def _column(one: ColumnProfile) -> tuple[object, ...]:
     median = figure(one.quantiles[3]) if one.quantiles and not isinstance(one.low, str) else ""
     often = f"{_shown(one.top[0][0])} ({one.top[0][1]:,})" if one.top and one.top[0][1] > 1 else ""
     missing = f"{one.missing / one.rows:.1%}" if one.missing and one.rows else ""
-    kind = one.type.replace("timestamp[us, tz=UTC]", "timestamp UTC").replace("large_string", "string")
+    kind = KINDS.get(one.type, one.type)
     return one.name, kind, missing, one.distinct, _shown(one.low), median, _shown(one.high), often
 
 

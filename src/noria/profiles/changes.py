@@ -49,12 +49,21 @@ def changes(
 
 
 def volume(now: DataVersion, before: DataVersion, limits: DataPolicy) -> Iterator[Finding]:
-    """Rows in a unit of time: of what has come since, beside all before; fewer rows for no less time, too."""
+    """Rows in a unit of time: of what has come since, beside all before; of a window that slides, as a whole; fewer rows
+    for no less time, too."""
     if limits.volume is None or not before.rows:
         return
     later = _seconds(before.last, now.last)
     span = _seconds(before.first, before.last)
-    if later is not None and span and later > 0 and now.rows >= before.rows:
+    slid, width = _seconds(before.first, now.first), _seconds(now.first, now.last)
+    if span and width and slid is not None and slid >= span * SHORTEST:
+        usual, recent = before.rows / span, now.rows / width
+        if width >= span * SHORTEST and abs(recent / usual - 1) > limits.volume:
+            yield Finding(
+                check="volume",
+                what=f"{86_400 * recent:,.0f} rows a day since {now.first:%Y-%m-%d}, and there were {86_400 * usual:,.0f}",
+            )
+    elif later is not None and span and later > 0 and now.rows >= before.rows:
         usual, recent = before.rows / span, (now.rows - before.rows) / later
         if later >= span * SHORTEST and abs(recent / usual - 1) > limits.volume:
             yield Finding(

@@ -158,9 +158,10 @@ def test_the_label_under_another_name_is_found_and_a_mere_relative_is_not(of: st
     assert list(found_alone(hidden, DataPolicy())) == []
 
 
-def data(rows: int, days: float) -> DataVersion:
+def data(rows: int, days: float, since: float = 0) -> DataVersion:
+    first = NOON + timedelta(days=since)
     return DataVersion(
-        digest=Digest("x"), rows=rows, columns=(), first=NOON, last=NOON + timedelta(days=days)
+        digest=Digest("x"), rows=rows, columns=(), first=first, last=NOON + timedelta(days=days)
     )
 
 
@@ -174,8 +175,24 @@ def data(rows: int, days: float) -> DataVersion:
         (data(1001, 101), None),
         (data(400, 100), "400 rows, and there were 1,000"),
         (data(500, 50), None),
+        (data(1000, 140, since=40), None),
+        (data(1000, 260, since=160), None),
+        (data(300, 140, since=40), "3 rows a day since 2024-02-10, and there were 10"),
+        (data(500, 100, since=50), None),
     ],
-    ids=["steady", "a little less", "a trickle", "a flood", "a day", "half lost", "earlier"],
+    ids=[
+        "steady",
+        "a little less",
+        "a trickle",
+        "a flood",
+        "a day",
+        "half lost",
+        "earlier",
+        "window slides",
+        "window apart",
+        "window thins",
+        "window shortens",
+    ],
 )
 def test_a_sudden_change_of_volume(now: DataVersion, words: str | None) -> None:
     found = [one.what for one in volume(now, data(1000, 100), DataPolicy())]
