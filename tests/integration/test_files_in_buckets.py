@@ -12,17 +12,13 @@ import pytest
 import noria
 from noria.adapters.bucket import Bucket, Held
 from noria.adapters.bucket_errors import AccessRefused, BucketMissing, CredentialsRefused
-from noria.adapters.folder import FolderStore
-from noria.adapters.outside import FilesOutside
 from noria.adapters.outside_errors import FileChanged, FileGone
-from noria.adapters.slots import FolderSlots
-from noria.artifacts import Artifacts
-from noria.inside.context import Inside, performing
+from noria.inside.context import performing
 from noria.inside.files import NoFiles
-from noria.inside.spool import Spool
 from noria.records.base import parse
 from noria.records.profiles import Manifest
 from servers_s3 import S3Server, environment
+from steps import step_in
 
 
 @pytest.fixture
@@ -42,21 +38,6 @@ def lake(url: str) -> Any:
     return store
 
 
-def step(folder: Path) -> Inside:
-    state = folder / ".noria"
-    store = FolderStore(state, durable=False)
-    return Inside(
-        run="m/1",
-        step="rows",
-        project=folder,
-        artifacts=Artifacts(store, scratch=state / "scratch"),
-        slots=FolderSlots(state),
-        spool=Spool(state / "spool", "rows"),
-        door=lambda: FilesOutside(store, state),
-        role="data",
-    )
-
-
 @pytest.mark.parametrize(
     ("name", "found"),
     [
@@ -71,7 +52,7 @@ def step(folder: Path) -> Inside:
 def test_names_stand_for_objects_as_for_files(
     tmp_path: Path, url: str, lake: Any, name: str, found: Sequence[str]
 ) -> None:
-    with performing(step(tmp_path)) as inside:
+    with performing(step_in(tmp_path)) as inside:
         files = noria.files(url + name)
     assert files.names == found
     assert all(path.read_text().strip().endswith(path.name) for path in files)
@@ -88,19 +69,19 @@ def test_each_content_is_fetched_once(
     fetched: list[str] = []
     fetch = Bucket.read_listed
     monkeypatch.setattr(Bucket, "read_listed", lambda *call: fetched.append(call[1].key) or fetch(*call))
-    both = step(tmp_path), step(tmp_path)
+    both = step_in(tmp_path), step_in(tmp_path)
     for inside in both:
         with performing(inside):
             files = noria.files(f"{url}/2024", keep=keep)
     assert sorted(fetched) == ["a.csv", "deep/b.csv"]
     lake.put("2024/a.csv", b"2024/a.CSV\n")  # as long as before
-    with performing(step(tmp_path)):
+    with performing(step_in(tmp_path)):
         assert noria.files(f"{url}/2024", keep=keep)[0].read_bytes() == b"2024/a.CSV\n"
     assert sorted(fetched) == ["a.csv", "a.csv", "deep/b.csv"]
     assert files[0].read_bytes() == b"2024/a.csv\n"
     if not keep:  # a cache may forget
         shutil.rmtree(tmp_path / ".noria" / "cache")
-        with performing(step(tmp_path)):
+        with performing(step_in(tmp_path)):
             assert noria.files(f"{url}/2024", keep=False)[1].read_bytes() == b"2024/deep/b.csv\n"
 
 
@@ -118,21 +99,21 @@ def test_what_is_deleted_or_written_during_the_reading_is_found_out(
         monkeypatch.setattr(Bucket, "list", meddled)
 
     then(lambda: lake.put("2024/a.csv", b"another\n"))
-    with performing(step(tmp_path)), pytest.raises(FileChanged, match=r"a\.csv changed while it was read"):
+    with performing(step_in(tmp_path)), pytest.raises(FileChanged, match=r"a\.csv changed while it was read"):
         noria.files(f"{url}/2024/*.csv")
     then(lambda: lake.delete("2024/a.csv"))
-    with performing(step(tmp_path)), pytest.raises(FileGone, match=r"a\.csv was deleted"):
+    with performing(step_in(tmp_path)), pytest.raises(FileGone, match=r"a\.csv was deleted"):
         noria.files(f"{url}/2024/*.csv")
 
 
 def test_what_was_deleted_since_is_gone_from_the_next_run_and_stays_in_the_last(
     tmp_path: Path, url: str, lake: Any
 ) -> None:
-    with performing(step(tmp_path)) as first:
+    with performing(step_in(tmp_path)) as first:
         noria.files(f"{url}/2024/**/*.csv")
         artifact = first.artifacts.save(noria.files(f"{url}/2024"))
     lake.delete("2024/a.csv")
-    with performing(step(tmp_path)):
+    with performing(step_in(tmp_path)):
         assert noria.files(f"{url}/2024/**/*.csv").names == ["deep/b.csv"]
     assert first.artifacts.load(artifact)[0].read_bytes() == b"2024/a.csv\n"
 
@@ -155,6 +136,6 @@ def test_what_is_wrong_is_said(
     tmp_path: Path, url: str, lake: Any, name: str, variables: dict[str, str], error: type[Exception]
 ) -> None:
     place = name if "://" in name else url + name
-    with environment(variables), performing(step(tmp_path)), pytest.raises(error) as raised:
+    with environment(variables), performing(step_in(tmp_path)), pytest.raises(error) as raised:
         noria.files(place)
     assert "secret" not in str(raised.value)

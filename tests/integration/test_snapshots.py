@@ -13,32 +13,13 @@ import polars as pl
 import pytest
 
 import noria
-from noria.adapters.folder import FolderStore
-from noria.adapters.outside import FilesOutside
-from noria.adapters.slots import FolderSlots
-from noria.artifacts import Artifacts
 from noria.inside.context import Inside, performing
 from noria.inside.reading import NotADataStep
 from noria.inside.snapshot_errors import NeedsTables, NoSnapshot, NoTable, SnapshotAsked, TableUnreadable
-from noria.inside.spool import Spool
 from servers_s3 import S3Server, environment
+from steps import step_in
 
 LONG_AGO = datetime(2001, 1, 1, tzinfo=UTC)
-
-
-def step_in(folder: Path, role: str = "data") -> Inside:
-    state = folder / ".noria"
-    store = FolderStore(state, durable=False)
-    return Inside(
-        run="m/1",
-        step="rows",
-        project=folder,
-        artifacts=Artifacts(store, scratch=state / "scratch"),
-        slots=FolderSlots(state),
-        spool=Spool(state / "spool", "rows"),
-        door=lambda: FilesOutside(store, state),
-        role=role,
-    )
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import polars as pl
@@ -14,17 +15,15 @@ import pytest
 
 import noria
 from noria.adapters.folder import FolderStore
-from noria.adapters.outside import FilesOutside
 from noria.adapters.outside_errors import FileChanged, FileGone, FileUnreadable
-from noria.adapters.slots import FolderSlots
-from noria.artifacts import Artifacts, CannotStore
+from noria.artifacts import CannotStore
 from noria.inside.context import Inside, holding, performing
 from noria.inside.files import BadFilesUrl, BadReference, NoFiles, NotARun
 from noria.inside.reading import NotADataStep
-from noria.inside.spool import Spool
 from noria.inside.walk import FolderUnreadable
 from noria.records.base import parse
 from noria.records.profiles import Manifest
+from steps import step_in
 
 Step = Callable[..., Inside]
 
@@ -32,22 +31,7 @@ Step = Callable[..., Inside]
 @pytest.fixture
 def step(tmp_path: Path) -> Step:
     """A step of a project in `tmp_path`, not yet begun."""
-    state = tmp_path / ".noria"
-
-    def make(role: str = "data", store: FolderStore | None = None) -> Inside:
-        store = store or FolderStore(state, durable=False)
-        return Inside(
-            run="m/1",
-            step="rows",
-            project=tmp_path,
-            artifacts=Artifacts(store, scratch=state / "scratch"),
-            slots=FolderSlots(state),
-            spool=Spool(state / "spool", "rows"),
-            door=lambda: FilesOutside(store, state),
-            role=role,
-        )
-
-    return make
+    return partial(step_in, tmp_path)
 
 
 def write(path: Path, text: str, *, age: float = 60.0) -> Path:
