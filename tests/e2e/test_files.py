@@ -138,6 +138,18 @@ def test_which_files_were_new_changed_or_gone_is_told(sales: Project) -> None:
     assert "the same to the last bit" in sales.noria("data", "sales/1", "sales/2", "--step", "pages").stdout
 
 
+def test_a_pipeline_of_files_alone(sales: Project) -> None:
+    sales.write(
+        "pipeline.py",
+        "import noria\n\nsales = noria.Pipeline('sales')\n\n\n@sales.data\ndef pages():\n    return noria.files('pages')\n\n\n"
+        "@sales.step\ndef words(pages: noria.Files) -> int:\n    return sum(len(page.read_text().split()) for page in pages)\n",
+    )
+    sales.noria("run")
+    steps = sales.json("show", "sales/1")["steps"]
+    assert [(step["step"], step["role"]) for step in steps] == [("pages", "data"), ("words", "step")]
+    assert "pages: 1 file" in sales.noria("show", "sales/1").stdout
+
+
 def test_a_past_run_keeps_the_files_that_it_read(sales: Project) -> None:
     sales.noria("run")
     put(sales, "pages/a.txt", "another")

@@ -91,7 +91,9 @@ def _data(work: _Work) -> _Done:
         raise TypeError(f"{step.where} is a data step without a data spec")
     if is_table(value):
         read = checked(value, step, spec, work.task.as_of)
-    elif spec == DataSpec() and step is not work.resolved.request:
+    elif spec == DataSpec() and (
+        step is not work.resolved.request or (isinstance(value, Files) and not _asks(work.resolved))
+    ):
         read = Read(value, dropped=0, first=None, last=None)
     else:
         raise DataShape(step=step.name, type=type(value).__name__)
@@ -108,6 +110,11 @@ def _data(work: _Work) -> _Done:
         files=len(value) if isinstance(value, Files) else None,
     )
     return _Done(outputs, data=version)
+
+
+def _asks(resolved: Resolved) -> bool:
+    """Whether anything takes the request's rows one by one."""
+    return resolved.predict is not None or len(resolved.rows) > 1
 
 
 def _profiled(work: _Work, stored: Artifact) -> Digest:
