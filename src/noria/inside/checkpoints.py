@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from noria.inside.context import Inside, current
-from noria.records.artifacts import Artifact
 from noria.records.base import Digest, canonical, parse
+from noria.records.checkpoints import Saved
 
 FOLDER = "checkpoints"
 
@@ -16,7 +16,7 @@ class Checkpoint(Protocol):
 
     def load(self, default: Any = None) -> Any:
         """What was saved last, by this attempt or an earlier one with the same code, inputs, parameters and
-        environment; the default where nothing was."""
+        environment; the default where nothing was. What the earlier one had logged by then counts as logged."""
         ...
 
     def save(self, value: Any) -> None:
@@ -33,6 +33,7 @@ def checkpoint() -> Checkpoint:
             ...
             state.save((model, epoch + 1))
 
+    Figures that were logged before the newest save are part of it: a step that goes on has them, each of them once.
     Outside of a run, as in a unit test, it lives in memory, and each call gives a new one.
     """
     inside = current()
@@ -55,10 +56,14 @@ class _Kept:
         found = self._inside.slots.get(self._slot)
         if found is None:
             return default
-        return self._inside.artifacts.load(parse(found, Artifact))
+        saved = parse(found, Saved)
+        self._inside.spool.take(saved.logged)
+        return self._inside.artifacts.load(saved.state)
 
     def save(self, value: Any) -> None:
-        self._inside.slots.put(self._slot, canonical(self._inside.artifacts.save(value)))
+        logged = self._inside.spool.segments()  # before the state: what others log meanwhile is none of it
+        saved = Saved(state=self._inside.artifacts.save(value), logged=logged)
+        self._inside.slots.put(self._slot, canonical(saved))
 
 
 class _InMemory:

@@ -44,9 +44,10 @@ def log(values: Mapping[str, Any] | None = None, /, *, step: int | None = None, 
             raise NotAFigure("values", f"a {type(values).__name__}", "give a mapping of names to numbers")
         named = {**values, **named}
     points = [
-        (name, value if type(value) is float else _number(name, value)) for name, value in named.items()
+        (name, value if type(value) is float and type(name) is str else _number(name, value))
+        for name, value in named.items()
     ]
-    if step is not None and type(step) is not int:
+    if step is not None:
         step = _whole(step)
     if inside is not None and points:
         inside.spool.write(points, step)
@@ -88,6 +89,8 @@ def _number(name: Any, value: Any) -> float:
 
 
 def _whole(step: Any) -> int:
+    if type(step) is int and FIRST <= step < LAST:
+        return step
     try:
         whole = int(step)
     except (TypeError, ValueError, OverflowError) as error:

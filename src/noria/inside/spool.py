@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from noria.errors import BackendError
+from noria.records.checkpoints import Segment
 
 if TYPE_CHECKING:
     import numpy as np
@@ -47,13 +48,6 @@ class Point(NamedTuple):
     value: float
 
 
-class Segment(NamedTuple):
-    """The first bytes of a spool: what had been logged by some moment."""
-
-    path: str
-    size: int
-
-
 class Columns(NamedTuple):
     """Points as columns; `series` says which of `names` each is of."""
 
@@ -81,15 +75,20 @@ class Spool:
         self._lock = threading.Lock()
         self._numbers: dict[str, int] = {}
         self._next: dict[str, int] = {}
+        self._taken = {self._name}
 
     @property
     def path(self) -> Path:
         return Path(self._name)
 
-    @property
-    def segment(self) -> Segment:
-        """What has been logged so far."""
-        return Segment(self._name, self._size)
+    def segments(self) -> tuple[Segment, ...]:
+        """What has been logged so far, by this process and by those that the step forked."""
+        with self._lock:
+            own = {self._name: self._size} if self._size else {}
+        forked = {str(path): path.stat().st_size for path in self.files() if str(path) != self._name}
+        return tuple(
+            Segment(path=path, size=size - size % POINT.size) for path, size in (own | forked).items()
+        )
 
     def write(self, points: Iterable[tuple[str, float]], step: int | None) -> None:
         """Append some figures of one moment. Without a step, each series counts for itself. Raises `CannotLog`."""
@@ -108,14 +107,17 @@ class Spool:
             self._append(b"".join(parts))
 
     def take(self, segments: Iterable[Segment]) -> None:
-        """Begin with what earlier attempts had logged; a file that is gone is left out."""
+        """Begin with what an earlier attempt had logged, once; a file that is gone is left out. Raises `CannotLog`."""
         with self._lock:
             for segment in segments:
-                if Path(segment.path).exists():
+                if segment.path not in self._taken and Path(segment.path).exists():
                     with Path(segment.path).open("rb") as file:
                         self._append(file.read(segment.size))
+                self._taken.add(segment.path)
+            if not self._size:
+                return
             self._numbers.clear()  # the numbers are those that the last of them gave
-            self._next = {point.name: point.step + 1 for point in points_in(self.path)} if self._size else {}
+            self._next = {point.name: point.step + 1 for point in points_in(self.path)}
 
     def files(self) -> list[Path]:
         """What has been written, by this process and by those that the step forked."""
@@ -194,11 +196,3 @@ def points_in(path: Path) -> Iterator[Point]:
     found = columns_in(path)
     rows = zip(*(column.tolist() for column in found[1:]), strict=True)
     return (Point(found.names[series], step, at, value) for series, step, at, value in rows)
-
-
-def spools_of(folder: Path, step: str) -> list[Path]:
-    """The spools of a step's attempts, the oldest first."""
-    found = [
-        path for path in folder.glob(f"*{SUFFIX}") if path.name.rpartition(".")[0].rpartition(".")[0] == step
-    ]
-    return sorted(found, key=lambda path: path.stat().st_mtime_ns)

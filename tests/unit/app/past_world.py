@@ -10,14 +10,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import cast
 
-import msgspec
-
 from noria.adapters.folder import FolderStore
 from noria.app.wiring import App, open_app
 from noria.artifacts.lists import save_list
 from noria.ports.clock import VirtualClock
 from noria.records.artifacts import Artifact
 from noria.records.base import Digest, canonical, digest_bytes
+from noria.records.checkpoints import Saved
 from noria.records.events import AliasMoved, Change, RunFinished, RunStarted, StepFinished, VersionRegistered
 from noria.records.runs import (
     DataVersion,
@@ -195,5 +194,5 @@ def reopened(app: App, run: Run) -> None:
 def with_slot(world: World, fingerprint: Digest, content: str) -> str:
     """A step's checkpoint; the name of its slot."""
     name = f"checkpoints/{fingerprint.removeprefix('blake3:')}"
-    world.app.slots.put(name, msgspec.json.encode(world.artifact(content)))
+    world.app.slots.put(name, canonical(Saved(state=world.artifact(content))))
     return name

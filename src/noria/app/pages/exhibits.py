@@ -34,6 +34,7 @@ IMAGES = {
     b"RIFF": "image/webp",
     b"<svg": "image/svg+xml",
 }
+NOTHING = "NoneType"  # what a report returns that shows all it has with noria.show
 PAGES = (b"<!doctype html", b"<html")
 PLAIN = {".txt", ".md", ".csv", ".json", ".log", ".toml", ".yaml", ".yml"}
 
@@ -56,7 +57,8 @@ def exhibits_of(steps: Iterable[StepResult]) -> Iterator[Shown]:
             yield Shown(step.step, exhibit.title, exhibit.artifact, exhibit.kind)
         if step.role == "report":
             for name, artifact in step.outputs.items():
-                yield Shown(step.step, "" if name == step.step else name, artifact)
+                if artifact.type != NOTHING:
+                    yield Shown(step.step, "" if name == step.step else name, artifact)
 
 
 class Hall:
