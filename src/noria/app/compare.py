@@ -14,7 +14,7 @@ from noria.app.read import RunView, find_run, list_runs
 from noria.app.series import charts_beside, read_series
 from noria.errors import NotFound, UsageError
 from noria.records.base import Json, Record, short
-from noria.records.gates import Reproducible, Threshold
+from noria.records.gates import Gate, Reproducible, Threshold
 from noria.records.runs import StepResult, Succeeded
 from noria.records.sources import Environment
 from noria.registry.references import parse_reference
@@ -156,14 +156,20 @@ def directions(app: App, views: Sequence[RunView]) -> dict[str, Better]:
     models = {view.run.asked.model for view in views}
     for policy in app.policy.models:
         for gate in policy.gates if policy.name in models else ():
-            if isinstance(gate, Reproducible):
-                continue
-            rising = isinstance(gate, Threshold) and gate.at_least is not None
-            if not (rising and isinstance(gate, Threshold) and gate.at_most is not None):
-                found.setdefault(gate.metric, set()).add("higher" if rising else "lower")
+            if (better := better_by(gate)) and not isinstance(gate, Reproducible):
+                found.setdefault(gate.metric, set()).add(better)
     for loss in _losses(app, views):
         found[loss] = {"lower"}
     return {name: next(iter(said)) for name, said in found.items() if len(said) == 1}
+
+
+def better_by(gate: Gate) -> Better | None:
+    """Which way a gate wants its metric; None for one with bounds on both sides, or without a metric."""
+    if isinstance(gate, Reproducible):
+        return None
+    if not isinstance(gate, Threshold) or gate.at_least is None:
+        return "lower"
+    return "higher" if gate.at_most is None else None
 
 
 def _losses(app: App, views: Sequence[RunView]) -> set[str]:

@@ -14,13 +14,13 @@ from noria.errors import NotFound
 from noria.records.base import Digest, Record
 from noria.records.events import AliasMoved
 from noria.records.gates import Judgement
-from noria.records.runs import Abandoned, Failed, Interrupted, Outcome, Run, StepResult
+from noria.records.runs import Abandoned, Failed, Interrupted, NewRun, Outcome, Pruned, Run, StepResult
 from noria.records.versions import Version
 
 if TYPE_CHECKING:
     from noria.app.wiring import App
 
-State = Literal["running", "killed", "succeeded", "failed", "interrupted", "abandoned"]
+State = Literal["running", "killed", "succeeded", "failed", "interrupted", "abandoned", "pruned"]
 
 TAIL = 20  # lines of a log that a reader sees at once: about half a screen
 REFERENCE = re.compile(r"(?P<model>[A-Za-z_][A-Za-z0-9_-]*)/(?P<number>\d+|last)")
@@ -198,7 +198,9 @@ def _state(app: App, run: Run, outcome: Outcome | None) -> State:
             return "failed"
         case Abandoned():
             return "abandoned"
-        case None | Interrupted() if _at_work(app, run.asked.model):  # an interrupted run may be going on
+        case Pruned():
+            return "pruned"
+        case None | Interrupted() if _at_work(app, run.asked):  # an interrupted run may be going on
             return "running"
         case None:
             return "killed"
@@ -207,9 +209,16 @@ def _state(app: App, run: Run, outcome: Outcome | None) -> State:
     return "succeeded"
 
 
-def _at_work(app: App, model: str) -> bool:
-    """Whether somebody holds the right to run the model."""
-    return app.leases.holder(model) is not None
+def study_lease(model: str, study: str) -> str:
+    """The lease that a search for hyperparameters holds."""
+    return f"tune/{model}/{study}"
+
+
+def _at_work(app: App, asked: NewRun) -> bool:
+    """Whether somebody holds the right to run the model, or of a trial its study."""
+    trigger = asked.trigger
+    name = study_lease(asked.model, trigger.study) if trigger.kind == "trial" else asked.model
+    return app.leases.holder(name) is not None
 
 
 def _judgement(app: App, version: Version) -> Judgement | None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from noria.app.read import RunView, VersionView, list_models, list_runs, running
+from noria.app.read import RunView, VersionView, find_run, list_models, list_runs, running
 from noria.app.watch import LeftOut, maturity
 from noria.monitor.blocks import block_span, from_the_future
 from noria.ports.serving import AT, TIME, VERSION, Cursor
@@ -83,9 +83,11 @@ def status(app: App, model: str | None = None) -> tuple[ModelStatus, ...]:
 
 def left_run(app: App, model: str) -> RunView | None:
     """The newest run, when it was interrupted and the loop leaves it to the person who asked for it."""
-    runs = list_runs(app, model, last=1)
-    lies = bool(runs) and runs[0].state in ("interrupted", "killed")
-    return runs[0] if lies and runs[0].run.asked.trigger.kind not in app.model(model).retrain.on else None
+    left = app.records.runs.unfinished(model)
+    view = find_run(app, left.name) if left else None
+    if view is None or view.state not in ("interrupted", "killed"):
+        return None
+    return None if view.run.asked.trigger.kind in app.model(model).retrain.on else view
 
 
 def _status(app: App, model: str) -> ModelStatus:

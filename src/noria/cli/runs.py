@@ -9,7 +9,7 @@ from noria.app.wiring import open_app
 from noria.cli.commands import Subparsers, parser_of, project
 from noria.cli.render import figure, note, say, say_json, span, table, when
 from noria.cli.words import whole
-from noria.records.runs import Abandoned, Failed, Succeeded
+from noria.records.runs import Abandoned, Failed, Pruned, Succeeded
 
 SHOWN = 3  # metrics in a line: more make it wider than a terminal; `noria show` has all
 
@@ -68,5 +68,9 @@ def result_of(view: RunView) -> str:
             return f"{step}: {error.splitlines()[0] if error else 'failed'}"
         case Abandoned(by=by):
             return f"given up for {by}"
+        case Pruned():
+            return "weak figures: given up early"
+        case _ if view.state != "running" and view.run.asked.trigger.kind == "trial":
+            return "the next noria tune tries it again"
         case _:
             return "" if view.state == "running" else "the next run goes on from its finished steps"

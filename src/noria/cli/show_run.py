@@ -9,10 +9,11 @@ from datetime import datetime
 from noria.app.read import RunDetail, RunView, Tail
 from noria.cli.models import verdict_of
 from noria.cli.render import amount, count, fields, figure, paint, pinned, size, span, table, when
+from noria.cli.runs import result_of
 from noria.records.artifacts import Artifact
 from noria.records.base import Json, short
 from noria.records.gates import Judgement, Verdict
-from noria.records.runs import Abandoned, DataVersion, Failed, Ran, StepResult, Succeeded
+from noria.records.runs import DataVersion, Failed, Ran, StepResult, Succeeded
 from noria.records.sources import Environment, Source
 
 COLOURS = {"succeeded": "green", "failed": "red", "running": "cyan"}
@@ -170,11 +171,8 @@ def _end(detail: RunDetail) -> list[str]:
             *_indented(outcome.error),
             *_tail(detail.tail),
         ]
-    if isinstance(outcome, Abandoned):
-        return ["", f"given up for {outcome.by}"]
-    return (
-        [] if detail.view.state == "running" else ["", "the next `noria run` goes on from the finished steps"]
-    )
+    told = result_of(detail.view)
+    return ["", told] if told else []
 
 
 def _tail(tail: Tail | None) -> list[str]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
+import shlex
 
 from noria.app.tune import Search, tune
 from noria.app.wiring import open_app
-from noria.cli.commands import Subparsers, parser_of, project
-from noria.cli.progress import listening
+from noria.cli.commands import BadUsage, Subparsers, parser_of, project
 from noria.cli.render import count, figure, note, paint, say, say_json, table
-from noria.cli.words import moment, whole
+from noria.cli.words import moment, setting, settings, whole
 from noria.records.base import Json
 from noria.records.tuning import Choice, Range, Trial, Tuned
 
@@ -21,10 +22,13 @@ def add(subparsers: Subparsers) -> None:
     parser = parser_of(
         subparsers,
         "tune",
-        what="Search for hyperparameters with Optuna (extra `tune`). Each trial is a run; steps whose parameters are not\n"
-        "tried are shared. A second call with the same --study goes on until there are so many trials in all.\n"
+        what="Search for hyperparameters with Optuna (extra `tune`). Each trial is a run without reports; steps whose\n"
+        "parameters are not tried are shared. Nothing is registered or promoted: the last line is the `noria run` that\n"
+        "trains with the best. A second call with the same --study goes on until there are so many trials in all; what\n"
+        "Ctrl-C or a kill broke off is tried again. A trial that fails is told and left out; if the first three all\n"
+        "fail, the search ends.\n"
         "Let the metric be of rows that the gates do not judge by: a @metrics step on a validation set.\n"
-        "With --json: an object with `study`, `metric`, `direction`, `trials`, `best`.",
+        "With --json: an object with `study`, `metric`, `direction`, `trials`, `best`, `notes`.",
         examples=[
             (
                 "noria tune delay --metric auc --maximize --try classifier.learning_rate=0.01:0.3:log",
@@ -43,7 +47,9 @@ def add(subparsers: Subparsers) -> None:
     )
     parser.add_argument("model", metavar="MODEL", nargs="?", help="may be left out when there is only one")
     parser.add_argument("--metric", required=True, metavar="NAME", help="what a @metrics step calls it")
-    parser.add_argument("--maximize", action="store_true", help="larger is better (default: smaller is)")
+    better = parser.add_mutually_exclusive_group()
+    better.add_argument("--maximize", action="store_true", help="larger is better (default: as a gate says)")
+    better.add_argument("--minimize", action="store_true", help="smaller is better")
     parser.add_argument(
         "--try",
         dest="space",
@@ -52,37 +58,73 @@ def add(subparsers: Subparsers) -> None:
         action="append",
         help="LOW:HIGH, with :log in the logarithm, or values with commas; whole where the default is",
     )
+    parser.add_argument(
+        "--set",
+        metavar="STEP.NAME=VALUE",
+        type=setting,
+        action="append",
+        help="a hyperparameter for all trials; may be given several times",
+    )
     parser.add_argument("--trials", type=whole, default=20, metavar="N", help="in all (default: 20)")
     parser.add_argument("--jobs", type=whole, default=1, metavar="N", help="trials at once (default: 1)")
-    parser.add_argument("--study", default="study", metavar="NAME", help="its name (default: study)")
     parser.add_argument(
-        "--prune", metavar="SERIES", help="a series of noria.log by which weak trials are given up"
+        "--study", type=_name, default="study", metavar="NAME", help="its name (default: study)"
+    )
+    parser.add_argument(
+        "--prune",
+        metavar="SERIES",
+        help="a series of noria.log, better in the direction of the metric, by which weak trials are given up",
     )
     parser.add_argument("--as-of", metavar="TIME", type=moment, help="for all trials (default: now)")
     parser.add_argument("--quiet", action="store_true", help="no progress, only what came of it")
 
 
 def run(args: argparse.Namespace) -> int:
+    space = dict(args.space or ())
+    if len(space) < len(args.space or ()):
+        raise BadUsage(problem="one parameter is tried twice: one --try for each", command="noria tune")
     search = Search(
-        space=dict(args.space or ()),
+        space=space,
         metric=args.metric,
-        direction="maximize" if args.maximize else "minimize",
+        direction="maximize" if args.maximize else "minimize" if args.minimize else None,
         trials=args.trials,
         jobs=args.jobs,
         study=args.study,
         prune=args.prune,
+        fixed=settings(args.set),
         as_of=args.as_of,
     )
-    with open_app(project(args)) as app, listening(quiet=args.quiet or args.jobs > 1) as listener:
-        found = tune(app, args.model, search, listener)
+    with open_app(project(args)) as app:
+        try:
+            found = tune(app, args.model, search, _silent if args.quiet else _told)
+        except KeyboardInterrupt:
+            note("what is finished is kept: the same command goes on from there")
+            raise
+    for told in found.notes:
+        note(told)
     if args.json:
         say_json(found)
     else:
-        say(*_lines(found))
+        say(*_lines(found, settings(args.set)))
     return 0 if found.best else 1
 
 
-def _lines(found: Tuned) -> list[str]:
+def _told(trial: Trial) -> None:
+    """A line as a trial begins, and one as it ends."""
+    came = {
+        "running": "begins with "
+        + ", ".join(f"{name} {_shown(value)}" for name, value in trial.parameters.items()),
+        "complete": figure(trial.value),
+        "pruned": "weak figures: given up early",
+        "failed": f"failed: {trial.why}",
+    }
+    note(f"trial {trial.number} ({trial.run}): {came.get(trial.state, trial.state)}")
+
+
+def _silent(trial: Trial) -> None: ...
+
+
+def _lines(found: Tuned, fixed: dict[str, dict[str, Json]]) -> list[str]:
     names = sorted({name for trial in found.trials for name in trial.parameters})
     rows = [_row(trial, names) for trial in _ranked(found)[:SHOWN]]
     lines = table(("trial", "run", "state", found.metric, *names), rows)
@@ -91,13 +133,23 @@ def _lines(found: Tuned) -> list[str]:
     if found.best is None:
         note("no trial came to an end: noria logs " + (found.trials[-1].run if found.trials else "RUN"))
         return lines
-    settings = " ".join(f"--set {name}={json.dumps(value)}" for name, value in found.best.parameters.items())
+    looked = (
+        f"noria compare {found.model} --last {len(found.trials)} --metric {found.metric} --output tried.html"
+    )
     return [
         *lines,
         "",
-        f"{paint('best', 'bold')} {figure(found.best.value)}",
-        f"next: noria run {found.model} {settings}",
+        f"{paint('best', 'bold')} {figure(found.best.value)} of trial {found.best.number}, {found.best.run}",
+        f"look: {looked}",
+        f"next: {_next(found, found.best, fixed)}",
     ]
+
+
+def _next(found: Tuned, best: Trial, fixed: dict[str, dict[str, Json]]) -> str:
+    """The command that trains with the best values, to be pasted into a shell."""
+    values = {f"{step}.{name}": value for step, part in fixed.items() for name, value in part.items()}
+    words = [f"{name}={json.dumps(value)}" for name, value in {**values, **best.parameters}.items()]
+    return shlex.join(["noria", "run", found.model, *(part for word in words for part in ("--set", word))])
 
 
 def _ranked(found: Tuned) -> list[Trial]:
@@ -107,8 +159,20 @@ def _ranked(found: Tuned) -> list[Trial]:
 
 def _row(trial: Trial, names: list[str]) -> tuple[object, ...]:
     shown = [trial.parameters.get(name) for name in names]
-    cells = [figure(value) if isinstance(value, float) else value for value in shown]
-    return (trial.number, trial.run, trial.state, figure(trial.value), *cells)
+    return (trial.number, trial.run, trial.state, figure(trial.value), *map(_shown, shown))
+
+
+def _shown(value: Json) -> object:
+    return figure(value) if isinstance(value, float) else value
+
+
+def _name(text: str) -> str:
+    """A study's name: it is part of a file's."""
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}", text):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no name of a study: letters, digits, and _ . - between them"
+        )
+    return text
 
 
 def _what(text: str) -> tuple[str, Range | Choice]:

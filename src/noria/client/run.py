@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from noria.client.series import Series
     from noria.client.version import Version
 
-OVER = frozenset({"succeeded", "failed", "abandoned"})  # states that no run leaves any more
+OVER = frozenset({"succeeded", "failed", "abandoned", "pruned"})  # states that no run leaves any more
 
 
 class Run:

@@ -19,7 +19,12 @@ class Trigger(Record):
 
     kind: TriggerKind = "person"
     cause: str = ""
-    """An alarm's id, a schedule's rule: what a reader would ask for next."""
+    """An alarm's id, a schedule's rule, a study and the trial's number: what a reader would ask for next."""
+
+    @property
+    def study(self) -> str:
+        """Of a trial."""
+        return self.cause.rpartition(" ")[0]
 
 
 class NewRun(Record):
@@ -156,4 +161,8 @@ class Abandoned(Record, tag="abandoned"):
     by: str
 
 
-Outcome = Succeeded | Failed | Interrupted | Abandoned
+class Pruned(Record, tag="pruned"):
+    """A trial of a search that was given up early: its figures were weaker than those of the others."""
+
+
+Outcome = Succeeded | Failed | Interrupted | Abandoned | Pruned

@@ -32,9 +32,12 @@ class Trial(Record, kw_only=True):
     number: int
     run: str
     """`delay/17`."""
-    state: Literal["complete", "pruned", "failed", "running"]
+    state: Literal["complete", "pruned", "failed", "interrupted", "running"]
+    """`interrupted`: broken off by a person or a kill; its values are tried again under another number."""
     value: float | None = None
     parameters: dict[str, Json]
+    why: str = ""
+    """Of one that failed."""
 
 
 class Tuned(Record, kw_only=True):
@@ -46,3 +49,5 @@ class Tuned(Record, kw_only=True):
     direction: Literal["minimize", "maximize"]
     trials: tuple[Trial, ...]
     best: Trial | None = None
+    notes: tuple[str, ...] = ()
+    """What whoever asked should know of the search as a whole."""

@@ -16,7 +16,7 @@ from noria.app.pages.style import page
 from noria.app.pages.tables import facts, shown, table
 from noria.app.pages.words import amount, count, pinned, size, span, when
 from noria.records.base import short
-from noria.records.runs import Failed, Interrupted, Ran, Succeeded
+from noria.records.runs import Abandoned, Failed, Pruned, Ran, Succeeded
 
 if TYPE_CHECKING:
     from noria.app.cards import Card
@@ -96,12 +96,15 @@ def _ending(detail: RunDetail) -> Iterator[Html]:
             above = f", after {count(detail.tail.more, 'line')} more" if detail.tail.more else ""
             yield tag("h3", f"What {detail.tail.step} printed last{above}")
             yield tag("pre", "\n".join(detail.tail.lines))
-    elif isinstance(outcome, Interrupted) and view.state == "interrupted":
-        yield tag("p", "A person stopped it; the next run goes on from its finished steps.", class_="soft")
-    elif view.state == "killed":
-        yield tag("p", "Its process is gone; the next run goes on from its finished steps.", class_="soft")
-    elif outcome is not None and not isinstance(outcome, Succeeded | Interrupted):
+    elif isinstance(outcome, Pruned):
+        yield tag("p", "A trial whose figures were weak: given up early.", class_="soft")
+    elif isinstance(outcome, Abandoned):
         yield tag("p", f"Given up for {outcome.by}.", class_="soft")
+    elif view.state in ("interrupted", "killed"):
+        why = "A person stopped it" if view.state == "interrupted" else "Its process is gone"
+        trial = view.run.asked.trigger.kind == "trial"
+        then = "the next search tries it again" if trial else "the next run goes on from its finished steps"
+        yield tag("p", f"{why}; {then}.", class_="soft")
 
 
 def _metrics(card: Card) -> Iterator[Html]:

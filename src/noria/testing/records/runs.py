@@ -11,7 +11,7 @@ from noria.records.chain import verify_chain
 from noria.records.events import (
     RunStarted,
 )
-from noria.records.runs import Abandoned, Failed, Interrupted, Succeeded
+from noria.records.runs import Abandoned, Failed, Interrupted, Pruned, Succeeded
 from noria.testing.records.doors import Doors, append, begin
 from noria.testing.samples import (
     MODEL,
@@ -133,7 +133,8 @@ class RunRecordsContract:
         assert verify_chain(records.ledger.events(MODEL)) == 6
 
     @pytest.mark.parametrize(
-        "outcome", [Succeeded(), Failed(step="split", code="STEP", error="no"), Abandoned(by="delay/2")]
+        "outcome",
+        [Succeeded(), Failed(step="split", code="STEP", error="no"), Abandoned(by="delay/2"), Pruned()],
     )
     def test_refuses_to_change_a_run_that_is_over(self, records: Doors, outcome: object) -> None:
         run = begin(records)
