@@ -118,7 +118,9 @@ def charts(app: App, found: Comparison) -> list[Chart]:
         view.name: read_series(app, view.run, app.records.runs.steps(view.run.asked.model, view.run.number))
         for view in views
     }
-    return charts_beside(frames)
+    measure = next((one for one in found.metrics if one.name == found.metric), None)
+    best = found.runs[measure.best[0]].name if measure and measure.best else ""
+    return charts_beside(frames, best)
 
 
 def compared(

@@ -52,8 +52,9 @@ def charts_of(frame: pl.DataFrame) -> list[Chart]:
     ]
 
 
-def charts_beside(frames: Mapping[str, pl.DataFrame]) -> list[Chart]:
-    """A chart for each series that at least two runs have, a line a run; a fan-out's items are averaged."""
+def charts_beside(frames: Mapping[str, pl.DataFrame], best: str = "") -> list[Chart]:
+    """A chart for each series that at least two runs have, a line a run; a fan-out's items are averaged.
+    `best`: the run that is told apart where there are many."""
     import polars as pl
 
     from noria.app.pages.lines import Chart, Line
@@ -67,7 +68,7 @@ def charts_beside(frames: Mapping[str, pl.DataFrame]) -> list[Chart]:
             line = Line(run, points["at_step"].to_numpy(), points["value"].to_numpy())
             found.setdefault((str(step), str(name)), []).append(line)
     return [
-        Chart(title=name, lines=tuple(lines), of=step)
+        Chart(title=name, lines=tuple(lines), of=step, best=best)
         for (step, name), lines in list(found.items())
         if len(lines) > 1
     ][:GROUPED]

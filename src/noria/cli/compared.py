@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from noria.app.compare import Comparison, Measure
+from noria.app.pages.tables import settings
 from noria.cli.render import NONE, coloured, count, figure, paint, span, table, when
-from noria.cli.show_run import shown
 
 if TYPE_CHECKING:
     from noria.app.pages.lines import Chart
@@ -61,25 +61,26 @@ def _beside(found: Comparison) -> list[str]:
         ("took", *(span(side.seconds) for side in found.runs)),
         ("commit", *(_commit(side.commit, side.dirty) for side in found.runs)),
     ]
-    settings = [(one.name, *map(_shown, one.values)) for one in (*found.origins, *found.parameters)]
+    given = [(one.name, *settings(one.values, NONE)) for one in (*found.origins, *found.parameters)]
     metrics = [(one.name + ARROWS[one.better], *_marked(one)) for one in found.metrics]
-    lines = table(head, [*sides, *settings, *metrics])
-    ends = (1 + len(sides), 1 + len(sides) + len(settings))
+    lines = table(head, [*sides, *given, *metrics])
+    ends = (1 + len(sides), 1 + len(sides) + len(given))
     parts = [lines[: ends[0]], lines[ends[0] : ends[1]], lines[ends[1] :]]
     return [line for part in parts if part for line in (*part, "")][:-1]
 
 
 def _below(found: Comparison) -> list[str]:
     """A line a run."""
-    settings = (*found.origins, *found.parameters)
-    head = ("run", "state", "commit", *(one.name for one in settings), *(one.name for one in found.metrics))
+    given = (*found.origins, *found.parameters)
+    head = ("run", "state", "commit", *(one.name for one in given), *(one.name for one in found.metrics))
+    told = [settings(one.values, NONE) for one in given]
     marked = [_marked(one) for one in found.metrics]
     rows = [
         (
             side.name,
             side.state,
             _commit(side.commit, side.dirty),
-            *(_shown(one.values[at]) for one in settings),
+            *(column[at] for column in told),
             *(column[at] for column in marked),
         )
         for at, side in enumerate(found.runs)
@@ -94,10 +95,6 @@ def _marked(measure: Measure) -> list[str]:
     if not measure.best:
         return texts
     return [f"{text.rjust(wide)}{' *' if at in measure.best else ''}" for at, text in enumerate(texts)]
-
-
-def _shown(value: object) -> str:
-    return NONE if value is None else shown(value)  # type: ignore[arg-type]
 
 
 def _commit(commit: str, dirty: bool) -> str:

@@ -19,7 +19,7 @@ from noria.app.pages.html import Html, escape, join, tag
 from noria.app.pages.lines import Chart, Line, line_chart, thinned
 from noria.app.pages.scatter import scale_of, scatter
 from noria.app.pages.style import frame, page
-from noria.app.pages.tables import table
+from noria.app.pages.tables import settings, table
 from noria.artifacts import Artifacts
 
 FINITE = some.floats(allow_nan=False, allow_infinity=False, width=64)
@@ -163,6 +163,29 @@ def test_a_legend_names_lines_as_long_as_one_can_tell_them_apart() -> None:
     many = chart(*([1.0, 2.0] for _ in range(30)))
     assert "30 lines: line 0, line 1" in many
     assert many.count("line many") == 30
+
+
+def test_of_many_lines_the_best_is_told_apart_and_lies_on_top() -> None:
+    lines = tuple(Line(f"delay/{n}", np.arange(2), np.array([1.0, n])) for n in range(30))
+    drawn = line_chart(Chart("loss", lines, best="delay/3"))
+    assert (drawn.count("line many"), drawn.count("line best")) == (29, 1)
+    assert drawn.index("line best") > drawn.rindex("line many")
+    assert "delay/3 <b>3</b>" in drawn and "and 29 more lines: delay/0, delay/1" in drawn
+    few = line_chart(Chart("loss", lines[:4], best="delay/3"))
+    assert "line best" not in few, "each has its colour already"
+
+
+def test_fractions_are_short_unless_two_would_look_alike() -> None:
+    assert settings([0.07768811685516967, 0.5, None, 3]) == ["0.077688", "0.5", "", "3"]
+    assert settings([0.1, 0.10000001]) == ["0.1", "0.10000001"]
+    assert settings([0.5, 0.5, "a", True, None], "-") == ["0.5", "0.5", "a", "true", "-"]
+
+
+def test_a_rate_stands_by_its_order_of_magnitude_and_a_count_does_not() -> None:
+    rates, counts = scale_of([0.01, 0.1, 0.2]), scale_of([1, 10, 20])
+    assert rates is not None and counts is not None
+    assert rates.places[1] == pytest.approx(0.77, abs=0.01)
+    assert counts.places[1] == pytest.approx(9 / 19)
 
 
 def test_a_million_points_keep_their_peaks() -> None:

@@ -12,7 +12,7 @@ from noria.app.pages.lines import Chart, line_chart
 from noria.app.pages.parallel import parallel
 from noria.app.pages.scatter import scatter
 from noria.app.pages.style import page
-from noria.app.pages.tables import best, shown, table
+from noria.app.pages.tables import best, settings, shown, table
 from noria.app.pages.words import count, figure, span, when
 from noria.records.base import Json
 
@@ -46,10 +46,11 @@ def comparison_parts(found: Comparison, charts: Sequence[Chart]) -> list[Html]:
 
 def runs_table(found: Comparison) -> Html:
     """A line a run: what differs, and every metric, the best of each stressed."""
-    settings = (*found.origins, *found.parameters)
-    head = ["run", "state", "started", "took", "commit", *(one.name for one in settings)]
+    given = (*found.origins, *found.parameters)
+    head = ["run", "state", "started", "took", "commit", *(one.name for one in given)]
     head += [_measured(one) for one in found.metrics]
-    rows = [_row(found, side, at) for at, side in enumerate(found.runs)]
+    told = [list(map(_setting, one.values, settings(one.values))) for one in given]
+    rows = [_row(found, side, at, [column[at] for column in told]) for at, side in enumerate(found.runs)]
     return table(head, rows)
 
 
@@ -58,21 +59,21 @@ def measure_of(found: Comparison) -> Measure | None:
     return next((one for one in found.metrics if one.name == found.metric), None)
 
 
-def _row(found: Comparison, side: Side, at: int) -> list[object]:
-    settings = [one.values[at] for one in (*found.origins, *found.parameters)]
+def _row(found: Comparison, side: Side, at: int, told: Sequence[object]) -> list[object]:
     return [
         tag("td", tag("b", side.name), class_="nowrap"),
         side.state,
         tag("td", when(side.started), class_="nowrap"),
         tag("td", span(side.seconds), class_="nowrap"),
         tag("td", side.commit[:9] + ("+" if side.dirty else ""), class_="mono"),
-        *(_setting(value) for value in settings),
+        *told,
         *(_value(one, at) for one in found.metrics),
     ]
 
 
-def _setting(value: Json) -> object:
-    text = "" if value is None else shown(value)
+def _setting(value: Json, text: str) -> object:
+    if isinstance(value, float):
+        return tag("td", text, class_="num", title=shown(value))
     return tag("td", text, class_="nowrap") if isinstance(value, str) and len(text) <= SHORT else text
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from noria.app.pages.axes import STEEP, Axis, axis_over, placed
 from noria.app.pages.html import Html, tag
-from noria.app.pages.words import figure
+from noria.app.pages.words import count, figure
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,6 +45,8 @@ class Chart:
     lines: tuple[Line, ...]
     of: str = ""
     """The step that logged them."""
+    best: str = ""
+    """The label of the line that is told apart where there are too many for a colour each."""
 
 
 def line_chart(chart: Chart, *, x_label: str = "step") -> Html:
@@ -58,7 +60,10 @@ def line_chart(chart: Chart, *, x_label: str = "step") -> Html:
     y = axis_over(np.concatenate(shown), steep=STEEP)
     x = axis_over(np.concatenate([line.x[mask] for line, mask in finite]), whole=True)
     many = len(chart.lines) > COLOURS
-    drawn = [_drawn(line, x, y, colour=None if many else number) for number, line in enumerate(chart.lines)]
+    order = sorted(
+        enumerate(chart.lines), key=lambda one: many and one[1].label == chart.best
+    )  # it lies on top
+    drawn = [_drawn(line, x, y, style=_style(chart, number, many)) for number, line in order]
     spoken = f"{chart.title}: {len(chart.lines)} lines over {x_label}"
     picture = tag(
         "svg",
@@ -101,12 +106,18 @@ def thinned(x: np.ndarray, y: np.ndarray, buckets: int = BUCKETS) -> tuple[np.nd
     return x[order], y[order]
 
 
-def _drawn(line: Line, x: Axis, y: Axis, *, colour: int | None) -> Html:
+def _style(chart: Chart, number: int, many: bool) -> str:
+    """A colour each, as long as one can tell them apart."""
+    if not many:
+        return f"line s{number}"
+    return "line best" if chart.lines[number].label == chart.best else "line many"
+
+
+def _drawn(line: Line, x: Axis, y: Axis, *, style: str) -> Html:
     """A path that is broken where the values are not finite; a dot for a point that stands alone."""
     import numpy as np
 
     across, up = thinned(line.x, line.y)
-    style = "line many" if colour is None else f"line s{colour}"
     parts: list[str] = []
     dots: list[Html] = []
     finite = np.abs(up) < LARGEST
@@ -138,7 +149,13 @@ def _legend(chart: Chart, many: bool) -> Html | None:
     if len(chart.lines) == 1:
         return tag("p", "last ", tag("b", _last(chart.lines[0])), class_="legend soft")
     if many:
-        return tag("p", f"{len(chart.lines):,} lines{_some(chart.lines)}", class_="legend soft")
+        best = next((line for line in chart.lines if line.label == chart.best), None)
+        told = (
+            tag("span", tag("i", class_="key best"), best.label, " ", tag("b", _last(best))) if best else None
+        )
+        rest = [line for line in chart.lines if line is not best]
+        more = f"{'and ' if best else ''}{count(len(rest), 'more line' if best else 'line')}{_some(rest)}"
+        return tag("p", told, tag("span", more, class_="soft"), class_="legend")
     entries = [
         tag("span", tag("i", class_=f"key k{number}"), line.label or "value", " ", tag("b", _last(line)))
         for number, line in enumerate(chart.lines)

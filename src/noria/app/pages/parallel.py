@@ -12,8 +12,13 @@ from noria.app.pages.words import figure
 if TYPE_CHECKING:
     from noria.app.compare import Comparison, Measure
 
+NAME = 20  # letters
 AXES = 8  # parameters side by side; of more the picture says nothing any more
-APART, HIGH, EDGE = 150, 300, 60  # SVG units
+APART, HIGH, EDGE = (
+    150,
+    300,
+    80,
+)  # SVG units; a name of 20 letters is as wide as two edges, or the space between
 
 
 def parallel(found: Comparison, measure: Measure) -> Html | None:
@@ -69,7 +74,7 @@ def _axis(name: str, scale: Scale, number: int) -> list[Html]:
     marks = [
         tag("text", text, x=x + 6, y=f"{_up(place) + 4:.1f}", class_="mark") for place, text in scale.marks
     ]
-    label = name if len(name) <= 22 else "…" + name[-21:]
+    label = name if len(name) <= NAME else "…" + name[1 - NAME :]
     return [
         tag("line", x1=x, x2=x, y1=20, y2=HIGH + 20, class_="axis"),
         *marks,

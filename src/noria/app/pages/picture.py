@@ -113,8 +113,10 @@ def _series(chart: Chart) -> Callable[[Any], None]:
         for line in chart.lines:
             last = figure(float(line.y[-1])) if len(line.y) else ""
             style = {"label": f"{line.label} {last}"} if few else {"color": DOT, "alpha": 0.3}
-            axes.plot(line.x, line.y, linewidth=1.3 if few else 0.8, **style)
-        if few:
+            if line.label == chart.best and not few:
+                style = {"label": f"{line.label} {last}, best", "color": BEST, "zorder": 3}
+            axes.plot(line.x, line.y, linewidth=0.8 if "alpha" in style else 1.3, **style)
+        if few or chart.best:
             axes.legend(fontsize=7, frameon=False)
         axes.set_title(f"{chart.title} · {chart.of}" if chart.of else chart.title, loc="left", fontsize=9)
 

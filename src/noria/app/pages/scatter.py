@@ -14,7 +14,11 @@ from noria.records.base import Json
 
 WAYS = 12  # categories beside one another; of more, no figure is drawn
 WORD = 12  # letters of a category beneath the axis
-SPREAD = 30.0  # times the smallest value from which a parameter is tried by orders of magnitude
+SPREAD = {
+    True: 30.0,
+    False: 10.0,
+}  # times the smallest value from which whole numbers, and others, are told apart
+# better by their order of magnitude
 
 
 @dataclass(frozen=True)
@@ -99,9 +103,8 @@ def _numbers(values: Sequence[Json]) -> Scale:
 
     given = [float(value) if isinstance(value, int | float) else None for value in values]
     there = np.array([value for value in given if value is not None])
-    axis = axis_over(
-        there, steep=SPREAD, whole=all(isinstance(value, int) for value in values if value is not None)
-    )
+    whole = all(isinstance(value, int) for value in values if value is not None)
+    axis = axis_over(there, steep=SPREAD[whole], whole=whole)
     return Scale(
         places=tuple(None if value is None else axis.share(value) for value in given),
         marks=tuple((axis.share(value), text) for value, text in axis.ticks()),

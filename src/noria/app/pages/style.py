@@ -55,6 +55,7 @@ _RULES = """
 .noria svg .grid{stroke:var(--rule);stroke-width:1}
 .noria svg .line{fill:none;stroke-width:1.8;stroke-linejoin:round;vector-effect:non-scaling-stroke}
 .noria svg .many{stroke:var(--c0);stroke-width:1;opacity:.35}
+.noria svg .line.best{stroke:var(--accent);stroke-width:2.4}.noria .key.best{background:var(--accent)}
 .noria svg .spot{fill:var(--c0);fill-opacity:.6}
 .noria svg .spot.best{fill:var(--accent);fill-opacity:1}
 .noria svg .axis{stroke:var(--soft);stroke-width:1}

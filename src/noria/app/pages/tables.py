@@ -27,6 +27,21 @@ def table(head: Sequence[object], rows: Iterable[Sequence[object]], *, mine: int
     )
 
 
+def settings(values: Sequence[Json], nothing: str = "") -> list[str]:
+    """Values of one parameter, beside or below one another: fractions as short as a figure, unless two of them would
+    look alike then."""
+    short = [figure(value) if isinstance(value, float) else None for value in values]
+    exact = ["" if value is None else shown(value) for value in values]
+    if len(set(short)) < len({value for value, one in zip(exact, short, strict=True) if one}) + (
+        None in short
+    ):
+        short = [None] * len(short)
+    return [
+        nothing if value is None else brief or full
+        for value, brief, full in zip(values, short, exact, strict=True)
+    ]
+
+
 def best(text: str) -> Html:
     """A cell that holds the best of its kind."""
     return tag("td", text, class_="num best")
