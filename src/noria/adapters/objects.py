@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
+import os
+import shutil
+import tempfile
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
@@ -28,7 +33,20 @@ def open_objects(url: str | None, state: Path) -> tuple[ObjectStore, Slots]:
     from noria.adapters.bucket_store import BucketStore
 
     bucket = open_bucket(url)
-    return BucketStore(bucket, Cache(state / CACHE)), BucketSlots(bucket)
+    return BucketStore(bucket, Cache(_cache_folder(state / CACHE))), BucketSlots(bucket)
+
+
+def _cache_folder(shared: Path) -> Path:
+    """That of the project; of a project that may only be read, one of this process alone, gone with it."""
+    there = next(folder for folder in (shared, *shared.parents) if folder.exists())
+    return shared if os.access(there, os.W_OK) else _own_cache()
+
+
+@lru_cache(maxsize=1)
+def _own_cache() -> Path:
+    folder = tempfile.mkdtemp(prefix="noria-cache-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)
 
 
 def _folder(url: str) -> Path:
