@@ -7,14 +7,15 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import closing
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
 from noria.app import study as studies
+from noria.app.lent import Engines, Watched
 from noria.app.study import RUN, WHY, Search
 from noria.app.train import Wish, asked_for
 from noria.errors import NoriaError, StepFailed
 from noria.pipeline.listen import Silent
-from noria.ports.engine import Engine, Happening, Job
 from noria.records.base import Json
 from noria.records.events import RunFinished
 from noria.records.runs import Failed, Interrupted, Outcome, Pruned, Run, StepResult, Succeeded, Trigger
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from noria.declare import Resolved
     from noria.pipeline.plan import Plan
 
-LOOK = 0.5  # s between two looks at what a trial has logged: a pruned one wastes no more than that
 FINE = 128  # steps that are all reported; then, of each doubling, every second, fourth, eighth ...
 EARLY = 0.25  # of the steps of those that came to their end: before that, slow beginners would be given up for weak
 FAILING = 3  # trials that fail before any succeeds: it is the code then, not the values
@@ -89,9 +89,16 @@ class Trials:
     ended: list[Trial] = field(default_factory=list)
     """In this call."""
 
+    @cached_property
+    def engines(self) -> Engines:
+        return Engines(self.app, self.search.jobs)
+
     def run(self, trials: int) -> None:
         """So many more. Raises `NoMetric`, `AllFail`, and what keeps a run from beginning."""
-        with ThreadPoolExecutor(self.search.jobs, thread_name_prefix="noria-trial") as threads:
+        with (
+            closing(self.engines),
+            ThreadPoolExecutor(self.search.jobs, thread_name_prefix="noria-trial") as threads,
+        ):
             waiting = [threads.submit(self._next) for _ in range(trials)]
             try:
                 done, _ = wait(waiting, return_when=FIRST_EXCEPTION)
@@ -189,13 +196,13 @@ class Trials:
         from noria.pipeline.drive import drive
 
         watch = _Watch(self, run, trial)
-        with self.app.driving(run.name), closing(self.app.engine(share=self.search.jobs)) as engine:
+        with self.app.driving(run.name), self.engines.lent(run.asked.provenance.source.tree) as engine:
             outputs = drive(
                 plan,
                 run,
                 pipeline=self.app.model(self.model).pipeline,
                 project=self.app.project,
-                engine=_Watched(engine, watch.look),
+                engine=Watched(engine, watch.look),
                 store=self.app.store,
                 records=self.app.records,
                 clock=self.app.clock,
@@ -268,31 +275,6 @@ def unreported(resolved: Resolved) -> Resolved:
         resolved,
         order=tuple(step for step in resolved.order if step.role != "report" or read & set(step.outputs)),
     )
-
-
-class _Watched:
-    """An engine that lets somebody look in between; what the look raises ends the run."""
-
-    def __init__(self, engine: Engine, look: Callable[[], None]) -> None:
-        self._engine = engine
-        self._look = look
-
-    def submit(self, job: Job) -> None:
-        self._engine.submit(job)
-
-    def wait(self, seconds: float | None = None) -> list[Happening]:
-        happened = self._engine.wait(LOOK if seconds is None else min(seconds, LOOK))
-        self._look()
-        return happened
-
-    def cancel(self, id: str) -> None:
-        self._engine.cancel(id)
-
-    def warm(self, pipeline: str = "") -> None:
-        self._engine.warm(pipeline)
-
-    def close(self) -> None:
-        self._engine.close()
 
 
 def _waiting(plan: Plan, finished: list[StepResult]) -> str:
