@@ -5,7 +5,7 @@
 PYTHON ?= python3
 DATA   ?= flights
 BIN    := .venv/bin
-EXTRAS := sklearn,lightgbm,pandas,figures,postgres,s3,delta,iceberg,tune,dev
+EXTRAS := sklearn,lightgbm,pandas,figures,postgres,s3,delta,iceberg,tune,uv,dev
 
 setup: .venv/ready
 

@@ -124,10 +124,10 @@ class Project:
         self.git("add", "--all")
         self.git("commit", "--quiet", "-m", message)
 
-    def start(self, *words: str, **more: Any) -> subprocess.Popen[str]:
+    def start(self, *words: str, python: str | Path = sys.executable, **more: Any) -> subprocess.Popen[str]:
         """A command in the background, in a session of its own."""
         return subprocess.Popen(
-            [sys.executable, "-m", "noria", *words],
+            [python, "-m", "noria", *words],
             cwd=self.folder,
             env={**os.environ, "NO_COLOR": "1", "COLUMNS": "200"},
             stdout=subprocess.PIPE,
@@ -137,9 +137,11 @@ class Project:
             **more,
         )
 
-    def noria(self, *words: str, exit: int | None = 0) -> subprocess.CompletedProcess[str]:
+    def noria(
+        self, *words: str, exit: int | None = 0, python: str | Path = sys.executable
+    ) -> subprocess.CompletedProcess[str]:
         """A command to its end; fails unless it ends with the exit code (None: any)."""
-        process = self.start(*words)
+        process = self.start(*words, python=python)
         out, err = process.communicate(timeout=180)
         done = subprocess.CompletedProcess(words, process.returncode, out, err)
         assert exit is None or process.returncode == exit, (
@@ -151,5 +153,5 @@ class Project:
         """A version's record, as `noria show` gives it."""
         return self.json("show", name)["view"]["version"]
 
-    def json(self, *words: str) -> Any:
-        return json.loads(self.noria(*words, "--json").stdout)
+    def json(self, *words: str, **more: Any) -> Any:
+        return json.loads(self.noria(*words, "--json", **more).stdout)

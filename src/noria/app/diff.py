@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import difflib
-import tempfile
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from noria.app.environments.packages import Packages, packages
 from noria.app.promote import find_version
 from noria.app.read import RunView, find_run
 from noria.app.sources import SourceChange, diff_sources
 from noria.records.artifacts import Column
 from noria.records.base import Digest, Json, Record, parse
-from noria.records.runs import DataVersion, StepResult, Succeeded
+from noria.records.runs import DataVersion, Run, StepResult, Succeeded
 from noria.records.sources import Environment, Tree
 from noria.source.locks import LOCKS
 
@@ -72,7 +71,7 @@ class Diff(Record, kw_only=True):
     data: tuple[DataChange, ...] = ()
     environment: tuple[Change, ...] = ()
     packages: tuple[Change, ...] = ()
-    """By name and version, where both runs had a lock file."""
+    """By name and version, where the lists of both are kept."""
     parameters: tuple[Change, ...] = ()
     metrics: tuple[Change, ...] = ()
     steps: tuple[StepChange, ...] = ()
@@ -91,7 +90,7 @@ def diff(app: App, a: str, b: str) -> Diff:
         code=_code(app, *trees),
         data=_data(app, *steps),
         environment=_environment(*places),
-        packages=_packages(app, places, trees),
+        packages=_packages(app, left.run, right.run),
         parameters=_changes(_flat(left.run.asked.parameters), _flat(right.run.asked.parameters)),
         metrics=_changes(_metrics(left), _metrics(right)),
         steps=_step_changes(*steps),
@@ -180,31 +179,20 @@ def _facts(place: Environment) -> dict[str, Json]:
     return {name: getattr(place, name) for name in place.__struct_fields__}
 
 
-def _packages(
-    app: App,
-    places: tuple[Environment, Environment],
-    trees: tuple[Mapping[str, Digest], Mapping[str, Digest]],
-) -> tuple[Change, ...]:
-    if places[0].packages == places[1].packages:
+def _packages(app: App, a: Run, b: Run) -> tuple[Change, ...]:
+    places = a.asked.provenance.environment, b.asked.provenance.environment
+    if places[0].packages == places[1].packages and places[0].beside == places[1].beside:
         return ()
-    pinned = [_pinned(app, place, tree) for place, tree in zip(places, trees, strict=True)]
-    if pinned[0] is None or pinned[1] is None:
+    left, right = (
+        packages(app, run.asked.provenance.environment, run.asked.provenance.source.tree) for run in (a, b)
+    )
+    if left is None or right is None:
         return ()
-    return _changes(pinned[0], pinned[1])
+    return _changes(_versions(left), _versions(right))
 
 
-def _pinned(app: App, place: Environment, tree: Mapping[str, Digest]) -> dict[str, Json] | None:
-    """The packages of a run's lock file by name; None when it had none."""
-    if place.lock is None or place.lock not in tree:
-        return None
-    with tempfile.TemporaryDirectory(prefix="noria-") as folder:
-        for path, digest in tree.items():
-            if path == place.lock or (
-                path.endswith(".txt") and "/" not in path
-            ):  # what a requirements file includes
-                (Path(folder) / path).write_bytes(app.store.get(digest))
-        pins = LOCKS[place.lock](Path(folder) / place.lock)
-    return None if pins is None else {pin.name: pin.version or "pinned by hash" for pin in pins}
+def _versions(found: Packages) -> dict[str, Json]:
+    return {name: version or "pinned by hash" for name, (version, _) in found.items()}
 
 
 def _flat(parameters: Mapping[str, Mapping[str, Json]]) -> dict[str, Json]:

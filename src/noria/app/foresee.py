@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from noria.app.environments.groups import foreseen
 from noria.app.train import Wish, asked_for, fresh_steps, goes_on
 from noria.artifacts.unstored import Unstored
 from noria.records.base import Record
@@ -39,6 +40,7 @@ def foresee(app: App, model: str | None, wish: Wish) -> Foreseen:
         project=app.project,
         store=app.store,
         runs=app.records.runs,
+        prepared=foreseen(asked.provenance.groups),
         fresh=fresh_steps(resolved, wish),
     )
     return Foreseen(model=policy.name, steps=steps, goes_on=again.name if again else None, asked=asked)

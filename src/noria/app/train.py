@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from noria.app.canary import BadData, inspector
 from noria.app.candidate import Candidate, collected_metrics, make_candidate
+from noria.app.environments.groups import Prepareds, groups, prepared
+from noria.app.environments.wanted import require
 from noria.app.errors import UnknownStep
 from noria.app.fit import check_fit
 from noria.app.overlap import BadSplit, split_inspector
@@ -92,14 +96,16 @@ def train(app: App, model: str | None, wish: Wish, listener: Listener) -> Traine
     kill at any moment leaves either a run that the next call goes on with, or all of it done.
     """
     policy = app.model(model)
-    with app.alone(policy.name), closing(app.engine()) as engine:
+    with app.alone(policy.name), closing(app.engine()) as engine, ExitStack() as stack:
         engine.warm(policy.pipeline)
         asked, resolved, plan = asked_for(app, policy, wish)
+        require(app, asked.provenance.environment)
+        ready = stack.enter_context(prepared(app, asked.provenance.groups))
         run, resumed = _begin(app, asked, wish)
         listener.began(run, plan, resumed)
         finished: list[StepResult] = []
         try:
-            return _turn(app, policy, resolved, plan, run, wish, engine, listener, finished, resumed)
+            return _turn(app, policy, resolved, plan, run, wish, engine, listener, finished, resumed, ready)
         except KeyboardInterrupt:
             _finish(app, run, finished, Interrupted())
             raise
@@ -135,6 +141,7 @@ def asked_for(
     resolved = resolve(load_pipeline(app.project, policy.pipeline))
     check_fit(policy, resolved)
     fresh_steps(resolved, wish)
+    pinned = replace(pinned, groups=groups(resolved, app.project, store or app.store))
     planned = plan(resolved, policy.parameters, wish.parameters or {})
     asked = NewRun(
         model=policy.name,
@@ -184,6 +191,7 @@ def goes_on(left: NewRun, asked: NewRun, wish: Wish) -> bool:
         and left.seed == asked.seed
         and left.provenance.source.tree == asked.provenance.source.tree
         and left.provenance.environment == asked.provenance.environment
+        and left.provenance.groups == asked.provenance.groups
         and (wish.as_of is None or wish.as_of == left.as_of)
     )
 
@@ -199,6 +207,7 @@ def _turn(
     listener: Listener,
     finished: list[StepResult],
     resumed: bool,
+    ready: Prepareds,
 ) -> Trained:
     from noria.pipeline.drive import drive
 
@@ -213,6 +222,7 @@ def _turn(
         clock=app.clock,
         listener=listener,
         finished=finished,
+        prepared=ready,
         fresh=fresh_steps(resolved, wish),
         inspect=inspector(app, policy, resolved, _told(listener), accept=wish.accept_data),
     )

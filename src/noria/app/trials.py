@@ -11,6 +11,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
 from noria.app import study as studies
+from noria.app.environments.groups import prepared
+from noria.app.environments.wanted import require
 from noria.app.lent import Engines, Watched
 from noria.app.study import RUN, WHY, Search
 from noria.app.train import Wish, asked_for
@@ -162,6 +164,7 @@ class Trials:
         together = {step: {**fixed.get(step, {}), **values.get(step, {})} for step in {**fixed, **values}}
         wish = Wish(trigger=trigger, parameters=together, as_of=moment)
         asked, resolved, plan = asked_for(self.app, self.app.model(self.model), wish)
+        require(self.app, asked.provenance.environment)
         run = self.app.records.ledger.begin(asked, at=self.app.clock.now())
         trial.set_user_attr(RUN, run.name)
         return run, replace(plan, resolved=unreported(resolved)), resolved
@@ -196,7 +199,11 @@ class Trials:
         from noria.pipeline.drive import drive
 
         watch = _Watch(self, run, trial)
-        with self.app.driving(run.name), self.engines.lent(run.asked.provenance.source.tree) as engine:
+        with (
+            self.app.driving(run.name),
+            prepared(self.app, run.asked.provenance.groups) as ready,
+            self.engines.lent(run.asked.provenance.source.tree) as engine,
+        ):
             outputs = drive(
                 plan,
                 run,
@@ -208,6 +215,7 @@ class Trials:
                 clock=self.app.clock,
                 listener=Silent(),
                 finished=finished,
+                prepared=ready,
             )
         watch.report(finished)  # of steps that were over before the first look, for the trials to come
         return collected_metrics(self.app, resolved, outputs, None)

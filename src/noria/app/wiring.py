@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from noria.adapters.sql import Records
     from noria.artifacts import Artifacts
     from noria.ports.engine import Engine
+    from noria.ports.environments import Shelf
     from noria.ports.leases import Leases
     from noria.ports.objects import ObjectStore
     from noria.ports.outside import Outside
@@ -95,11 +96,15 @@ class App:
             memory=asked.memory,
         )
 
-    def provenance_now(self) -> Surroundings:
-        """The environment and the machine of this process."""
+    def provenance_now(self, project: Path | None = None) -> Surroundings:
+        """The environment and the machine of this process; `project`: whose lock counts, unless it is our own."""
         from noria.source import environment, machine
 
-        return Surroundings(environment(self.project), machine(self.threads))
+        return Surroundings(environment(project or self.project), machine(self.threads))
+
+    @property
+    def shelf(self) -> Shelf:
+        return open_shelf()
 
     def outside(self) -> Outside:
         """The door of one step to files beyond the project."""
@@ -139,6 +144,13 @@ class App:
         from noria.adapters.lock import FolderLeases
 
         return self.records.leases or FolderLeases(self.state / "locks")
+
+
+def open_shelf() -> Shelf:
+    """Where built environments lie, for all projects of this user."""
+    from noria.adapters.environments import FolderShelf, usual_folder
+
+    return FolderShelf(usual_folder())
 
 
 @contextmanager

@@ -19,6 +19,7 @@ COMMANDS = {
     "data": ("noria.cli.data", "versions of the data, their profiles, and what differs", "train"),
     "tune": ("noria.cli.tune", "search for hyperparameters; each trial is a run", "train"),
     "reproduce": ("noria.cli.reproduce", "rebuild a version from its record, and prove it", "train"),
+    "env": ("noria.cli.env", "environments: show, build, verify, diff, list, prune", "train"),
     "lint": ("noria.cli.lint", "what makes a pipeline unrepeatable", "train"),
     "runs": ("noria.cli.runs", "list runs, the newest first", "train"),
     "show": ("noria.cli.show", "a run (delay/3) or a version (delay:3) with its provenance", "train"),

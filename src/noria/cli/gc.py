@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import re
 
 import msgspec
 
@@ -11,9 +10,8 @@ from noria.app.gc import Gathered, Share, collect
 from noria.app.wiring import open_app
 from noria.cli.commands import Subparsers, dry_run, parser_of, project
 from noria.cli.render import count, fields, note, paint, say, say_json, size, table
+from noria.cli.words import age
 from noria.records.policy import KeepPolicy
-
-SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
 
 def add(subparsers: Subparsers) -> None:
@@ -36,7 +34,7 @@ def add(subparsers: Subparsers) -> None:
     )
     parser.add_argument("model", metavar="MODEL", nargs="?", help="only this one")
     parser.add_argument("--runs", metavar="N", type=_count, help="keep the newest N runs of each model")
-    parser.add_argument("--younger", metavar="SPAN", type=_span, help="keep what is younger: 30d, 12h, 0d")
+    parser.add_argument("--younger", metavar="SPAN", type=age, help="keep what is younger: 30d, 12h, 0d")
     parser.add_argument(
         "--now",
         action="store_true",
@@ -100,12 +98,3 @@ def _count(text: str) -> int:
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"{text!r} is no count: write 0 or more")
     return int(text)
-
-
-def _span(text: str) -> float:
-    parts = re.fullmatch(r"(\d{1,6})([smhdw])", text)
-    if parts is None:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is no span: write a count and a unit of s, m, h, d, w, as in 30d"
-        )
-    return float(int(parts[1]) * SECONDS[parts[2]])

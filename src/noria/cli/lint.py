@@ -7,6 +7,7 @@ import argparse
 from noria.app.lint import lint_model
 from noria.app.wiring import open_app
 from noria.cli.commands import Subparsers, parser_of, project
+from noria.cli.inside import inside
 from noria.cli.render import count, note, paint, say, say_json
 from noria.pipeline.lint import Lint
 
@@ -28,6 +29,7 @@ def add(subparsers: Subparsers) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    inside(args, build=False)
     with open_app(project(args)) as app:
         found = lint_model(app, args.model)
     if args.json:

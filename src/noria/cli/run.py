@@ -7,6 +7,7 @@ import argparse
 from noria.app.train import Wish, train
 from noria.app.wiring import open_app
 from noria.cli.commands import BadUsage, Subparsers, dry_run, parser_of, project
+from noria.cli.inside import inside
 from noria.cli.progress import listening, uncommitted
 from noria.cli.render import note, say, say_json
 from noria.cli.trained import exit_code, trained_lines
@@ -80,6 +81,7 @@ def add(subparsers: Subparsers) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    inside(args, build=not args.dry_run)
     if args.only:
         from noria.cli.run_only import run_only
 

@@ -17,6 +17,7 @@ from noria.app.serve import Serving, serving
 from noria.app.watch import Watch
 from noria.app.wiring import App, open_app
 from noria.cli.commands import Subparsers, parser_of, project
+from noria.cli.inside import inside
 from noria.cli.render import note, paint, say
 from noria.cli.watch import interval, look
 from noria.errors import BackendError, Corrupt, render
@@ -57,6 +58,7 @@ def add(subparsers: Subparsers) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    inside(args)
     with open_app(project(args)) as app, _terminable():
         try:
             with serving(app, args.ref, host=args.host, port=args.port) as service:

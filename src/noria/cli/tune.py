@@ -10,6 +10,7 @@ import shlex
 from noria.app.tune import Search, tune
 from noria.app.wiring import open_app
 from noria.cli.commands import BadUsage, Subparsers, parser_of, project
+from noria.cli.inside import inside
 from noria.cli.render import count, figure, note, paint, say, say_json, table
 from noria.cli.words import moment, setting, settings, whole
 from noria.records.base import Json
@@ -80,6 +81,7 @@ def add(subparsers: Subparsers) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    inside(args, drives=("tune",))
     space = dict(args.space or ())
     if len(space) < len(args.space or ()):
         raise BadUsage(problem="one parameter is tried twice: one --try for each", command="noria tune")

@@ -11,6 +11,7 @@ from noria.app.status import left_run
 from noria.app.watch import Watch, Watched
 from noria.app.wiring import App, open_app
 from noria.cli.commands import Subparsers, parser_of, project
+from noria.cli.inside import inside
 from noria.cli.progress import listening
 from noria.cli.render import count, figure, note, paint, say, when
 from noria.cli.standing import left_out_lines, left_run_line, maturity_line
@@ -54,6 +55,7 @@ def interval(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    inside(args)
     with open_app(project(args)) as app:
         model = app.model(args.model).name
         with Watch(app, model) as watch:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 from datetime import UTC, datetime
 
 from noria.records.base import Json
 
+SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 Setting = tuple[str, str, Json]
 
 
@@ -40,6 +42,16 @@ def seconds(text: str) -> float:
     if not 0.0 < value < 1e9:
         raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds above 0")
     return value
+
+
+def age(text: str) -> float:
+    """How old something is, in seconds: a count and a unit, 0 allowed."""
+    parts = re.fullmatch(r"(\d{1,6})([smhdw])", text)
+    if parts is None:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no span: write a count and a unit of s, m, h, d, w, as in 30d"
+        )
+    return float(int(parts[1]) * SECONDS[parts[2]])
 
 
 def whole(text: str) -> int:

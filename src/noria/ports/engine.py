@@ -115,10 +115,15 @@ class Engine(Protocol):
 
 
 def perform(
-    engine: Engine, task: Task, *, needs: Needs | None = None, on_output: Callable[[str], None] | None = None
+    engine: Engine,
+    task: Task,
+    *,
+    needs: Needs | None = None,
+    python: Path | None = None,
+    on_output: Callable[[str], None] | None = None,
 ) -> Done:
     """Run one task on an engine that has nothing else to do. Raises what the task raised."""
-    engine.submit(Job(id="one", task=task, needs=needs or Needs()))
+    engine.submit(Job(id="one", task=task, needs=needs or Needs(), python=python))
     while True:
         for happening in engine.wait():
             match happening:
@@ -130,9 +135,11 @@ def perform(
                     raise error
 
 
-def ask(engine: Engine, task: Task, expect: type[D], *, needs: Needs | None = None) -> D:
+def ask(
+    engine: Engine, task: Task, expect: type[D], *, needs: Needs | None = None, python: Path | None = None
+) -> D:
     """Perform a task whose answer is known to be of one kind."""
-    done = perform(engine, task, needs=needs)
+    done = perform(engine, task, needs=needs, python=python)
     if not isinstance(done, expect):
         raise TypeError(f"a worker answered {type(done).__name__} to {type(task).__name__}")
     return done

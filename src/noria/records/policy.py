@@ -97,7 +97,7 @@ class EnvironmentPolicy(Record):
     """Which interpreter runs the steps: `current` is the one that runs noria; `locked` one that is built from the
     lock file; `auto` the current one where it holds just what the lock says, else a built one."""
 
-    build: Literal["auto", "current", "locked"] = "current"
+    build: Literal["auto", "current", "locked"] = "auto"
 
 
 class KeepPolicy(Record):

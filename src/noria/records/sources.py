@@ -52,9 +52,13 @@ class Environment(Record, kw_only=True):
     platform: str
     """`linux-x86_64`."""
     lock: str | None = None
-    """`uv.lock`, `pylock.toml` or `requirements.txt`; None: the installed distributions were taken."""
+    """`uv.lock`, `pylock.toml` or `requirements.txt`; None: the installed distributions were taken, since there was
+    no lock or the interpreter did not have what it says."""
     packages: Digest
-    """Of the lock's normalised names, versions and hashes, or of the installed names and versions."""
+    """Of the lock's normalised names, versions and hashes, or of the installed names and versions. The list itself is
+    in the object store under this digest."""
+    beside: dict[str, str] = {}
+    """Versions of Noria and of what it needs, as far as the lock does not pin them."""
 
 
 class Machine(Record):

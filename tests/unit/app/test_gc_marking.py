@@ -34,6 +34,7 @@ NAMES_NONE = {
     "Event",
     "Failed.log",
     "Fingerprint",
+    "Installed.files",
     "ManifestFile.digest",
     "Raised.log",
     "RunStep.fingerprint",

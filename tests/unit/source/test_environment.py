@@ -10,7 +10,7 @@ import pytest
 
 from noria.errors import render
 from noria.source import environment, machine
-from noria.source.environment import installed
+from noria.source.environment import installed, lock_of, of_lock
 from noria.source.locks import BadLock, Pin, hashed_requirements, pylock, uv_lock
 
 A, B, C = ("sha256:" + digit * 64 for digit in "abc")
@@ -52,6 +52,7 @@ source = {{ git = "https://mirror.example/ours#0123abcd" }}
 name = "project"
 version = "0.2.0"
 source = {{ editable = "." }}
+dependencies = [{{ name = "numpy" }}]
 
 [[package]]
 name = "numpy"
@@ -145,9 +146,9 @@ def test_requirements_without_all_hashes_are_no_lock(text: str, tmp_path: Path) 
 
 def test_addresses_order_and_the_project_s_own_version_do_not_matter(tmp_path: Path) -> None:
     written(tmp_path, "uv.lock", UV)
-    before = environment(tmp_path)
+    before = of_lock(tmp_path)
     written(tmp_path, "uv.lock", UV_MOVED)
-    assert environment(tmp_path) == before
+    assert of_lock(tmp_path) == before
     assert before.lock == "uv.lock"
 
 
@@ -156,15 +157,15 @@ def test_addresses_order_and_the_project_s_own_version_do_not_matter(tmp_path: P
 )
 def test_names_versions_hashes_and_commits_do(was: str, now: str, tmp_path: Path) -> None:
     written(tmp_path, "uv.lock", UV)
-    before = environment(tmp_path)
+    before = of_lock(tmp_path)
     written(tmp_path, "uv.lock", UV.replace(was, now))
-    assert environment(tmp_path).packages != before.packages
+    assert of_lock(tmp_path).packages != before.packages
 
 
 def test_the_most_exact_lock_counts(tmp_path: Path) -> None:
     for name, text in (("requirements.txt", REQUIREMENTS), ("pylock.toml", PYLOCK), ("uv.lock", UV)):
         written(tmp_path, name, text)
-        assert environment(tmp_path).lock == name
+        assert lock_of(tmp_path) == name
 
 
 @pytest.mark.parametrize(

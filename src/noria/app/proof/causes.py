@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from noria.app.again import item_of
+from noria.app.proof.places import differs
 from noria.app.proof.rebuild import Rebuilt, engine
 from noria.pipeline.perform import MUTATED
 from noria.ports.engine import ask
@@ -78,17 +79,12 @@ def _around(
     app: App, recorded: Mapping[str, StepResult], again: Rebuilt, name: str, hints: list[Lint]
 ) -> list[tuple[Cause, str]]:
     """What is another one than when it was recorded."""
-    then, now = again.run.asked.provenance, app.provenance_now()
+    then, now = again.run.asked.provenance, app.provenance_now(again.root)
     found: list[tuple[Cause, str]] = []
     if recorded[name].fingerprint.code != again.results[name].fingerprint.code:
         found.append(("code", "its code is another one than the record's tree holds"))
     if then.environment != now.environment:
-        found.append(
-            (
-                "environment",
-                f"the environment was {_words(then.environment.packages)}, and is {_words(now.environment.packages)}",
-            )
-        )
+        found.append(("environment", f"the environment is another one: {differs(app, again)}"))
     if then.machine.cpu != now.machine.cpu:
         found.append(("hardware", f"the processor was {then.machine.cpu}, and is {now.machine.cpu}"))
     if then.machine.cores != now.machine.cores and any(hint.rule == "cores" for hint in hints):
@@ -101,21 +97,17 @@ def _around(
     return found
 
 
-def _words(packages: Digest) -> str:
-    return packages.removeprefix("blake3:")[:12]
-
-
 def _digests(app: App, again: Rebuilt, name: str) -> dict[str, Digest]:
     """One more execution, in a process of its own."""
     from noria.pipeline.prints import Prints
     from noria.pipeline.task import task_of
 
-    prints = Prints(again.plan, again.run.asked, again.root, {})
+    prints = Prints(again.plan, again.run.asked, again.root, again.prepared)
     prints.outputs.update(again.outputs)
     item = item_of(app, again.resolved, prints, name, again.run.name)
     task = task_of(prints, again.resolved, again.run, again.pipeline, item, prints.of(item))
     with closing(engine(app, again.root, again.run)) as workers:
-        done = ask(workers, task, StepDone, needs=prints.needs(item.step))
+        done = ask(workers, task, StepDone, needs=prints.needs(item.step), python=prints.python(item.step))
     return {output: artifact.digest for output, artifact in done.outputs.items()}
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from msgspec.structs import replace
 
+from noria.app.environments.groups import Prepareds, prepared
 from noria.artifacts.trees import materialise
 from noria.declare import Resolved, resolve
 from noria.errors import ConfigError, NotFound
@@ -75,6 +76,8 @@ class Rebuilt:
     outputs: Mapping[str, Artifact]
     results: Mapping[str, StepResult]
     threads: int
+    prepared: Prepareds
+    """Environments of single steps."""
 
 
 @dataclass
@@ -110,40 +113,54 @@ def rebuilt(
     and number of threads; data by its digest, since the outside world has moved on. Nothing is reused and nothing is
     recorded. Raises `CodeGone`, `DataGone`, and what a step raises.
     """
-    from noria.pipeline.drive import drive
-
     forget(app.project)  # its modules may have the same names
     with (
         app.driving(f"a rebuild of {run.name}"),
         tempfile.TemporaryDirectory(prefix="noria-proof-") as folder,
     ):
-        root = _files(app, run, Path(folder))
+        root = files_of(app, run, Path(folder))
         resolved = resolve(load_pipeline(root, pipeline))
         try:
-            plan = _planned(resolved, run)
-            results: list[StepResult] = []
-            again = replace(run, asked=replace(run.asked, trigger=Trigger(kind="proof", cause=run.name)))
-            with closing(engine(app, root, run)) as workers:
-                outputs = drive(
-                    plan,
-                    again,
-                    pipeline=pipeline,
-                    project=root,
-                    engine=workers,
-                    store=app.store,
-                    records=Nowhere(),  # type: ignore[arg-type]  # the doors that a run needs, and no others
-                    clock=app.clock,
-                    listener=listener,
-                    finished=results,
-                    given=_data(app, run, resolved, recorded),
-                    watched=True,
-                )
-            by_name = {result.step: result for result in results}
-            yield Rebuilt(
-                root, pipeline, resolved, plan, again, outputs, by_name, run.asked.provenance.machine.threads
-            )
+            with prepared(app, run.asked.provenance.groups, root) as ready:
+                yield _rebuilt(app, run, pipeline, root, resolved, recorded, listener, ready)
         finally:
             forget(root)
+
+
+def _rebuilt(
+    app: App,
+    run: Run,
+    pipeline: str,
+    root: Path,
+    resolved: Resolved,
+    recorded: Mapping[str, StepResult],
+    listener: Listener,
+    ready: Prepareds,
+) -> Rebuilt:
+    from noria.pipeline.drive import drive
+
+    plan = _planned(resolved, run)
+    results: list[StepResult] = []
+    again = replace(run, asked=replace(run.asked, trigger=Trigger(kind="proof", cause=run.name)))
+    with closing(engine(app, root, run)) as workers:
+        outputs = drive(
+            plan,
+            again,
+            pipeline=pipeline,
+            project=root,
+            engine=workers,
+            store=app.store,
+            records=Nowhere(),  # type: ignore[arg-type]  # the doors that a run needs, and no others
+            clock=app.clock,
+            listener=listener,
+            finished=results,
+            prepared=ready,
+            given=_data(app, run, resolved, recorded),
+            watched=True,
+        )
+    by_name = {result.step: result for result in results}
+    threads = run.asked.provenance.machine.threads
+    return Rebuilt(root, pipeline, resolved, plan, again, outputs, by_name, threads, ready)
 
 
 def engine(app: App, root: Path, run: Run) -> Engine:
@@ -151,7 +168,8 @@ def engine(app: App, root: Path, run: Run) -> Engine:
     return app.engine(root, project=root, threads=run.asked.provenance.machine.threads)
 
 
-def _files(app: App, run: Run, into: Path) -> Path:
+def files_of(app: App, run: Run, into: Path) -> Path:
+    """Every file of a run's source tree. Raises `CodeGone`."""
     source = run.asked.provenance.source
     try:
         return materialise(source.tree, app.store, into)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from noria.app.promote import find_version
-from noria.app.proof.causes import explained
+from noria.app.proof.causes import Explained, explained
+from noria.app.proof.places import differs
 from noria.app.proof.rebuild import Rebuilt, engine, rebuilt
 from noria.artifacts.likeness import likeness
 from noria.ports.engine import ask
@@ -63,7 +64,8 @@ def prove(
         same = _sameness(app, version, compared, again, tolerance)
         first = next((one for one in compared if one.same != "bit"), None)
         told = explained(app, recorded, again, first.step) if first else None
-    now = app.provenance_now()
+        now = app.provenance_now(again.root)
+        elsewhere = differs(app, again)
     return Proof(
         model=version.model,
         version=version.number,
@@ -72,7 +74,7 @@ def prove(
         compared=compared,
         diverged=first.step if first else None,
         causes=told.causes if told else (),
-        why=told.why if told else _all_the_same(compared, again),
+        why=_with(told.why if told else _all_the_same(compared, again), elsewhere, told),
         tolerance=tolerance,
         environment=now.environment,
         machine=replace(now.machine, threads=again.threads),
@@ -124,6 +126,13 @@ def _answers(app: App, version: Version, again: Rebuilt, tolerance: float) -> Sa
             for graph in (version.graph, replace(version.graph, frozen=frozen))
         )
     return likeness(first, second, tolerance, app.artifacts)[0]
+
+
+def _with(why: str, elsewhere: str, told: Explained | None) -> str:
+    """A rebuild in another environment says so, even where that made no difference."""
+    if not elsewhere or (told and "environment" in told.causes):
+        return why
+    return f"{why}; the environment is another one: {elsewhere}"
 
 
 def _all_the_same(compared: Sequence[Compared], again: Rebuilt) -> str:

@@ -1,0 +1,190 @@
+"""Environments through the command line: built from locks, shared, verified, rebuilt from records alone."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from e2e.locked import Locked, locked
+from e2e.project import FIRST
+from packages import Index, index
+
+
+@pytest.fixture(scope="module")
+def packages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Index]:
+    with index(tmp_path_factory.mktemp("index")) as made:
+        made.add("scale", "1.0", "FACTOR = 1.0\n")
+        made.add("scale", "2.0", "FACTOR = 2.0\n")
+        made.add("boost", "1.0", "EXTRA = 3.0\n")
+        yield made
+
+
+@pytest.fixture(scope="module")
+def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Built environments, shared by the tests of this file as they are by a user's projects."""
+    return tmp_path_factory.mktemp("environments")
+
+
+@pytest.fixture
+def project(packages: Index, shelf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Locked:
+    monkeypatch.setenv("NORIA_ENVIRONMENTS", str(shelf))
+    return locked(tmp_path / "project", packages)
+
+
+def environment(project: Locked, run: str) -> Any:
+    return project.json("show", run)["view"]["run"]["asked"]["provenance"]["environment"]
+
+
+def test_a_run_goes_on_in_what_the_lock_says(project: Locked) -> None:
+    said = project.trained()
+    assert "scale 1.0 is not installed" in said and "goes on in its environment" in said
+    place = environment(project, "demand/1")
+    assert place["lock"] == "uv.lock" and place["beside"]["noria"]
+    view = project.json("env")
+    assert view["environment"] == place, "the same seen from outside as recorded inside"
+    assert "here" not in view and Path(view["built"]).is_dir()
+    again = project.trained()
+    assert "building" not in again and "demand/2 done: 0 steps ran" not in said
+    assert project.json("show", "demand/2")["steps"][1]["reason"]["run"] == "demand/1"
+
+
+def test_a_version_is_rebuilt_in_its_own_environment_from_its_record_alone(
+    project: Locked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.trained()
+    project.wants("scale==2.0")
+    project.commit()
+    project.trained()
+    changed = project.json("env", "diff", "demand/1", "demand/2")
+    assert changed["packages"] == [{"name": "scale", "a": "1.0", "b": "2.0"}]
+    assert project.json("diff", "demand/1", "demand/2")["packages"] == [
+        {"name": "scale", "a": "1.0", "b": "2.0"}
+    ]
+
+    monkeypatch.setenv("NORIA_ENVIRONMENTS", str(tmp_path / "another machine"))
+    proof = project.json("reproduce", "demand:1", "--quiet")
+    assert proof["same"] == "bit" and "environment is another" not in proof["why"]
+    assert proof["environment"] == environment(project, "demand/1")
+
+
+def test_a_rebuild_in_another_environment_names_the_package_that_made_the_difference(project: Locked) -> None:
+    project.trained()
+    project.wants("scale==2.0")
+    project.commit()
+    project.noria("env", "build")
+    python = Path(project.json("env")["built"]) / "bin" / "python"
+    proof = project.json("reproduce", "demand:1", "--here", "--quiet", python=python, exit=1)
+    assert proof["same"] == "different" and proof["diverged"] == "model"
+    assert proof["causes"] == ["environment"] and "scale 2.0 instead of 1.0" in proof["why"]
+
+
+def test_a_step_runs_in_the_environment_of_its_group(project: Locked) -> None:
+    project.replace("pipeline.py", "@demand.step\ndef model", '@demand.step(environment="gpu")\ndef model')
+    project.replace(
+        "pipeline.py",
+        "    return weights *",
+        "    import boost\n    print('boost', boost.EXTRA)\n    return weights *",
+    )
+    project.wants("scale==1.0", groups='gpu = ["boost"]\nother = ["scale==1.0"]')
+    project.commit()
+    project.trained()
+    assert "boost 3.0" in project.noria("logs", "demand/1").stdout
+    pinned = project.json("show", "demand/1")["view"]["run"]["asked"]["provenance"]
+    assert list(pinned["groups"]) == ["gpu"]
+    assert pinned["groups"]["gpu"]["packages"] != pinned["environment"]["packages"]
+    assert {one["name"]: "built" in one for one in project.json("env")["groups"]} == {
+        "gpu": True,
+        "other": False,
+    }
+    assert project.json("reproduce", "demand:1", "--quiet")["same"] == "bit"
+
+    project.replace("pipeline.py", 'environment="gpu"', 'environment="tpu"')
+    failed = project.noria("run", "--quiet", exit=2).stderr
+    assert "GROUP-UNKNOWN" in failed and "gpu, other" in failed
+
+
+def test_verify_names_the_package_of_which_a_file_was_changed(project: Locked) -> None:
+    project.wants("scale==2.0", "boost")
+    project.noria("env", "build")
+    assert project.json("env", "verify").get("differs", []) == []
+    site = next(Path(project.json("env")["built"]).glob("lib/python*/site-packages"))
+    (site / "scale.py").unlink()
+    (site / "scale.py").write_text("FACTOR = 7.0\n")
+    found = project.json("env", "verify", exit=1)["differs"]
+    assert found == [{"name": "scale", "kind": "files", "wanted": "2.0", "found": "scale.py"}]
+    assert "scale 2.0: scale.py is not what was installed" in project.noria("env", "verify", exit=1).stdout
+
+
+def test_without_a_lock_it_works_and_says_what_that_costs(project: Locked) -> None:
+    (project.folder / "uv.lock").unlink()
+    project.replace("pipeline.py", "import scale\n", "")
+    project.replace("pipeline.py", " * scale.FACTOR", "")
+    project.commit()
+    assert "no lock file" in project.trained()
+    assert "lock" not in environment(project, "demand/1")
+    assert "noria" in project.json("env", "demand/1")["packages"], "what was installed is kept, name by name"
+    assert "cannot be rebuilt" in project.noria("env", "demand/1").stdout
+    refused = project.noria("env", "build", "demand/1", exit=2).stderr
+    assert "LOCK-MISSING" in refused
+    proof = project.noria("reproduce", "demand:1")
+    assert "bit-identical" in proof.stdout and "cannot be rebuilt" in proof.stderr
+
+
+def test_current_takes_what_is_installed_and_records_it_as_such(project: Locked) -> None:
+    project.replace("pipeline.py", "import scale\n", "")
+    project.replace("pipeline.py", " * scale.FACTOR", "")
+    project.write(
+        "noria.toml", f'{(project.folder / "noria.toml").read_text()}\n[environment]\nbuild = "current"\n'
+    )
+    project.commit()
+    said = project.trained()
+    assert "goes on" not in said and "building" not in said
+    assert "lock" not in environment(project, "demand/1"), "uv.lock was not followed"
+    assert sys.executable in project.noria("env").stdout
+
+
+def test_what_nobody_uses_can_be_removed(
+    project: Locked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NORIA_ENVIRONMENTS", str(tmp_path / "shelf"))
+    project.noria("env", "build")
+    (one,) = project.json("env", "list")
+    assert one["lock"] == "uv.lock" and one["size"] > 1e6
+    assert project.json("env", "prune") == [], "used within a month"
+    assert len(project.json("env", "prune", "--unused", "0d", "--dry-run")) == 1
+    assert Path(one["folder"]).is_dir()
+    assert len(project.json("env", "prune", "--unused", "0d")) == 1
+    assert not Path(one["folder"]).exists() and project.json("env", "list") == []
+
+
+def test_a_dry_run_builds_nothing(project: Locked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NORIA_ENVIRONMENTS", str(tmp_path / "shelf"))
+    project.replace("pipeline.py", "import scale\n", "")
+    project.replace("pipeline.py", " * scale.FACTOR", "")
+    said = project.noria("run", "--dry-run", "--as-of", FIRST)
+    assert "not built yet" in said.stderr and not list((tmp_path / "shelf").glob("*"))
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (("env", "biuld"), "neither a run"),
+        (("env", "build", "demand/1", "demand/2"), "0 or 1"),
+        (("env", "diff"), "1 or 2"),
+        (("env", "list", "demand/1"), "none"),
+        (("env", "verify", "--dry-run"), "removes nothing"),
+        (("env", "prune", "--unused", "soon"), "is no span"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(words: tuple[str, ...], code: str, project: Locked) -> None:
+    assert code in project.noria(*words, exit=2).stderr
+
+
+def test_runs_and_groups_that_are_not_there(project: Locked) -> None:
+    assert "RUN-UNKNOWN" in project.noria("env", "demand/9", exit=3).stderr
+    assert "GROUP-UNKNOWN" in project.noria("env", "build", "gpu", exit=2).stderr
+    assert "ENVIRONMENT-NOT-BUILT" not in project.noria("env").stderr
