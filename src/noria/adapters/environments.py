@@ -27,7 +27,8 @@ from pathlib import Path
 from typing import ClassVar
 
 from noria.adapters.packages import NORIA, changed, packages_in, place_noria
-from noria.adapters.uv import EnvironmentDiskFull, Uv, find_uv
+from noria.adapters.uv import VARIABLE as UV
+from noria.adapters.uv import EnvironmentDiskFull, Uv, find_uv, known_uv
 from noria.errors import Bug
 from noria.ports.environments import Shelved
 from noria.records.base import canonical, parse
@@ -100,6 +101,10 @@ class FolderShelf:
     def size(self, shelved: Shelved) -> int:
         files = (one for one in shelved.folder.rglob("*") if not one.is_symlink() and one.is_file())
         return sum(one.stat().st_size for one in files)
+
+    def handed_on(self) -> dict[str, str]:
+        uv = known_uv()
+        return {UV: str(uv)} if uv else {}
 
     def use(self, shelved: Shelved) -> int:
         descriptor = os.open(self._lock(shelved.folder.name), os.O_RDWR | os.O_CREAT, 0o644)

@@ -118,13 +118,22 @@ KINDS: Sequence[tuple[str, type[NoriaError]]] = (
 """What uv says, and what it means: the first that matches. Its exit codes tell less."""
 
 
+VARIABLE = "UV"  # the program's path, as uv itself hands it on to what it runs
+
+
 def find_uv() -> Path:
-    """The uv beside this interpreter, else the one on PATH. Raises `NoUv`."""
-    beside = shutil.which("uv", path=str(Path(sys.executable).parent))
-    found = beside or shutil.which("uv")
+    """Raises `NoUv`."""
+    found = known_uv()
     if found is None:
         raise NoUv()
-    return Path(found)
+    return found
+
+
+def known_uv() -> Path | None:
+    """The one that the variable names, else the one beside this interpreter, else the one on PATH."""
+    named, beside = os.environ.get(VARIABLE), str(Path(sys.executable).parent)
+    found = (named and shutil.which(named)) or shutil.which("uv", path=beside) or shutil.which("uv")
+    return Path(found) if found else None
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from noria.app.environments.groups import foreseen, groups
 from noria.app.errors import UnknownStep
 from noria.app.fit import check_fit
 from noria.app.read import find_run
@@ -78,7 +79,7 @@ def again(app: App, model: str | None, run: str | None, step: str) -> Again:
     view = find_run(app, run or f"{policy.name}/last")
     results = {one.step: one for one in app.records.runs.steps(policy.name, view.run.number)}
     planned = plan(resolved, {}, _still_there(resolved, view.run.asked.parameters))
-    prints = Prints(planned, view.run.asked, app.project, {})
+    prints = Prints(planned, view.run.asked, app.project, foreseen(groups(resolved, app.project, app.store)))
     for result in results.values():
         if "[" not in result.step:
             prints.outputs.update(result.outputs)
@@ -110,6 +111,16 @@ def _reading(app: App, step: Step, run: str) -> Iterator[None]:
         with performing(inside):
             yield
             inside.settle()
+
+
+def group_of(app: App, model: str | None, step: str) -> str | None:
+    """The environment that a step names, where the pipeline has such a step."""
+    from noria.declare import resolve
+    from noria.graph.load import load_pipeline
+
+    resolved = resolve(load_pipeline(app.project, app.model(model).pipeline))
+    named = {one.name: one.running.environment for one in resolved.order}
+    return named.get(step.partition("[")[0])
 
 
 def _still_there(resolved: Resolved, parameters: Parameters) -> dict[str, dict[str, Json]]:

@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from noria.app.config import find_project, load_policy
+from noria.app.environments.wanted import wanted
 from noria.errors import NoriaError
 from noria.records.base import Record
 
 if TYPE_CHECKING:
     from noria.app.wiring import App
+    from noria.source.environment import Seen
 
 PROBE = b"noria doctor"  # one object, always the same: a second look adds nothing to the store
 TIGHT = 2**30  # bytes of free space below which a training can be expected to fail
@@ -187,7 +189,17 @@ def _pipeline(app: App, entry: str) -> Diagnosis:
     from noria.declare import resolve
     from noria.graph.load import load_pipeline
 
-    resolved = resolve(load_pipeline(app.project, entry))
+    try:
+        resolved = resolve(load_pipeline(app.project, entry))
+    except NoriaError as error:
+        if wanted(app.project, app.policy, app.shelf) is None:
+            raise
+        return Diagnosis(
+            part=f"pipeline {entry}",
+            state="weak",
+            what=f"cannot be tried in this interpreter, and runs go on in another one [{error.code}]",
+            next="noria env build, and then noria lint looks at it in there",
+        )
     return _well(f"pipeline {resolved.name}", f"{entry}: {len(resolved.order)} steps")
 
 
@@ -200,17 +212,35 @@ def _engine(app: App) -> Diagnosis:
 
 
 def _environment(app: App) -> Diagnosis:
-    from noria.source import environment
+    from noria.source.environment import look
 
-    found = environment(app.project)
+    found = look(app.project)
+    if found.environment.lock:
+        return _well("environment", f"this interpreter has just what {found.lock} says")
     if found.lock:
-        return _well("environment", f"pinned by {found.lock}")
+        return _elsewhere(app, found)
     return Diagnosis(
         part="environment",
         state="weak",
         what="no lock file: what is installed now is recorded by name and version, and cannot be rebuilt to the last bit",
         next="uv lock, and commit uv.lock",
     )
+
+
+def _elsewhere(app: App, found: Seen) -> Diagnosis:
+    """A lock that this interpreter does not follow."""
+    differs = f"{found.differs[0]}" + (f", and {len(found.differs) - 1} more" if found.differs[1:] else "")
+    if app.policy.environment.build == "current":
+        return Diagnosis(
+            part="environment",
+            state="weak",
+            what=f'{found.lock} is not followed, as [environment] build = "current" says: {differs}',
+            next="what is installed now is recorded, and cannot be rebuilt: let build be auto",
+        )
+    wish = wanted(app.project, app.policy, app.shelf)
+    built = wish.found(app.shelf) if wish else None
+    where = f"built in {built.folder}" if built else "not built yet (noria env build)"
+    return _well("environment", f"runs go on in what {found.lock} says, {where}; this interpreter: {differs}")
 
 
 def _well(part: str, what: str) -> Diagnosis:

@@ -27,9 +27,9 @@ def lint_model(app: App, model: str | None) -> tuple[Lint, ...]:
 
 
 def _environment(app: App) -> Iterator[Lint]:
-    from noria.source import environment
+    from noria.source.environment import lock_of
 
-    if environment(app.project).lock is None:
+    if lock_of(app.project) is None:
         yield Lint(
             rule="lock",
             severity="risks",

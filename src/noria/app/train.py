@@ -100,7 +100,7 @@ def train(app: App, model: str | None, wish: Wish, listener: Listener) -> Traine
         engine.warm(policy.pipeline)
         asked, resolved, plan = asked_for(app, policy, wish)
         require(app, asked.provenance.environment)
-        ready = stack.enter_context(prepared(app, asked.provenance.groups))
+        ready = stack.enter_context(prepared(app, asked.provenance.groups, listener))
         run, resumed = _begin(app, asked, wish)
         listener.began(run, plan, resumed)
         finished: list[StepResult] = []

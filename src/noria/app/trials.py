@@ -201,7 +201,7 @@ class Trials:
         watch = _Watch(self, run, trial)
         with (
             self.app.driving(run.name),
-            prepared(self.app, run.asked.provenance.groups) as ready,
+            prepared(self.app, run.asked.provenance.groups, Silent()) as ready,
             self.engines.lent(run.asked.provenance.source.tree) as engine,
         ):
             outputs = drive(

@@ -70,7 +70,7 @@ def go_on(shelf: Shelf, shelved: Shelved, why: str, *, quiet: bool = False) -> N
     sys.stdout.flush()
     sys.stderr.flush()
     command = [str(shelved.python), "-P", "-m", "noria", *sys.argv[1:]]
-    os.execve(shelved.python, command, os.environ)
+    os.execve(shelved.python, command, {**os.environ, **shelf.handed_on()})
 
 
 def _why(wish: Wanted) -> str:

@@ -6,14 +6,17 @@ import argparse
 import os
 import sys
 
-from noria.app.again import Output, again
+from noria.app.again import Output, again, group_of
+from noria.app.environments.groups import of_group
 from noria.app.wiring import open_app
 from noria.cli.commands import project
+from noria.cli.inside import built, go_on
 from noria.cli.render import count, say, say_json, size, span, table
 from noria.ports.surroundings import FIXED, THREADS, in_force, surroundings
 
 
 def run_only(args: argparse.Namespace) -> int:
+    _in_its_environment(args)
     with open_app(project(args)) as app:
         _as_a_worker(app.threads)
         done = again(app, args.model, args.of, args.only)
@@ -23,6 +26,16 @@ def run_only(args: argparse.Namespace) -> int:
         say(f"{done.step} on the inputs of {done.run}: {span(done.seconds)}; nothing was recorded")
         say(*table(("output", "type", "size", "beside the recorded one"), map(_row, done.outputs), indent=2))
     return 0
+
+
+def _in_its_environment(args: argparse.Namespace) -> None:
+    """Go on in the environment that the step names, if any, unless this is it."""
+    with open_app(project(args)) as app:
+        group, shelf = group_of(app, args.model, args.only), app.shelf
+        wish = of_group(app, group, app.project) if group else None
+    inside = shelf.here()
+    if wish is not None and (inside is None or inside.recipe != wish.recipe):
+        go_on(shelf, built(shelf, wish), f"{args.only} runs in environment {group}")
 
 
 def _as_a_worker(threads: int) -> None:

@@ -85,7 +85,8 @@ def source_lines(source: Source) -> list[tuple[str, object]]:
 
 def environment_line(place: Environment) -> str:
     packages = f"{place.lock or 'installed packages, no lock file'} {short(place.packages)}"
-    return f"{place.implementation} {place.python} on {place.platform}; {packages}"
+    noria = f", beside it Noria {place.beside['noria']}" if "noria" in place.beside else ""
+    return f"{place.implementation} {place.python} on {place.platform}; {packages}{noria}"
 
 
 def data_line(data: DataVersion) -> str:
@@ -125,6 +126,10 @@ def _facts(view: RunView) -> list[str]:
             ("asked by", f"{asked.trigger.kind} {asked.trigger.cause}".rstrip()),
             *source_lines(pinned.source),
             ("environment", environment_line(pinned.environment)),
+            (
+                "of steps",
+                "\n".join(f"{name}: {environment_line(one)}" for name, one in pinned.groups.items()),
+            ),
             (
                 "machine",
                 f"{machine.host}: {machine.cpu}, {machine.cores} cores, {size(machine.memory)}, {machine.threads} threads",

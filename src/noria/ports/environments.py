@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -46,6 +46,10 @@ class Shelf(Protocol):
     def build(self, recipe: Recipe, place: Environment, project: Path, group: str | None) -> Shelved:
         """The environment of a recipe, built from the lock in `project` unless it is there. Raises what the tool that
         builds finds: `ConfigError`, `NotFound`, `Unavailable`, `Corrupt`, `BackendError`."""
+        ...
+
+    def handed_on(self) -> Mapping[str, str]:
+        """Variables by which a command that goes on in a built environment builds others: the tool is not in there."""
         ...
 
     def use(self, shelved: Shelved) -> int:

@@ -16,6 +16,7 @@ from noria.source.recipe import NoLock, recipe
 if TYPE_CHECKING:
     from noria.app.wiring import App
     from noria.declare import Resolved
+    from noria.pipeline.listen import Listener
     from noria.ports.objects import ObjectStore
 
 Prepareds = Mapping[str | None, Prepared]
@@ -41,13 +42,17 @@ def foreseen(places: Mapping[str, Environment]) -> dict[str | None, Prepared]:
 
 
 @contextmanager
-def prepared(app: App, places: Mapping[str, Environment], project: Path | None = None) -> Iterator[Prepareds]:
+def prepared(
+    app: App, places: Mapping[str, Environment], listener: Listener, project: Path | None = None
+) -> Iterator[Prepareds]:
     """Each group's environment, built where it was not, and in use until the block ends. `project`: the files of a past
     run, whose environments are those of its record; None: the app's own."""
     made: dict[str | None, Prepared] = {}
     with ExitStack() as stack:
         for name, place in places.items():
             wish = of_group(app, name, project or app.project, place if project else None)
+            if wish.found(app.shelf) is None:
+                listener.output("environment", f"building that of group {name}")
             shelved = wish.built(app.shelf)
             stack.enter_context(app.shelf.using(shelved))
             made[name] = Prepared(shelved.python, place)

@@ -76,13 +76,13 @@ def wanted(project: Path, policy: Policy, shelf: Shelf, drives: Iterable[str] = 
     seen = look(project)
     if build == "auto" and not seen.differs:
         return None
-    made, place = recipe(project, drives=[*drives, *drives_of(policy)])
     inside = shelf.here()
-    if inside is None or inside.recipe != made:
-        return Wanted(project, made, place, differs=seen.differs)
-    if seen.differs:
+    if inside and seen.lock and not seen.differs:  # that of a group, for a single step, among them
+        return None
+    made, place = recipe(project, drives=[*drives, *drives_of(policy)])
+    if inside and inside.recipe == made:
         raise NotItself(folder=sys.prefix, lock=seen.lock or "", differs=seen.differs)
-    return None
+    return Wanted(project, made, place, differs=seen.differs)
 
 
 def require(app: App, place: Environment) -> None:

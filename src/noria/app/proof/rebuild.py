@@ -121,7 +121,7 @@ def rebuilt(
         root = files_of(app, run, Path(folder))
         resolved = resolve(load_pipeline(root, pipeline))
         try:
-            with prepared(app, run.asked.provenance.groups, root) as ready:
+            with prepared(app, run.asked.provenance.groups, listener, root) as ready:
                 yield _rebuilt(app, run, pipeline, root, resolved, recorded, listener, ready)
         finally:
             forget(root)
