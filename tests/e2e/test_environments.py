@@ -95,7 +95,7 @@ def test_a_step_runs_in_the_environment_of_its_group(project: Locked) -> None:
     assert "boost 3.0" in project.noria("logs", "demand/1").stdout
     pinned = project.json("show", "demand/1")["view"]["run"]["asked"]["provenance"]
     assert list(pinned["groups"]) == ["gpu"]
-    assert pinned["groups"]["gpu"]["packages"] != pinned["environment"]["packages"]
+    assert pinned["groups"]["gpu"]["group"] == "gpu" and "group" not in pinned["environment"]
     assert {one["name"]: "built" in one for one in project.json("env")["groups"]} == {
         "gpu": True,
         "other": False,

@@ -59,6 +59,8 @@ class Environment(Record, kw_only=True):
     in the object store under this digest."""
     beside: dict[str, str] = {}
     """Versions of Noria and of what it needs, as far as the lock does not pin them."""
+    group: str | None = None
+    """The dependency group that it has beside the project's own dependencies."""
 
 
 class Machine(Record):

@@ -132,7 +132,10 @@ def _reached(
 def _named(packages: Sequence[Package], need: Package) -> Package:
     """The entry that a dependency means; its version and source stand there where there is more than one."""
     exact = {key: need[key] for key in ("name", "version", "source") if key in need}
-    return next(one for one in packages if all(one.get(key) == value for key, value in exact.items()))
+    for one in packages:
+        if all(one.get(key) == value for key, value in exact.items()):
+            return one
+    raise ValueError(f"{need['name']} is needed, and it has no such package")
 
 
 def _pylock(lock: Path, group: str | None, here: Mapping[str, str]) -> Pins:

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Literal
 
+from msgspec.structs import replace
+
 from noria.records.base import Digest, Record, canonical, digest_of
 from noria.records.environments import Difference, agrees, normal
 from noria.records.sources import Environment
@@ -35,12 +37,12 @@ def environment(project: Path) -> Environment:
     return look(project).environment
 
 
-def look(project: Path) -> Seen:
+def look(project: Path, *, paths: Iterable[str] | None = None) -> Seen:
     """Hold this interpreter against the project's lock. Just what the lock says: each package that it has for this
     platform, in its version; nothing beside but what another group of the lock has, what Noria needs, and the tools
-    that install."""
+    that install. `paths`: where this interpreter finds packages, unless it is `sys.path`."""
     lock = lock_of(project)
-    here = {pin.name: pin for pin in installed(sys.path)}
+    here = {pin.name: pin for pin in installed(sys.path if paths is None else paths)}
     if lock is None:
         return Seen(environment=of_pins(here.values()))
     file = project / lock
@@ -61,23 +63,16 @@ def of_lock(project: Path, *, group: str | None = None, python: str | None = Non
         raise ValueError(f"{project} has no lock")
     pins = applied(project / lock, group=group, python=python)
     counted = pins.values() if group else _pinned(project / lock)
-    return of_pins(counted, lock=lock, beside=beside(pins), python=python)
+    made = of_pins(counted, python=python)
+    return replace(made, lock=lock, beside=beside(pins), group=group)
 
 
-def of_pins(
-    pins: Iterable[Pin],
-    *,
-    lock: str | None = None,
-    beside: Mapping[str, str] | None = None,
-    python: str | None = None,
-) -> Environment:
+def of_pins(pins: Iterable[Pin], *, python: str | None = None) -> Environment:
     return Environment(
         python=python or platform.python_version(),
         implementation=sys.implementation.name,
         platform=f"{sys.platform}-{platform.machine()}",
-        lock=lock,
         packages=digest_of_pins(pins),
-        beside=dict(beside or {}),
     )
 
 
