@@ -50,7 +50,9 @@ def _packages(app: App, again: Rebuilt, then: Environment, now: Environment) -> 
     if before is None or after is None:
         yield f"its packages were {short(then.packages)}, and are {short(now.packages)}; the list is not kept"
         return
-    yield _few(changes(before, after))
+    yield _few(
+        sorted(changes(before, after), key=lambda one: one.a is None or one.b is None)
+    )  # other versions first
 
 
 def _few(found: Sequence[object]) -> str:
