@@ -32,6 +32,7 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def project(packages: Index, shelf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Locked:
     monkeypatch.setenv("NORIA_ENVIRONMENTS", str(shelf))
+    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)  # else each build compiles everything
     return locked(tmp_path / "project", packages)
 
 

@@ -205,12 +205,18 @@ class Uv:
         return subprocess.run(
             [str(self.program), *words, "--no-progress", "--color", "never"],
             cwd=cwd,
-            env={**given, "UV_PROJECT_ENVIRONMENT": str(self.home)},
+            env={**given, **self._variables()},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             errors="replace",
         )
+
+    def _variables(self) -> dict[str, str]:
+        """Python compiles what it imports, once for all, unless it was told to write no bytecode: then uv does it, or
+        each worker would begin with seconds of compiling."""
+        compiled = {"UV_COMPILE_BYTECODE": "1"} if sys.dont_write_bytecode else {}
+        return {"UV_PROJECT_ENVIRONMENT": str(self.home), **compiled}
 
 
 def _said(text: str) -> str:

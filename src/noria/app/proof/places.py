@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from noria.app.environments.packages import changes, packages
+from noria.app.environments.packages import PackageChange, changes, packages
 from noria.app.proof.rebuild import Rebuilt
 from noria.records.base import short
 from noria.records.sources import Environment
@@ -50,9 +50,13 @@ def _packages(app: App, again: Rebuilt, then: Environment, now: Environment) -> 
     if before is None or after is None:
         yield f"its packages were {short(then.packages)}, and are {short(now.packages)}; the list is not kept"
         return
-    yield _few(
-        sorted(changes(before, after), key=lambda one: one.a is None or one.b is None)
-    )  # other versions first
+    found = changes(before, after)
+    yield _few(sorted(found, key=_one_sided))
+
+
+def _one_sided(one: PackageChange) -> bool:
+    """So that packages in another version are named first."""
+    return one.a is None or one.b is None
 
 
 def _few(found: Sequence[object]) -> str:
