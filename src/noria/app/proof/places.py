@@ -51,7 +51,8 @@ def _packages(app: App, again: Rebuilt, then: Environment, now: Environment) -> 
         yield f"its packages were {short(then.packages)}, and are {short(now.packages)}; the list is not kept"
         return
     found = changes(before, after)
-    yield _few(sorted(found, key=_one_sided))
+    ordered: list[PackageChange] = sorted(found, key=_one_sided)
+    yield _few(ordered)
 
 
 def _one_sided(one: PackageChange) -> bool:
