@@ -10,6 +10,10 @@ import pytest
 
 from e2e.locked import Locked, locked
 from e2e.project import FIRST, POLICY
+from noria.app.environments.wanted import LockMoved
+from noria.app.train import Wish, train
+from noria.app.wiring import open_app
+from noria.pipeline.listen import Silent
 from packages import Index, index
 
 
@@ -159,6 +163,14 @@ def test_a_dry_run_builds_nothing(project: Locked, tmp_path: Path, monkeypatch: 
     without_scale(project)
     said = project.noria("run", "--dry-run", "--as-of", FIRST)
     assert "not built yet" in said.stderr and not list((tmp_path / "shelf").glob("*"))
+
+
+def test_a_process_that_does_not_stand_in_what_the_lock_says_refuses_to_train(project: Locked) -> None:
+    """As a service does after a commit that moved the lock."""
+    without_scale(project)
+    with open_app(project.folder) as app, pytest.raises(LockMoved, match=r"scale 1\.0 is not installed"):
+        train(app, None, Wish(), Silent())
+    assert project.json("runs") == []
 
 
 def test_runs_and_groups_that_are_not_there(project: Locked) -> None:

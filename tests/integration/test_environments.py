@@ -14,7 +14,7 @@ import pytest
 
 from e2e.locked import uv
 from e2e.test_disk_full import mount
-from noria.adapters.environments import FolderShelf
+from noria.adapters.environments import FolderShelf, OtherNoria
 from noria.adapters.uv import (
     EnvironmentDiskFull,
     IndexSilent,
@@ -164,6 +164,11 @@ def unparsable(project: Locked) -> None:
     lock.write_text(lock.read_text().replace("[project]", "[project"))
 
 
+def other_noria(project: Locked) -> None:
+    project.index.add("noria", "0.8", "ANOTHER = 'project'\n")
+    project.lock("lib", "noria")
+
+
 @pytest.mark.parametrize(
     ("break_it", "kind", "word"),
     [
@@ -171,6 +176,7 @@ def unparsable(project: Locked) -> None:
         (gone, PackageGone, "dep"),
         (for_windows, OtherPlatform, "win_amd64"),
         (unparsable, LockUnusable, "TOML"),
+        (other_noria, OtherNoria, "0.8"),
     ],
 )
 def test_what_keeps_it_from_being_built_is_told_and_nothing_is_left(

@@ -29,18 +29,32 @@ from typing import ClassVar
 from noria.adapters.packages import NORIA, changed, packages_in, place_noria
 from noria.adapters.uv import VARIABLE as UV
 from noria.adapters.uv import EnvironmentDiskFull, Uv, find_uv, known_uv
-from noria.errors import Bug
+from noria.errors import Bug, ConfigError
 from noria.ports.environments import Shelved
 from noria.records.base import canonical, parse
 from noria.records.environments import Built, Difference, Installed, Recipe, agrees
 from noria.records.sources import Environment
 
 RECORD = "noria-environment.json"
+WORKER = "noria/app/worker.py"  # what a step's process begins with
 ALONE = fcntl.LOCK_EX | fcntl.LOCK_NB
 VARIABLE = "NORIA_ENVIRONMENTS"
 ADDRESS = (
     32  # hex digits: no two recipes ever share them, and paths stay short enough for a script's first line
 )
+
+
+@dataclass(eq=False)
+class OtherNoria(ConfigError):
+    code: ClassVar[str] = "LOCK-OTHER-NORIA"
+    what: ClassVar[str] = (
+        "the noria {version} that {lock} pins has no worker: it is too old, or another project"
+    )
+    next: ClassVar[str] = (
+        "pin a Noria that has one, or leave it out of the dependencies: the one that runs is put beside"
+    )
+    version: str
+    lock: str
 
 
 @dataclass(eq=False)
@@ -141,6 +155,8 @@ class FolderShelf:
         uv.venv(_base(recipe.python))
         uv.sync(project, group)
         site = site_of(home, recipe.python)
+        if NORIA in recipe.pins and not (site / WORKER).is_file():
+            raise OtherNoria(recipe.pins[NORIA][0], place.lock or "the lock")
         beside = dict(recipe.beside)
         if recipe.noria and not recipe.noria.startswith("release "):
             del beside[NORIA]
