@@ -101,6 +101,8 @@ def test_a_step_runs_in_the_environment_of_its_group(project: Locked) -> None:
     }
     assert project.json("reproduce", "demand:1", "--quiet")["same"] == "bit"
 
+    assert "the same to the last bit" in project.noria("run", "--only", "model").stdout
+
     project.replace("pipeline.py", 'environment="gpu"', 'environment="tpu"')
     failed = project.noria("run", "--quiet", exit=2).stderr
     assert "GROUP-UNKNOWN" in failed and "gpu, other" in failed

@@ -11,7 +11,6 @@ from noria.app.environments.wanted import Wanted, drives_of
 from noria.pipeline.prepared import Prepared
 from noria.records.sources import Environment
 from noria.source.environment import group_listing, lock_of, of_lock
-from noria.source.recipe import NoLock, recipe
 
 if TYPE_CHECKING:
     from noria.app.wiring import App
@@ -30,6 +29,8 @@ def groups(resolved: Resolved, project: Path, store: ObjectStore) -> dict[str, E
         name = step.running.environment
         if name is not None and name not in found:
             if lock_of(project) is None:
+                from noria.source.recipe import NoLock
+
                 raise NoLock(where=f"{project} (step {step.name} names environment {name!r})")
             found[name] = of_lock(project, group=name)
             store.put(group_listing(project, found[name], name))
@@ -60,5 +61,7 @@ def prepared(
 
 
 def of_group(app: App, name: str, project: Path, recorded: Environment | None = None) -> Wanted:
+    from noria.source.recipe import recipe
+
     made, place = recipe(project, group=name, drives=drives_of(app.policy), recorded=recorded)
     return Wanted(project, made, place, group=name)

@@ -14,7 +14,6 @@ from noria.records.environments import Difference, Recipe
 from noria.records.policy import Policy
 from noria.records.sources import Environment
 from noria.source.environment import look
-from noria.source.recipe import recipe
 
 if TYPE_CHECKING:
     from noria.app.wiring import App
@@ -79,6 +78,8 @@ def wanted(project: Path, policy: Policy, shelf: Shelf, drives: Iterable[str] = 
     inside = shelf.here()
     if inside and seen.lock and not seen.differs:  # that of a group, for a single step, among them
         return None
+    from noria.source.recipe import recipe
+
     made, place = recipe(project, drives=[*drives, *drives_of(policy)])
     if inside and inside.recipe == made:
         raise NotItself(folder=sys.prefix, lock=seen.lock or "", differs=seen.differs)
