@@ -1,98 +1,57 @@
-"""A step over a list of 200 items, gathered again: whole processes of `noria run`, each item isolated in a worker,
-recorded, and its result kept.
+"""A step over a list of 200 numbers, and their sum: whole processes, the first run and all of it once more.
 
-    python bench/fan_out.py [--items 200] [--repeat 3]
+    python bench/fan_out.py [--items 200] [--repeat 3] [--peers]
 
-Prints JSON: seconds of a first run and of one where every item is cached, and milliseconds an item beyond a run of two
-items. Ends with 1 when a limit is broken, which stderr names.
+In Noria each item is isolated in a worker, recorded, and its result kept. Ends with 1 when a limit is broken.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-import subprocess
-import sys
 import tempfile
-import time
+from contextlib import ExitStack
 from pathlib import Path
 
-LIMITS = {"first": 2.0, "cached": 1.2}  # s, whole process, of 200 items on 2 cores
-GIT = ("git", "-c", "user.name=bench", "-c", "user.email=bench@example.com", "-c", "commit.gpgsign=false")
-PIPELINE = """
-import noria
+from contenders import Contender, contenders
+from measuring import Figure, clocked, compiled, options, report, repository, took
+from noop_steps import versions
 
-fan = noria.Pipeline("fan")
-
-@fan.step
-def numbers(*, salt: int = 0):
-    return [salt + n for n in range(ITEMS)]
-
-@fan.step
-def squared(numbers: noria.Each[int]):
-    return {"square": numbers * numbers}
-
-@fan.step
-def total(squared):
-    return sum(one["square"] for one in squared)
-"""
+LIMITS = {"first": 2.0, "again": 1.2}  # s, whole process, of 200 items on 2 cores
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser = options(__doc__, repeat=3, peers=True)
     parser.add_argument("--items", type=int, default=200)
-    parser.add_argument("--repeat", type=int, default=3)
+    parser.set_defaults(peer_rounds=1)
     asked = parser.parse_args()
+    compiled()
+    found = contenders(asked.peers)
     with tempfile.TemporaryDirectory() as folder:
-        few = measure(project(Path(folder, "few"), 2), asked.repeat)
-        many = measure(project(Path(folder, "many"), asked.items), asked.repeat)
-    best = {kind: min(times) for kind, times in many.items()}
-    result = {
-        "bench": "fan_out",
-        "items": asked.items,
-        "seconds": {kind: [round(one, 3) for one in times] for kind, times in many.items()},
-        "ms_per_item": {
-            kind: round(1e3 * (min(times) - min(few[kind])) / (asked.items - 2), 3)
-            for kind, times in many.items()
-        },
-        "limits": LIMITS,
+        figures = measure(found, Path(folder), asked.items, asked.repeat, asked.peer_rounds)
+    return report("fan_out", figures, asked, versions=versions(found))
+
+
+def measure(found: list[Contender], folder: Path, items: int, rounds: int, slow_rounds: int) -> list[Figure]:
+    kinds = {
+        "first": clocked(f"{items} items, first run", LIMITS["first"]),
+        "again": clocked(f"{items} items, all reused", LIMITS["again"]),
     }
-    print(json.dumps(result, indent=2))
-    broken = [
-        f"{kind}: {best[kind]:.2f} s, limit {limit} s" for kind, limit in LIMITS.items() if best[kind] > limit
-    ]
-    print("\n".join(broken), file=sys.stderr, end="\n" if broken else "")
-    return 1 if broken else 0
-
-
-def project(folder: Path, items: int) -> Path:
-    folder.mkdir()
-    (folder / "pipeline.py").write_text(PIPELINE.replace("ITEMS", str(items)))
-    (folder / "noria.toml").write_text('[model.fan]\npipeline = "pipeline:fan"\n')
-    for words in (["init", "--quiet"], ["add", "--all"], ["commit", "--quiet", "-m", "bench"]):
-        subprocess.run([*GIT, *words], cwd=folder, check=True, capture_output=True)
-    return folder
-
-
-def measure(folder: Path, repeat: int) -> dict[str, list[float]]:
-    """Seconds of first runs, each with new items, and of the same runs once more."""
-    times: dict[str, list[float]] = {"first": [], "cached": []}
-    for turn in range(repeat):
-        for kind in times:
-            started = time.perf_counter()
-            command = [
-                sys.executable,
-                "-m",
-                "noria",
-                "run",
-                "--quiet",
-                "--set",
-                f"numbers.salt={1000 * turn}",
-            ]
-            subprocess.run(command, cwd=folder, check=True, capture_output=True)
-            times[kind].append(time.perf_counter() - started)
-    return times
+    with ExitStack() as servers:
+        beside = {one.name: servers.enter_context(one.beside(folder / one.name)) for one in found}
+        for turn in range(rounds):
+            for one in found:
+                if one.slow and turn >= slow_rounds:
+                    continue
+                root = repository(folder / f"{one.name}-{turn}", one.fan(items))
+                given = {**one.variables, **beside[one.name]}
+                for command in one.prepare:
+                    took(command, root, given)
+                for kind, command in (("first", one.first), ("again", one.again)):
+                    if command is not None:
+                        seconds = took(command, root, given)
+                        kinds[kind][0].add(one.name, seconds.wall)
+                        kinds[kind][1].add(one.name, seconds.cpu)
+    return [figure for pair in kinds.values() for figure in pair]
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())

@@ -130,7 +130,11 @@ class LocalEngine:
             self.cancel(id)
         self._queue.clear()
         while self._idle:
-            self._retire(self._idle.pop())
+            process = self._idle.pop()
+            if process.served:
+                self._retire(process)
+            else:  # warmed for nothing: it may still be importing, and nobody waits for that
+                process.kill()
         while self._leaving:
             self._look(float("inf"))
 

@@ -67,6 +67,8 @@ class Process:
         """Bytes of memory that it had at most, known once it is killed."""
         self.leaves_by = float("inf")
         """The monotonic time at which it is killed, once it was told to leave."""
+        self.served = False
+        """Whether it has ever been given a job."""
         self.attempt: object = None
         """What its driver has it do."""
         self._watch = watch
@@ -103,6 +105,7 @@ class Process:
     def send(self, body: bytes) -> None:
         """Send a frame; `push` sends what the pipe does not take at once. Raises BrokenPipeError when the worker was
         dead before it could read."""
+        self.served = True
         self._unsent = memoryview(framed(body))
         with contextlib.suppress(BlockingIOError):
             self._unsent = self._unsent[os.write(self._tasks, self._unsent) :]

@@ -62,6 +62,10 @@ class Database(Protocol):
 
     def has_table(self, connection: Connection, name: str) -> bool: ...
 
+    def make(self) -> bool:
+        """All tables in a database that has none, in one transaction, where that needs no SQLAlchemy; False: not done."""
+        ...
+
     def schema(self) -> AbstractContextManager[sqlalchemy.Connection]:
         """A transaction for changes of the schema: of two processes, one at a time."""
         ...

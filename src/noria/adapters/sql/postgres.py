@@ -83,6 +83,9 @@ class Postgres:
     def has_table(self, connection: Connection, name: str) -> bool:
         return connection.all("SELECT to_regclass(:name) IS NOT NULL", {"name": name}) == [(True,)]
 
+    def make(self) -> bool:
+        return False  # once in a server's life: `schema` is quick enough
+
     @contextmanager
     def schema(self) -> Iterator[sqlalchemy.Connection]:
         from sqlalchemy import create_engine

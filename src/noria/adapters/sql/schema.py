@@ -19,7 +19,7 @@ def prepare(database: Database) -> None:
     """Create the tables, or migrate them, in one transaction: of two processes that open a store at once, one
     does it. Raises `UnknownSchema` for a store that a newer Noria has written, `ForeignDatabase` for one that
     is not ours."""
-    if not persist(lambda: _current(database)):
+    if not persist(lambda: _current(database)) and not database.make():
         persist(lambda: _bring_up(database))  # all of it or nothing: after a lost connection it is done again
 
 

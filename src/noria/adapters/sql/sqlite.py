@@ -55,6 +55,18 @@ class Sqlite:
         found = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = :name"
         return bool(connection.all(found, {"name": name}))
 
+    def make(self) -> bool:
+        from noria.adapters.sql.revision import REVISION
+        from noria.adapters.sql.written import statements
+
+        with self.write("open") as connection:
+            if connection.all("SELECT 1 FROM sqlite_master LIMIT 1"):
+                return False  # another process was quicker, or it is no new store
+            for statement in statements():
+                connection.all(statement)
+            connection.insert("INSERT INTO alembic_version VALUES (:revision)", {"revision": REVISION})
+        return True
+
     @contextmanager
     def schema(self) -> Iterator[sqlalchemy.Connection]:
         from sqlalchemy import create_engine
