@@ -16,6 +16,8 @@ import sys
 from functools import cache
 from pathlib import Path
 
+from measuring import surroundings
+
 # Bounded above: what the next major release of a peer takes is another peer's figure.
 PEERS = {
     "Kedro": ["kedro>=1.0,<2", "kedro-datasets>=9,<10"],
@@ -84,6 +86,14 @@ def version_of(peer: str) -> str:
     return subprocess.run(
         [str(python_of(peer)), "-c", ask], check=True, capture_output=True, text=True
     ).stdout.strip()
+
+
+def said_by(command: list[str | Path], folder: Path) -> str:
+    """The last line that a peer's script prints; what went wrong is shown, and ends the bench."""
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, env=surroundings(folder))
+    if done.returncode:
+        raise SystemExit(f"{' '.join(map(str, command))}:\n{done.stderr[-4000:]}")
+    return done.stdout.strip().splitlines()[-1]
 
 
 def versions(peers: list[str]) -> dict[str, str]:

@@ -1,8 +1,6 @@
 """`python -m noria`."""
 
-import sys
-
-from noria.cli import main
+from noria.cli import command
 
 if __name__ == "__main__":
-    sys.exit(main())
+    command()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import gc
 import os
 import select
 import signal
@@ -16,13 +17,14 @@ import threading
 import traceback
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
 
 from noria import errors
 from noria.adapters.frames import read_frame, write_frame
 from noria.adapters.local_limits import held_to
+from noria.app.leaving import flush, leave
 from noria.errors import Bug, NoriaError, StepFailed
 from noria.records.needs import Fault
 from noria.records.tasks import (
@@ -88,7 +90,7 @@ def main(words: list[str]) -> None:
         worker.warm(pipeline)
     while (body := read_frame(tasks)) is not None:
         write_frame(replies, _encoder.encode(Reply(done=worker.answer(body))))
-    _leave()
+    leave()
 
 
 def end_with_driver(life: int) -> None:
@@ -151,6 +153,8 @@ class Worker:
         with contextlib.suppress(BaseException):  # it is kept, and raised by the task that needs the pipeline
             self._resolved(pipeline)
         import noria.pipeline.perform  # noqa: F401
+
+        gc.freeze()  # what was imported stays: a full collection looks at all of it, for 0.1 s beside scikit-learn
 
     def _perform(self, task: Task) -> Done:
         resolved = self._resolved(task.graph.pipeline if isinstance(task, Sign | Answer) else task.pipeline)
@@ -238,7 +242,7 @@ class Worker:
 
     def _put_back(self) -> None:
         """What a step may have moved: the working folder, the standard streams, what these still hold."""
-        _flush()
+        flush()
         for descriptor in (1, 2):
             os.dup2(self._output, descriptor)
         sys.stdout, sys.stderr = self._streams
@@ -292,27 +296,6 @@ def _frames(error: BaseException, root: Path) -> str:
         shown = [shown[0], *shown[1 - FRAMES :]]
     lines = traceback.format_list(shown)
     return "\n" + "".join(lines).replace(f"{root}{os.sep}", "").rstrip() if lines else ""
-
-
-def _flush() -> None:
-    """Hand on what Python and C still hold back."""
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(ValueError, OSError, AttributeError):  # closed or replaced by user code
-            stream.flush()
-    import ctypes
-
-    ctypes.CDLL(None).fflush(None)
-
-
-def _leave() -> None:
-    """End without tearing down the interpreter, which takes longer than all else; exit handlers run."""
-    import atexit
-
-    with contextlib.suppress(BaseException):  # a library's exit handler is no reason to stay
-        run: Any = atexit._run_exitfuncs
-        run()
-    _flush()
-    os._exit(0)
 
 
 _decoder = msgspec.msgpack.Decoder(Frame)

@@ -81,6 +81,7 @@ class Artifacts:
     ) -> None:
         self.store = store
         self.trusted = frozenset(trusted)
+        self.looked_into: dict[Digest, list[str]] = {}
         self._above = scratch
 
     def save(self, value: object, *, codec: str | None = None) -> Artifact:

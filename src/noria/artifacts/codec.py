@@ -20,6 +20,9 @@ class Shelf(Protocol):
     trusted: frozenset[str]
     """Classes and functions, by full name, that the project trusts in models beyond our own list."""
 
+    looked_into: dict[Digest, list[str]]
+    """Models whose insides this process has judged already, by their bytes: the types that had to be trusted."""
+
     def save(self, value: object, *, codec: str | None = None) -> Artifact: ...
 
     def load(self, artifact: Artifact, wanted: Any = None) -> Any: ...

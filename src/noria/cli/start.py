@@ -10,7 +10,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, NoReturn
 
 from noria import __version__
 from noria.cli.commands import COMMANDS, BadUsage, Parser, Subparsers, UnknownCommand, common, load
@@ -28,6 +28,14 @@ class Unexpected(Bug):
     next: ClassVar[str] = "report it with the traceback above, the command and Noria's version ({version})"
     error: str
     version: str
+
+
+def command() -> NoReturn:
+    """The process `noria`: one command line, and its exit code."""
+    code = main()
+    from noria.app.leaving import leave
+
+    leave(code)
 
 
 def main(words: Sequence[str] | None = None) -> int:
