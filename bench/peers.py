@@ -27,6 +27,8 @@ PEERS = {
     "MLflow": ["mlflow>=3.5,<4", "scikit-learn>=1.9,<2"],
 }
 
+ONE = {"OMP_NUM_THREADS": "1"}  # what Noria's `threads = 1` does for a step
+
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -90,7 +92,7 @@ def version_of(peer: str) -> str:
 
 def said_by(command: list[str | Path], folder: Path) -> str:
     """The last line that a peer's script prints; what went wrong is shown, and ends the bench."""
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, env=surroundings(folder))
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, env=surroundings(folder, ONE))
     if done.returncode:
         raise SystemExit(f"{' '.join(map(str, command))}:\n{done.stderr[-4000:]}")
     return done.stdout.strip().splitlines()[-1]

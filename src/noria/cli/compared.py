@@ -113,15 +113,17 @@ def _drawn(chart: Chart) -> list[str]:
     import plotext
 
     from noria.app.pages.axes import axis_over
+    from noria.app.pages.lines import thinned
 
     plotext.clear_figure()
     plotext.plotsize(min(WIDEST, shutil.get_terminal_size((80, 24)).columns), HIGH)
     plotext.theme("clear" if not coloured() else "pro")
     for line, letter in zip(chart.lines, "abcdefgh", strict=False):
-        finite = np.isfinite(line.y)
+        across, up = thinned(line.x, line.y, 2 * WIDEST)
+        finite = np.isfinite(up)
         if finite.any():
             marker = "braille" if coloured() else letter
-            plotext.plot(line.x[finite].tolist(), line.y[finite].tolist(), label=line.label, marker=marker)
+            plotext.plot(across[finite].tolist(), up[finite].tolist(), label=line.label, marker=marker)
     ticks = list(axis_over(np.concatenate([line.x for line in chart.lines]), whole=True).ticks())
     plotext.xticks([value for value, _ in ticks], [text for _, text in ticks])
     title = f"{chart.title}, {chart.of}" if chart.of else chart.title

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from noria.errors import UsageError
 from noria.inside.context import current
-from noria.inside.spool import Spool, points_in
+from noria.inside.spool import Spool, columns_in
 from noria.records.artifacts import Artifact
 
 if TYPE_CHECKING:
@@ -61,19 +61,33 @@ def collected(spool: Spool, artifacts: Artifacts) -> Artifact | None:
 
 
 def table_of(files: list[Path]) -> pa.Table:
+    """The points of all files, one after another: columns throughout, for a million points are no million objects."""
     import pyarrow as pa
 
-    points = [point for file in files for point in points_in(file)]
-    columns: list[Any] = list(zip(*points, strict=True)) or [[], [], [], []]
-    names, steps, moments, values = columns
+    empty = pa.table({name: pa.array([], kind) for name, kind in _kinds().items()})
+    return pa.concat_tables([empty, *map(_table, files)]).combine_chunks()
+
+
+def _table(file: Path) -> pa.Table:
+    import pyarrow as pa
+
+    found = columns_in(file)
+    names = pa.array(found.names, pa.string()).take(pa.array(found.series))
+    columns = [names, *map(pa.array, (found.step, found.value, found.at))]
     return pa.table(
-        {
-            "name": pa.array(names, pa.string()),
-            "step": pa.array(steps, pa.int64()),
-            "value": pa.array(values, pa.float64()),
-            "at": pa.array(moments, pa.int64()).cast(pa.timestamp("us", tz="UTC")),
-        }
+        {name: column.cast(kind) for column, (name, kind) in zip(columns, _kinds().items(), strict=True)}
     )
+
+
+def _kinds() -> dict[str, pa.DataType]:
+    import pyarrow as pa
+
+    return {
+        "name": pa.string(),
+        "step": pa.int64(),
+        "value": pa.float64(),
+        "at": pa.timestamp("us", tz="UTC"),
+    }
 
 
 def _number(name: Any, value: Any) -> float:

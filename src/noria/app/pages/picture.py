@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from noria.app.pages.compare import measure_of
+from noria.app.pages.lines import thinned
 from noria.app.pages.scatter import scale_of
 from noria.app.pages.words import figure
 from noria.errors import ConfigError
@@ -115,7 +116,7 @@ def _series(chart: Chart) -> Callable[[Any], None]:
             style = {"label": f"{line.label} {last}"} if few else {"color": DOT, "alpha": 0.3}
             if line.label == chart.best and not few:
                 style = {"label": f"{line.label} {last}, best", "color": BEST, "zorder": 3}
-            axes.plot(line.x, line.y, linewidth=0.8 if "alpha" in style else 1.3, **style)
+            axes.plot(*thinned(line.x, line.y), linewidth=0.8 if "alpha" in style else 1.3, **style)
         if few or chart.best:
             axes.legend(fontsize=7, frameon=False)
         axes.set_title(f"{chart.title} · {chart.of}" if chart.of else chart.title, loc="left", fontsize=9)
