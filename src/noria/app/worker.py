@@ -45,9 +45,11 @@ from noria.records.tasks import (
 if TYPE_CHECKING:
     from noria.artifacts import Artifacts
     from noria.declare import Resolved
+    from noria.graph.answer import Graph
     from noria.ports.objects import ObjectStore
     from noria.ports.outside import Outside
     from noria.ports.slots import Slots
+    from noria.records.versions import ServingGraph
 
 SPOOL = "spool"  # in the project's state: what steps log, until it is stored
 SCRATCH = "scratch"  # beside the objects, so that files are laid out as links to them
@@ -128,6 +130,7 @@ class Worker:
         self._pipelines: dict[str, Resolved | BaseException] = {}
         self._shelf: Artifacts | None = None
         self._opened: tuple[ObjectStore, Slots] | None = None
+        self._open: tuple[ServingGraph, Graph] | None = None
 
     def answer(self, body: bytes) -> Done | Raised:
         """Carry out a task; whatever it raises becomes an answer, too."""
@@ -170,9 +173,9 @@ class Worker:
 
         seed_generators(task.seed if isinstance(task, Sign) else 0)
         if isinstance(task, Sign):
-            return sign(task, resolved, self._artifacts())
+            return sign(task, resolved, self._artifacts(), self._graph(task.graph, resolved))
         if isinstance(task, Answer):
-            return answer(task, resolved, self._artifacts())
+            return answer(task, resolved, self._artifacts(), self._graph(task.graph, resolved))
         return score(task, resolved, self._artifacts())
 
     def _step(self, task: RunStep, resolved: Resolved) -> StepDone:
@@ -202,6 +205,14 @@ class Worker:
         inside.spool.drop()
         data = done.data and msgspec.structs.replace(done.data, sources=tuple(inside.sources))
         return msgspec.structs.replace(done, data=data, series=series, card=tuple(inside.exhibits))
+
+    def _graph(self, record: ServingGraph, resolved: Resolved) -> Graph:
+        """A version's graph, which stays open: who is asked for its signature is asked for the holdout next."""
+        if self._open is None or self._open[0] != record:
+            from noria.graph.open import open_graph
+
+            self._open = record, open_graph(record, resolved, self._artifacts())
+        return self._open[1]
 
     def _resolved(self, entry: str) -> Resolved:
         """The user's pipeline, imported once in this process; what went wrong then goes wrong each time."""

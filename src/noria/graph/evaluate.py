@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from noria.declare import DataSpec, Resolved
-from noria.graph.answer import answer_kind, answer_table, losses
+from noria.graph.answer import Graph, answer_kind, answer_table, losses
 from noria.graph.open import open_graph
 from noria.graph.rows import require, visible
 from noria.records.tasks import Answer, Answered, Score, Scored
@@ -24,13 +24,14 @@ if TYPE_CHECKING:
 LOSS = "loss"  # the column beside key and time in a table of losses
 
 
-def answer(task: Answer, resolved: Resolved, artifacts: Artifacts) -> Answered:
-    """Answer the rows whose keys `task.keys` names, but for those that `task.seen` had outside `task.kept`."""
+def answer(task: Answer, resolved: Resolved, artifacts: Artifacts, graph: Graph | None = None) -> Answered:
+    """Answer the rows whose keys `task.keys` names, but for those that `task.seen` had outside `task.kept`. `graph` may
+    be given when it is open already."""
     if resolved.predict is None:
         raise ValueError(f"pipeline {resolved.name} has no predict")
     rows, left_out = chosen(task, resolved.data, artifacts)
     asked = visible(rows, resolved.data)
-    value = open_graph(task.graph, resolved, artifacts).raw_answer(asked)
+    value = (graph or open_graph(task.graph, resolved, artifacts)).raw_answer(asked)
     return Answered(
         rows=artifacts.save(rows),
         answers=artifacts.save(answer_table(value, rows.num_rows, resolved.predict)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from noria.declare import DataSpec, Resolved
-from noria.graph.answer import answer_kind, answer_table
+from noria.graph.answer import Graph, answer_kind, answer_table
 from noria.graph.columns import type_name
 from noria.graph.open import open_graph
 from noria.graph.rows import visible
@@ -25,14 +25,14 @@ SAMPLE = 50  # rows answered to learn the answer's columns
 LATE = 0.99  # quantile of the label's delay after which a block counts as mature
 
 
-def sign(task: Sign, resolved: Resolved, artifacts: Artifacts) -> Signed:
-    """The signature of a serving graph: its request from the raw rows, its answer from answering a few of them."""
+def sign(task: Sign, resolved: Resolved, artifacts: Artifacts, graph: Graph | None = None) -> Signed:
+    """The signature of a serving graph: its request from the raw rows, its answer from answering a few of them.
+    `graph` may be given when it is open already."""
     rows = artifacts.table(task.rows)
     spec = resolved.data
     asked = visible(rows, spec)
     sample = asked.slice(0, min(SAMPLE, asked.num_rows))
-    graph = open_graph(task.graph, resolved, artifacts)
-    value = graph.raw_answer(sample)
+    value = (graph or open_graph(task.graph, resolved, artifacts)).raw_answer(sample)
     if resolved.predict is None:
         raise ValueError("a signature needs a predict")
     answers = answer_table(value, sample.num_rows, resolved.predict)
