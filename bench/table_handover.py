@@ -1,16 +1,14 @@
-"""A large table handed from one process to another: written once, mapped by its reader, never pickled.
+"""A large table or array handed from one process to another: written once, mapped by its reader, never pickled.
 
-    python bench/table_handover.py [--megabytes 1024] [--folder DIR] [--text]
+    python bench/table_handover.py [--megabytes 100 1024] [--kinds array table text] [--folder DIR]
 
-Beside it, in the same run, what one would do by hand: write each column's bytes to a file, flush it, and map it in
-the other process. Prints JSON: seconds and ratios, the memory that the reader and the writer took beyond the table
-(anonymous pages: what a mapped file needs can be dropped at any time and is not among them), and bytes on the disk.
+Beside it, in the same rounds, what one would do by hand: write the bytes to a file, flush it, and map it in the other
+process. The memory is what the reader and the writer took beyond the value itself, in anonymous pages: what a mapped file
+needs can be dropped at any time and is not among them. Ends with 1 when a limit is broken.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import multiprocessing
 import os
 import shutil
@@ -21,66 +19,67 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from measuring import NORIA, Figure, compiled, options, report
+
 from noria.adapters.folder import FolderStore
 from noria.artifacts import Artifacts
 
 COLUMNS = 16
+KINDS = ("array", "table", "text")  # the last is a table with a column of text, a quarter of the bytes
+HAND = "by hand"
+RATIO, EXTRA_MB = 1.5, 100.0  # times of what it takes by hand; beyond the value itself
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--megabytes", type=int, default=1024)
+def main() -> int:
+    parser = options(__doc__, repeat=3)
+    parser.add_argument("--megabytes", type=int, nargs="+", default=[100, 1024])
+    parser.add_argument("--kinds", choices=KINDS, nargs="+", default=["array", "table"])
     parser.add_argument("--folder", type=Path, default=None, help="on the disk to be measured")
-    parser.add_argument("--repeat", type=int, default=3, help="times; the best of each figure counts")
-    parser.add_argument("--text", action="store_true", help="add a column of text, a quarter of the bytes")
     asked = parser.parse_args()
+    compiled()
     folder = Path(tempfile.mkdtemp(prefix="handover-", dir=asked.folder))
     try:
-        print(
-            json.dumps(
-                best(
-                    [measure(folder / str(turn), asked.megabytes, asked.text) for turn in range(asked.repeat)]
-                ),
-                indent=2,
-            )
-        )
+        figures = [
+            figure
+            for megabytes in asked.megabytes
+            for kind in asked.kinds
+            for figure in measured(folder, megabytes, kind, asked.repeat)
+        ]
     finally:
         shutil.rmtree(folder)
+    return report("table_handover", figures, asked)
 
 
-def measure(folder: Path, megabytes: int, text: bool) -> dict[str, Any]:
-    """All figures of one size, each side in a fresh process."""
+def measured(folder: Path, megabytes: int, kind: str, rounds: int) -> list[Figure]:
+    what = f"{kind} of {megabytes} MB"
+    seconds = Figure(f"{what}, written and read", "s")
+    ratio = Figure(f"{what}, times of by hand", "times", limit=RATIO)
+    extra = Figure(f"{what}, memory beyond it", "MB", limit=EXTRA_MB)
+    for turn in range(rounds):
+        found = measure(folder / f"{kind}-{megabytes}-{turn}", megabytes, kind)
+        seconds.add(NORIA, found["ours"])
+        seconds.add(HAND, found["by_hand"])
+        ratio.add(NORIA, found["ours"] / found["by_hand"])
+        extra.add(NORIA, found["extra_mb"])
+    return [seconds, ratio, extra]
+
+
+def measure(folder: Path, megabytes: int, kind: str) -> dict[str, float]:
+    """Both ways in turn, each side in a fresh process; both must find the same numbers."""
     folder.mkdir()
     rows = megabytes * 2**20 // (COLUMNS * 8)
-    hand = in_process(write_by_hand, folder, rows, text)
+    hand = in_process(write_by_hand, folder, rows, kind)
     read_hand = in_process(read_by_hand, folder, rows)
-    ours = in_process(write_ours, folder, rows, text)
-    read = in_process(read_ours, folder, ours["artifact"])
-    stored = sum(file.stat().st_size for file in (folder / "store" / "objects").rglob("*") if file.is_file())
+    ours = in_process(write_ours, folder, rows, kind)
+    read = in_process(read_ours, folder, ours["artifact"], kind)
     shutil.rmtree(folder)
+    if read["sum"] != read_hand["sum"]:
+        raise SystemExit(f"{kind}: {read['sum']} was read, {read_hand['sum']} by hand")
     return {
-        "megabytes": megabytes,
-        "rows": rows,
-        "text": text,
-        "write_seconds": ours["seconds"],
-        "write_seconds_by_hand": hand["seconds"],
-        "read_seconds": read["seconds"],
-        "read_seconds_by_hand": read_hand["seconds"],
-        "writer_extra_mb": ours["extra_mb"],
-        "reader_extra_mb": read["extra_mb"],
-        "stored_mb": round(stored / 2**20, 1),
-        "same_sum": read["sum"] == read_hand["sum"],
+        "ours": ours["seconds"] + read["seconds"],
+        "by_hand": hand["seconds"] + read_hand["seconds"],
+        "extra_mb": max(ours["extra_mb"], read["extra_mb"]),
     }
-
-
-def best(turns: list[dict[str, Any]]) -> dict[str, Any]:
-    """The fastest and leanest of several turns, and the ratio of the fastest."""
-    least = {name: min(turn[name] for turn in turns) for name in turns[0]}
-    ours = least["write_seconds"] + least["read_seconds"]
-    ratio = ours / (least["write_seconds_by_hand"] + least["read_seconds_by_hand"])
-    return {**least, "turns": len(turns), "ratio": round(ratio, 2)}
 
 
 def in_process(work: Callable[..., dict[str, Any]], *arguments: Any) -> dict[str, Any]:
@@ -89,10 +88,10 @@ def in_process(work: Callable[..., dict[str, Any]], *arguments: Any) -> dict[str
         return pool.apply(work, arguments)
 
 
-def write_ours(folder: Path, rows: int, text: bool) -> dict[str, Any]:
-    frame = table(rows, text)
+def write_ours(folder: Path, rows: int, kind: str) -> dict[str, Any]:
+    frame = value(rows, kind)
     artifacts = Artifacts(FolderStore(folder / "store"))
-    artifacts.save(table(10, text))  # imports and folders are not what is measured
+    artifacts.save(value(10, kind))  # imports and folders are not what is measured
     start = time.perf_counter()
     with Memory() as memory:
         artifact = artifacts.save(frame)
@@ -100,22 +99,20 @@ def write_ours(folder: Path, rows: int, text: bool) -> dict[str, Any]:
     return {"artifact": artifact, "seconds": round(seconds, 3), "extra_mb": memory.extra_mb}
 
 
-def read_ours(folder: Path, artifact: Any) -> dict[str, Any]:
-    import polars as pl
-
+def read_ours(folder: Path, artifact: Any, kind: str) -> dict[str, Any]:
     artifacts = Artifacts(FolderStore(folder / "store"))
-    artifacts.load(artifacts.save(table(10, False)))
+    artifacts.load(artifacts.save(value(10, kind)))
     start = time.perf_counter()
     with Memory() as memory:
-        frame = artifacts.load(artifact, pl.DataFrame)
-        total = sum(int(frame[f"c{column}"].sum()) for column in range(COLUMNS))
+        found = artifacts.load(artifact)
+        total = sum(int(column.sum()) for column in columns(found))
     seconds = time.perf_counter() - start
     return {"seconds": round(seconds, 3), "sum": total, "extra_mb": memory.extra_mb}
 
 
-def write_by_hand(folder: Path, rows: int, text: bool) -> dict[str, Any]:
-    frame = table(rows, text)
-    buffers(table(10, text))  # imports are not what is measured
+def write_by_hand(folder: Path, rows: int, kind: str) -> dict[str, Any]:
+    frame = value(rows, kind)
+    buffers(value(10, kind))  # imports are not what is measured
     start = time.perf_counter()
     descriptor = os.open(folder / "by-hand", os.O_WRONLY | os.O_CREAT)
     for buffer in buffers(frame):
@@ -138,20 +135,30 @@ def read_by_hand(folder: Path, rows: int) -> dict[str, Any]:
 
 def buffers(frame: Any) -> list[memoryview]:
     """The numbers, column by column, then what the text column lies in."""
+    if not hasattr(frame, "to_arrow"):
+        return [memoryview(frame).cast("B")]
     arrays = [column.combine_chunks() for column in frame.to_arrow().columns]
     return [
         memoryview(buffer).cast("B") for array in arrays for buffer in array.buffers() if buffer is not None
     ]
 
 
-def table(rows: int, text: bool) -> Any:
+def value(rows: int, kind: str) -> Any:
+    """The same numbers as an array with a row a column, or as a table."""
     import numpy as np
     import polars as pl
 
+    if kind == "array":
+        return np.arange(rows) * np.arange(1, COLUMNS + 1)[:, None]
     frame = pl.DataFrame({f"c{at}": np.arange(rows) * (at + 1) for at in range(COLUMNS)})
-    if text and rows:
+    if kind == "text" and rows:
         frame = frame.with_columns(text=pl.format("a flight number {} of the year", pl.col("c0")))
     return frame
+
+
+def columns(found: Any) -> Any:
+    """The numbers, column by column."""
+    return found if not hasattr(found, "columns") else [found[f"c{at}"] for at in range(COLUMNS)]
 
 
 class Memory:
@@ -181,4 +188,4 @@ def anonymous_mb() -> float:
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())
