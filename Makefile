@@ -22,6 +22,8 @@ demo: setup
 	@$(BIN)/python -m noria.replay.demo $(DATA)
 
 test: setup browser
+	@# once for all processes that the tests start; some machines forbid Python to write bytecode by itself
+	@$(BIN)/python -m compileall -q src
 	@$(BIN)/python -m pytest -q -n 2 --dist worksteal tests
 
 # what tests that look at pages need of the system

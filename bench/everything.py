@@ -44,6 +44,8 @@ BENCHES = {
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--peers", action="store_true", help="beside the peers: see peers.py")
+    parser.add_argument("--repeat", metavar="N", help="rounds (default: each bench's own)")
+    parser.add_argument("--peer-rounds", metavar="N", help="rounds of slow peers (default: each bench's own)")
     parser.add_argument(
         "--write", type=Path, metavar="PAGE", help="put the tables between the marks of this page"
     )

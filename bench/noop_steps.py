@@ -12,7 +12,6 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
-from contextlib import ExitStack
 from pathlib import Path
 
 from contenders import Contender, contenders
@@ -28,15 +27,20 @@ KINDS = {"first": "first run", "again": "all reused"}
 
 def main() -> int:
     parser = options(__doc__, repeat=5, peers=True)
+    parser.add_argument(
+        "--sizes", type=int, nargs=2, default=(SMALL, LARGE), metavar="N", help="steps of the two lines"
+    )
     parser.add_argument("--profile", action="store_true", help="also print where a cached run's time goes")
     asked = parser.parse_args()
     compiled()
     found = contenders(asked.peers)
     with tempfile.TemporaryDirectory() as folder:
-        figures = measure(found, Path(folder), asked.repeat, asked.peer_rounds)
+        lines = Lines(*asked.sizes)
+        for turn in range(asked.repeat):
+            lines.round(found, Path(folder), turn, asked.peer_rounds)
         if asked.profile:
-            profile(Path(folder, f"{NORIA}-{LARGE}-0"))
-    return report("noop_steps", figures, asked, versions=versions(found))
+            profile(Path(folder, f"{NORIA}-{lines.large}-0"))
+    return report("noop_steps", lines.figures, asked, versions=versions(found))
 
 
 def versions(found: list[Contender]) -> dict[str, str]:
@@ -49,16 +53,37 @@ def versions(found: list[Contender]) -> dict[str, str]:
     }
 
 
-def measure(found: list[Contender], folder: Path, rounds: int, slow_rounds: int) -> list[Figure]:
-    whole = {kind: clocked(f"{SMALL} steps, {said}", LIMITS[kind]) for kind, said in KINDS.items()}
-    more = {kind: _more(said, STEP_LIMITS[kind]) for kind, said in KINDS.items()}
-    with ExitStack() as servers:
-        beside = {one.name: servers.enter_context(one.beside(folder / one.name)) for one in found}
-        for turn in range(rounds):
-            for one in found:
-                if not one.slow or turn < slow_rounds:
-                    _round(one, folder, turn, beside[one.name], whole, more)
-    return [figure for kind in KINDS for figure in (*whole[kind], *more[kind])]
+class Lines:
+    """Two lengths of the line, and what was measured of each."""
+
+    def __init__(self, small: int, large: int) -> None:
+        self.small, self.large = small, large
+        self._whole = {kind: clocked(f"{small} steps, {said}", LIMITS[kind]) for kind, said in KINDS.items()}
+        self._more = {kind: _more(said, STEP_LIMITS[kind]) for kind, said in KINDS.items()}
+
+    @property
+    def figures(self) -> list[Figure]:
+        return [figure for kind in KINDS for figure in (*self._whole[kind], *self._more[kind])]
+
+    def round(self, found: list[Contender], folder: Path, turn: int, slow_rounds: int) -> None:
+        """Each who takes part, once; a server that one needs is up for its turn alone."""
+        for one in found:
+            if not one.slow or turn < slow_rounds:
+                with one.beside(folder / f"{one.name}-{turn}") as variables:
+                    self._turn(one, folder, turn, variables)
+
+    def _turn(self, one: Contender, folder: Path, turn: int, variables: Mapping[str, str]) -> None:
+        large = min(self.large, LARGE_SLOW) if one.slow else self.large
+        short = runs(one, folder / f"{one.name}-{self.small}-{turn}", self.small, variables)
+        long = runs(one, folder / f"{one.name}-{large}-{turn}", large, variables)
+        for kind, few in short.items():
+            many = long[kind]
+            for figure, seconds in zip(self._whole[kind], (few.wall, few.cpu), strict=True):
+                figure.add(one.name, seconds)
+            for figure, seconds in zip(
+                self._more[kind], (many.wall - few.wall, many.cpu - few.cpu), strict=True
+            ):
+                figure.add(one.name, 1e3 * seconds / (large - self.small))
 
 
 def _more(said: str, limit: float) -> tuple[Figure, Figure]:
@@ -66,25 +91,6 @@ def _more(said: str, limit: float) -> tuple[Figure, Figure]:
         Figure(f"one more step, {said}", "ms", limit=limit),
         Figure(f"one more step, {said}, CPU", "ms"),
     )
-
-
-def _round(
-    one: Contender,
-    folder: Path,
-    turn: int,
-    variables: Mapping[str, str],
-    whole: Mapping[str, tuple[Figure, Figure]],
-    more: Mapping[str, tuple[Figure, Figure]],
-) -> None:
-    large = LARGE_SLOW if one.slow else LARGE
-    short = runs(one, folder / f"{one.name}-{SMALL}-{turn}", SMALL, variables)
-    long = runs(one, folder / f"{one.name}-{large}-{turn}", large, variables)
-    for kind, few in short.items():
-        many = long[kind]
-        for figure, seconds in zip(whole[kind], (few.wall, few.cpu), strict=True):
-            figure.add(one.name, seconds)
-        for figure, seconds in zip(more[kind], (many.wall - few.wall, many.cpu - few.cpu), strict=True):
-            figure.add(one.name, 1e3 * seconds / (large - SMALL))
 
 
 def runs(one: Contender, root: Path, size: int, variables: Mapping[str, str]) -> dict[str, Took]:

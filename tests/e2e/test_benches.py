@@ -1,45 +1,153 @@
-"""A bench whose limit is broken says so, and fails."""
+"""Each bench runs, small; one whose limit is broken says so, and fails."""
 
 from __future__ import annotations
 
-import importlib.util
+import json
+import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+NORIA = "Noria"
+# A bench, its words for a small run, and some of the figures that it must come with.
+SMALL = [
+    (
+        "noop_steps",
+        ["--repeat", "1", "--sizes", "2", "4"],
+        ["2 steps, first run", "one more step, all reused"],
+    ),
+    ("fan_out", ["--repeat", "1", "--items", "3"], ["3 items, first run", "3 items, all reused, CPU"]),
+    ("log_points", ["--repeat", "1", "--points", "2000"], ["points logged, until they are kept"]),
+    ("register_model", ["--repeat", "1"], ["from the trained model to the registered version"]),
+    ("table_handover", ["--repeat", "1", "--megabytes", "1"], ["array of 1 MB, times of by hand"]),
+    (
+        "many_runs",
+        ["--repeat", "1", "--runs", "100"],
+        ["`noria runs`, sqlite", "`noria diff RUN RUN`, postgresql"],
+    ),
+    ("startup", ["--repeat", "1"], ["noria --help"]),
+]
 
 
-def bench(name: str, *words: str, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """A bench as a module, with the words of its command line."""
-    spec = importlib.util.spec_from_file_location(f"bench_{name}", ROOT / "bench" / f"{name}.py")
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    monkeypatch.setattr(sys, "argv", [name, *words])
-    return module
+@pytest.mark.parametrize(("name", "words", "figures"), SMALL, ids=[name for name, *_ in SMALL])
+def test_a_bench_measures_what_it_says(
+    name: str, words: list[str], figures: list[str], tmp_path: Path
+) -> None:
+    """How long anything took is no matter here: code 1 is a limit that was broken."""
+    kept = tmp_path / "result.json"
+    command = [sys.executable, ROOT / "bench" / f"{name}.py", *words, "--json", kept]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode in (0, 1), done.stderr
+    result = json.loads(done.stdout)
+    assert result == json.loads(kept.read_text())
+    found = {figure["name"]: figure for figure in result["figures"]}
+    assert all(found[figure]["who"][NORIA]["rounds"] == 1 for figure in figures), sorted(found)
+    broken = [figure for figure in found.values() if over(figure)]
+    assert (done.returncode == 1) is bool(broken)
+    assert all(f"{figure['name']}: " in done.stderr for figure in broken)
 
 
-@pytest.mark.parametrize(("seconds", "code"), [(0.01, 0), (0.5, 1)])
+def over(figure: dict[str, Any]) -> bool:
+    if figure["limit"] is None:
+        return False
+    median = figure["who"][NORIA]["median"]
+    return bool(median < figure["limit"] if figure["more_is_better"] else median > figure["limit"])
+
+
+@pytest.fixture
+def benches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(ROOT / "bench")
+
+
+def module(name: str) -> ModuleType:
+    import importlib
+
+    return importlib.import_module(name)
+
+
+@pytest.mark.parametrize(("took", "code"), [(10.0, 0), (500.0, 1)])
 def test_a_slow_start_fails(
-    seconds: float, code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    took: float,
+    code: int,
+    benches: None,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    startup = bench("startup", "--repeat", "1", monkeypatch=monkeypatch)
-    monkeypatch.setattr(startup, "took", lambda command: seconds)
+    startup = module("startup")
+    monkeypatch.setattr(startup, "milliseconds", lambda name: took)
+    monkeypatch.setattr(sys, "argv", ["startup", "--repeat", "1"])
     assert startup.main() == code
-    said = capsys.readouterr().err
-    assert ("noria_help: 500.0 ms, limit 150.0 ms" in said) is bool(code)
+    assert ("noria --help: 500 ms, limit 150 ms" in capsys.readouterr().err) is bool(code)
 
 
-@pytest.mark.parametrize(("a_step", "code"), [(0.0005, 0), (0.1, 1)])
-def test_dear_steps_fail(
-    a_step: float, code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_a_ratio_is_taken_within_a_round(benches: None) -> None:
+    """A busy moment that slows both down changes no ratio."""
+    figure = module("measuring").Figure("a step", "s")
+    for ours, theirs in [(1.0, 4.0), (10.0, 40.0), (2.0, 8.0)]:
+        figure.add(NORIA, ours)
+        figure.add("other", theirs)
+    assert figure.times("other") == 4.0
+    figure.more = True
+    assert figure.times("other") == 0.25
+
+
+def test_the_page_shows_what_was_measured(
+    benches: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    steps = bench("noop_steps", monkeypatch=monkeypatch)
-    times = {(kind, size): [(1 + a_step * size, 1.0)] for kind in steps.LIMITS for size in (20, 40)}
-    monkeypatch.setattr(steps, "measure", lambda folder, repeat: times)
-    assert steps.main() == code
-    said = capsys.readouterr().err
-    assert ("cached: 100.0 ms a step, limit 1.0 ms" in said) is bool(code)
+    everything, measuring = module("everything"), module("measuring")
+    figure = measuring.Figure("20 steps", "s", limit=1.2)
+    for ours, theirs in [(0.5, 5.0), (0.6, 6.0), (0.7, 7.0)]:
+        figure.add(NORIA, ours)
+        figure.add("Kedro, workers", theirs)
+    machine = {
+        "cpu": "a",
+        "cores": 2,
+        "memory_gb": 8,
+        "system": "Linux",
+        "python": "3",
+        "load": 0.1,
+        "at": "now",
+    }
+    versions = {NORIA: "0.1", "Kedro": "1.7"}
+    result = {"machine": machine, "versions": versions, "notes": [], "figures": [figure.as_json()]}
+    (tmp_path / "fan_out.json").write_text(json.dumps(result))
+    monkeypatch.setattr(everything, "RESULTS", tmp_path)
+    page = tmp_path / "page.md"
+    page.write_text(f"before\n{everything.BEGIN}\nof yesterday\n{everything.END}\nafter\n")
+    for _ in range(2):
+        everything.write(page, ["fan_out"])
+    text = page.read_text()
+    assert "| | must hold | Noria 0.1 | Kedro 1.7, workers |" in text
+    assert "| 20 steps | < 1.2 s | **0.6 s** | 6 s (10 ×) |" in text
+    assert "of yesterday" not in text
+    assert (text.startswith("before\n"), text.endswith("\nafter\n"), text.count("20 steps |")) == (
+        True,
+        True,
+        1,
+    )
+
+
+def test_the_peers_projects_are_laid_out(benches: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They run where the peers are installed; here their Python is at least Python."""
+    monkeypatch.setattr(module("peers"), "python_of", lambda peer: Path("/nowhere/bin/python"))
+    found = module("contenders").contenders(True)
+    assert {one.name.partition(",")[0] for one in found} == {NORIA, "Kedro", "Metaflow", "DVC", "Prefect"}
+    for one in found:
+        for files in (one.chain(3), one.fan(3)):
+            for name, text in files.items():
+                if name.endswith(".py"):
+                    compile(text, f"{one.name}/{name}", "exec")
+
+
+def test_a_peer_that_cannot_be_installed_is_said_and_left_out(
+    benches: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    peers = module("peers")
+    monkeypatch.setenv("NORIA_BENCH_PEERS", str(tmp_path))
+    monkeypatch.setitem(peers.PEERS, "Absent", ["--no-such-option"])
+    assert peers.python_of("Absent") is None
+    assert "Absent is left out: it cannot be installed" in capsys.readouterr().err

@@ -16,6 +16,7 @@ from noria.app.compare import Comparison, NothingToCompare, UnknownMetric, chart
 from noria.app.errors import BadReference, UnknownModel, UnknownRun, UnknownVersion
 from noria.app.output import OutputRefused, UnknownForm
 from noria.app.pages.compare import compare_page
+from noria.app.pages.lines import Chart, Line
 from noria.app.pages.picture import picture
 from noria.app.wiring import App
 from noria.cli.compared import chart_lines, comparison_lines
@@ -183,6 +184,21 @@ def test_lines_in_a_terminal(tried: Path, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr("noria.cli.compared._installed", lambda: False)
     assert chart_lines(drawn, None)[-1] == "1 series in common: pip install 'noria[figures]' draws them here"
     assert chart_lines([], None) == []
+
+
+def test_of_a_million_points_a_terminal_is_given_those_that_it_can_show(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    import plotext
+
+    given: list[tuple[list[float], list[float]]] = []
+    monkeypatch.setattr(plotext, "plot", lambda x, y, **_: given.append((x, y)))
+    values = np.zeros(1_000_000)
+    values[654_321] = 7.0
+    lines = tuple(Line(name, np.arange(len(values)), values) for name in ("one", "two"))
+    chart_lines([Chart("loss", lines)], None)
+    assert [len(x) < 2000 for x, _ in given] == [True, True]
+    assert [(654_321, 7.0) in zip(x, y, strict=True) for x, y in given] == [True, True]
 
 
 def test_the_page(tried: Path) -> None:
