@@ -8,12 +8,11 @@ In Noria each item is isolated in a worker, recorded, and its result kept. Ends 
 from __future__ import annotations
 
 import tempfile
-from contextlib import ExitStack
 from pathlib import Path
 
 from contenders import Contender, contenders
-from measuring import Figure, clocked, compiled, options, report, repository, took
-from noop_steps import versions
+from measuring import Figure, clocked, compiled, options, report
+from noop_steps import runs, versions
 
 LIMITS = {"first": 2.0, "again": 1.2}  # s, whole process, of 200 items on 2 cores
 
@@ -35,21 +34,14 @@ def measure(found: list[Contender], folder: Path, items: int, rounds: int, slow_
         "first": clocked(f"{items} items, first run", LIMITS["first"]),
         "again": clocked(f"{items} items, all reused", LIMITS["again"]),
     }
-    with ExitStack() as servers:
-        beside = {one.name: servers.enter_context(one.beside(folder / one.name)) for one in found}
-        for turn in range(rounds):
-            for one in found:
-                if one.slow and turn >= slow_rounds:
-                    continue
-                root = repository(folder / f"{one.name}-{turn}", one.fan(items))
-                given = {**one.variables, **beside[one.name]}
-                for command in one.prepare:
-                    took(command, root, given)
-                for kind, command in (("first", one.first), ("again", one.again)):
-                    if command is not None:
-                        seconds = took(command, root, given)
-                        kinds[kind][0].add(one.name, seconds.wall)
-                        kinds[kind][1].add(one.name, seconds.cpu)
+    for turn in range(rounds):
+        for one in found:
+            if not one.slow or turn < slow_rounds:
+                with one.beside(folder / f"{one.name}-{turn}-server") as variables:
+                    seconds = runs(one, folder / f"{one.name}-{turn}", one.fan(items), variables)
+                for kind, spent in seconds.items():
+                    kinds[kind][0].add(one.name, spent.wall)
+                    kinds[kind][1].add(one.name, spent.cpu)
     return [figure for pair in kinds.values() for figure in pair]
 
 

@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from contenders import Contender, contenders
+from contenders import Contender, Files, contenders
 from measuring import NORIA, Figure, Took, clocked, compiled, options, report, repository, surroundings, took
 
 SMALL = 20
@@ -74,8 +74,10 @@ class Lines:
 
     def _turn(self, one: Contender, folder: Path, turn: int, variables: Mapping[str, str]) -> None:
         large = min(self.large, LARGE_SLOW) if one.slow else self.large
-        short = runs(one, folder / f"{one.name}-{self.small}-{turn}", self.small, variables)
-        long = runs(one, folder / f"{one.name}-{large}-{turn}", large, variables)
+        short, long = (
+            runs(one, folder / f"{one.name}-{size}-{turn}", one.chain(size), variables)
+            for size in (self.small, large)
+        )
         for kind, few in short.items():
             many = long[kind]
             for figure, seconds in zip(self._whole[kind], (few.wall, few.cpu), strict=True):
@@ -93,9 +95,9 @@ def _more(said: str, limit: float) -> tuple[Figure, Figure]:
     )
 
 
-def runs(one: Contender, root: Path, size: int, variables: Mapping[str, str]) -> dict[str, Took]:
-    """A project of this size, run for the first time and, where that is something else, once more."""
-    repository(root, one.chain(size))
+def runs(one: Contender, root: Path, files: Files, variables: Mapping[str, str]) -> dict[str, Took]:
+    """A project, run for the first time and, where that is something else, once more."""
+    repository(root, files)
     given = {**one.variables, **variables}
     for command in one.prepare:
         took(command, root, given)

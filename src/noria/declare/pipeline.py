@@ -33,6 +33,7 @@ class Part:
 
     def __init__(self) -> None:
         self.steps: dict[str, Step] = {}
+        self._made: dict[str, Step] = {}
 
     def data(
         self,
@@ -208,11 +209,12 @@ class Part:
         return function
 
     def _add(self, step: Step) -> None:
-        made = {output: other for other in self.steps.values() for output in (other.name, *other.outputs)}
-        for name in (step.name, *step.outputs):
-            if name in made:
-                raise DuplicateName(name=name, first=made[name].where, second=step.where)
+        names = (step.name, *step.outputs)
+        for name in names:
+            if name in self._made:
+                raise DuplicateName(name=name, first=self._made[name].where, second=step.where)
         self.steps[step.name] = step
+        self._made |= dict.fromkeys(names, step)
 
 
 class Pipeline(Part):
