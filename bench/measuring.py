@@ -59,7 +59,7 @@ class Figure:
     def times(self, who: str) -> float | None:
         """How many times as good Noria is as the other: the median of the rounds that both were in."""
         ours, theirs = self.values.get(NORIA, []), self.values[who]
-        ratios = [a / b if self.more else b / a for a, b in zip(ours, theirs, strict=False) if a and b]
+        ratios = [a / b if self.more else b / a for a, b in zip(ours, theirs, strict=False) if min(a, b) > 0]
         return statistics.median(ratios) if ratios and not who.startswith(NORIA) else None
 
     def broken(self) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import insort
 from collections.abc import Iterable, Mapping
 
 from noria.declare import Cut, Resolved, Step
@@ -13,29 +14,38 @@ class Schedule:
     """Nodes in an order in which each comes after what it needs."""
 
     def __init__(self, needs: Mapping[str, frozenset[str]]) -> None:
-        self._needs = dict(needs)
-        self._done: set[str] = set()
+        self._places = {name: place for place, name in enumerate(needs)}
+        self._lacks = {name: set(wanted) for name, wanted in needs.items()}
+        self._ready = [name for name, lacks in self._lacks.items() if not lacks]
+        self._readers: dict[str, list[str]] = {}
         self._begun: set[str] = set()
+        self._done: set[str] = set()
+        for name, wanted in needs.items():
+            for one in wanted:
+                self._readers.setdefault(one, []).append(name)
 
     def ready(self) -> list[str]:
         """Those that have all they need and have not begun, in order."""
-        return [
-            name for name, needs in self._needs.items() if name not in self._begun and needs <= self._done
-        ]
+        return list(self._ready)
 
     def begin(self, name: str) -> None:
-        if name in self._begun or not self._needs[name] <= self._done:
+        if name not in self._ready:
             raise ValueError(f"{name} has begun already, or lacks what it needs")
+        self._ready.remove(name)
         self._begun.add(name)
 
     def finish(self, name: str) -> None:
         if name not in self._begun or name in self._done:
             raise ValueError(f"{name} has not begun, or is done already")
         self._done.add(name)
+        for reader in self._readers.get(name, ()):
+            self._lacks[reader].discard(name)
+            if not self._lacks[reader]:
+                insort(self._ready, reader, key=self._places.__getitem__)
 
     @property
     def over(self) -> bool:
-        return len(self._done) == len(self._needs)
+        return len(self._done) == len(self._places)
 
 
 def nodes_of(resolved: Resolved) -> dict[str, Node]:
