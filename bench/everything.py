@@ -87,8 +87,8 @@ def sections(results: Mapping[str, Mapping[str, Any]]) -> list[str]:
     loads = sorted(machine["load"] for machine in machines)
     where = (
         f"{one['cpu']}, {one['cores']} cores, {one['memory_gb']} GB, {one['system']}, Python {one['python']}; "
-        f"{one['at']} to {machines[-1]['at']}. Others had the machine at a load of {loads[0]} to {loads[-1]}, "
-        "the bench's own among it."
+        f"{one['at']} to {machines[-1]['at']}. Load {loads[0]} to {loads[-1]}, the bench's own among it: above the "
+        "number of cores, the clock tells of the others too, and the ratios and CPU seconds are what counts."
     )
     return [where, *(section(name, result) for name, result in results.items())]
 
