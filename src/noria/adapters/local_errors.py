@@ -155,6 +155,15 @@ def as_error(raised: Raised, log: Digest | None = None) -> NoriaError:
     return error
 
 
+def as_raised(error: NoriaError, fault: Fault) -> Raised:
+    """An error on its way to another process: the way back of `as_error`."""
+    family = next(kind.__name__ for kind in type(error).__mro__ if kind.__name__ in _FAMILIES)
+    log = getattr(error, "log", None)
+    return Raised(
+        code=error.code, error=str(error), next=error.advice(), family=family, fault=fault, log=log or None
+    )
+
+
 def subject_of(task: Task) -> str:
     """What a task is, at the beginning of a sentence."""
     match task:

@@ -20,7 +20,12 @@ OBJECTS = Rule(
 ENGINE = Rule('"local" or "ray"', ("local", "ray").__contains__)
 BUILD = Rule('"auto", "current" or "locked"', ("auto", "current", "locked").__contains__)
 CANARY = Rule('"refuse", "warn" or "off"', ("refuse", "warn", "off").__contains__)
-ADDRESS = Rule("host:port of a Ray head, or ray://host:port", matches(r"(ray://)?[^\s:/]+:[0-9]+|auto"))
+ADDRESS = Rule(
+    "host:port of a Ray head, with a node of that cluster on this machine (ray:// cannot hand on what a step prints)",
+    matches(r"[^\s:/]+:[0-9]{1,5}|auto"),
+)
+OF_RAY = ("address", "grows", "variables")
+OF_ONE_MACHINE = ("cpus", "gpus", "memory")
 
 
 def store_of(section: Section) -> StorePolicy:
@@ -39,15 +44,30 @@ def engine_of(top: Section) -> EnginePolicy:
         kind = top.text("engine", "local", ENGINE)
         return EnginePolicy(kind=cast(Literal["local", "ray"], kind))
     section = top.table("engine", 'write engine = "ray", or a table [engine]')
+    _fitting_together(section)
     engine = EnginePolicy(
         kind=cast(Literal["local", "ray"], section.text("kind", "local", ENGINE)),
         cpus=section.whole("cpus", None, COUNT),
         gpus=section.whole("gpus", None, NOT_NEGATIVE),
         memory=section.bytes("memory", 0) or None,
         address=section.text("address", "", ADDRESS) or None,
+        grows=section.flag("grows", False),
+        variables=_names(section, "variables", 'write ["AWS_*", "ANOTHER"]'),
     )
     section.close()
     return engine
+
+
+def _fitting_together(section: Section) -> None:
+    """What says nothing beside the rest would be a setting that is silently without effect."""
+    if section.values.get("kind", "local") == "local":
+        for key in OF_RAY:
+            if key in section:
+                section.fault(key, 'is for kind = "ray"')
+    elif "address" in section:
+        for key in OF_ONE_MACHINE:
+            if key in section:
+                section.fault(key, "is for one machine: a cluster says itself what its nodes have")
 
 
 def environment_of(section: Section) -> EnvironmentPolicy:
@@ -96,11 +116,11 @@ def _limit(section: Section, key: str, usual: float | None, rule: Rule) -> float
     return section.number(key, usual, rule)
 
 
-def _names(section: Section, key: str) -> tuple[str, ...]:
+def _names(section: Section, key: str, right: str = 'write ["column", "another"]') -> tuple[str, ...]:
     given = section.take(key)
     if given is None:
         return ()
     if isinstance(given, list) and all(isinstance(name, str) for name in given):
         return tuple(given)
-    section.fault(key, 'is no list of names: write ["column", "another"]')
+    section.fault(key, f"is no list of names: {right}")
     return ()

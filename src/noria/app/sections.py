@@ -88,6 +88,13 @@ class Section:
         value = self._typed(key, int, "a whole number")
         return default if value is None or not self._holds(key, value, rule) else value
 
+    def flag(self, key: str, default: bool) -> bool:
+        value = self.take(key)
+        if value is None or isinstance(value, bool):
+            return default if value is None else value
+        self.fault(key, f"is {shown(value)}, not true or false")
+        return default
+
     def seconds(self, key: str, default: D) -> float | D:
         """A span of time: a count and a unit."""
         value = self.take(key)

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from noria.app.config import find_project, load_policy
 from noria.app.drivers import driving
 from noria.app.errors import UnknownModel
 from noria.app.users import claim
 from noria.ports.clock import Clock, RealClock
+from noria.records.base import Digest
 from noria.records.policy import ModelPolicy, Policy
 
 if TYPE_CHECKING:
@@ -27,7 +30,6 @@ if TYPE_CHECKING:
     from noria.ports.serving import Predictions
     from noria.ports.slots import Slots
     from noria.ports.source import Git
-    from noria.records.base import Digest
     from noria.records.sources import Environment, Machine
 
 STATE = ".noria"  # the project's own folder: records, objects, logs; never under version control
@@ -81,6 +83,8 @@ class App:
     ) -> Engine:
         """Workers for the source tree at `root`: the project's own working tree unless another is given. `project` is
         their working folder, `threads` what their libraries get, `share` how many engines share the machine."""
+        if self.policy.engine.kind == "ray":
+            return self._ray(root or self.project, project or self.project, threads or self.threads)
         from noria.adapters.local_engine import LocalEngine
 
         asked = self.policy.engine
@@ -95,6 +99,36 @@ class App:
             gpus=asked.gpus,
             memory=asked.memory,
         )
+
+    def _ray(self, root: Path, project: Path, threads: int) -> Engine:
+        from noria.adapters.ray_engine import Code, RayEngine, Wanted
+        from noria.artifacts.trees import materialise
+
+        asked = self.policy.engine
+        limits = {"num_cpus": asked.cpus, "num_gpus": asked.gpus, "_memory": asked.memory}
+        wanted = Wanted(
+            address=asked.address,
+            limits={name: limit for name, limit in limits.items() if limit is not None},
+            grows=asked.grows,
+            variables=matching(asked.variables, os.environ),
+        )
+        return RayEngine(
+            wanted,
+            Code(root=root, project=project, tree=lambda: self._tree(root), lay_out=materialise),
+            state=self.state,
+            objects=objects_url(self.policy) or f"file://{quote(str(self.state))}",
+            store=self.store,
+            threads=threads,
+        )
+
+    def _tree(self, root: Path) -> Digest:
+        """The source tree that lies at `root`: the working tree as it is now, or one that was laid out by its digest,
+        which is then its folder's name."""
+        if root == self.project:
+            from noria.source import capture
+
+            return capture(self.project, self.store, self.git).tree
+        return Digest(f"blake3:{root.name}")
 
     def provenance_now(self, project: Path | None = None) -> Surroundings:
         """The environment and the machine of this process; `project`: whose lock counts, unless it is our own."""
@@ -203,6 +237,13 @@ def build_app(project: Path, policy: Policy, clock: Clock, *, looking: bool = Fa
         predictions=LogReader(state / "log"),
         clock=clock,
     )
+
+
+def matching(patterns: Iterable[str], variables: Mapping[str, str]) -> dict[str, str]:
+    """Those of the variables whose name fits a pattern."""
+    return {
+        name: value for name, value in variables.items() if any(fnmatchcase(name, one) for one in patterns)
+    }
 
 
 def objects_url(policy: Policy) -> str | None:

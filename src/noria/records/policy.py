@@ -90,7 +90,11 @@ class EnginePolicy(Record):
     memory: int | None = None
     """Bytes for steps that declare memory; None: the machine's."""
     address: str | None = None
-    """Of `ray`: an existing cluster's; None: one is started on this machine."""
+    """Of `ray`: an existing cluster's; None: RAY_ADDRESS, else one is started on this machine."""
+    grows: bool = False
+    """Whether the cluster adds nodes when they are asked for: a job that none has room for then waits."""
+    variables: tuple[str, ...] = ()
+    """Of `ray`: which variables of this environment go to the nodes, as patterns: `AWS_*`."""
 
 
 class EnvironmentPolicy(Record):

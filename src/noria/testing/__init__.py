@@ -8,5 +8,5 @@ import pytest
 
 # A suite's failure shows the values, as a test's own does.
 pytest.register_assert_rewrite(
-    f"{__name__}.records", f"{__name__}.object_store", f"{__name__}.slots", f"{__name__}.sweepable"
+    *(f"{__name__}.{suite}" for suite in ("records", "engine", "object_store", "slots", "sweepable"))
 )

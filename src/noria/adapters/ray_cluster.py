@@ -1,0 +1,210 @@
+"""This process's connection to a Ray cluster, which Ray has once a process: shared by all engines, ended by the last."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import os
+import socket
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from noria.adapters.local_capacity import asked
+from noria.adapters.ray_errors import NoCluster, NoRay, OtherCluster, RayNotStarted
+from noria.errors import NoriaError
+from noria.records.needs import Needs
+
+LOCAL = "local"  # Ray's word for one that is started here and ends with this process
+KNOCK = 10.0  # s for a connection to the head's port: two retransmissions of a lost packet, on any network
+JOIN = 60.0  # s until Ray must have let us in; by itself it tries for more than three minutes
+START = 180.0  # s until a Ray must have been started here: half a minute on a busy machine
+FRESH = 2.0  # s for which a list of the nodes is believed: a question to the head takes a few milliseconds
+SETTINGS = {
+    "RAY_USAGE_STATS_ENABLED": "0",  # nobody is called from a user's machine without being asked
+    "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",  # else `uv run noria` has every worker's environment made anew
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # what Ray will do by itself soon, and warns about until then
+}
+
+
+@dataclass(frozen=True)
+class Node:
+    """A node, and what it has in all."""
+
+    id: str
+    name: str
+    alive: bool
+    cpus: float
+    gpus: float
+    memory: float
+
+    def fits(self, needs: Needs) -> bool:
+        return self.cpus >= needs.cpus and self.gpus >= needs.gpus and self.memory >= (needs.memory or 0)
+
+    def words(self) -> str:
+        return f"{self.name} has {asked(Needs(cpus=int(self.cpus), gpus=int(self.gpus), memory=int(self.memory)))}"
+
+
+class Cluster:
+    """A joined cluster. One thread at a time may join or leave."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        self.users = 0
+        self.here = ""
+        """The node that this process is on."""
+        self._leave = threading.Event()
+        self._left = threading.Event()
+        self._joined = threading.Event()
+        self._failure: Exception | None = None
+        self._nodes: tuple[float, tuple[Node, ...]] = float("-inf"), ()
+
+    @property
+    def own(self) -> bool:
+        """Whether it was started by this process, and on this machine alone."""
+        return self.address == LOCAL
+
+    def join(self, limits: Mapping[str, int]) -> None:
+        """In a thread that lives as long as the connection: the kernel ends a Ray that was started here together with
+        the *thread* that started it, and a call that Ray never comes back from can be left behind."""
+        threading.Thread(target=self._live, args=(dict(limits),), name="noria-ray", daemon=True).start()
+        if not self._joined.wait(START if self.own else JOIN):
+            why = f"after {START if self.own else JOIN:g} s"
+            raise RayNotStarted(why) if self.own else NoCluster(self.address, f"nothing came of it {why}")
+        if self._failure is not None:
+            raise self._failure
+
+    def leave(self) -> None:
+        self._leave.set()
+        self._left.wait(START)
+
+    def nodes(self) -> tuple[Node, ...]:
+        """Those that are there, and those that were."""
+        import ray
+
+        at, nodes = self._nodes
+        if time.monotonic() - at > FRESH:
+            nodes = named(ray.nodes())  # type: ignore[no-untyped-call]
+            self._nodes = time.monotonic(), nodes
+        return nodes
+
+    def _live(self, limits: dict[str, int]) -> None:
+        try:
+            self.here = _init(self.address, limits)
+        except (RuntimeError, ConnectionError, ValueError, OSError, TimeoutError) as error:
+            why = str(error).strip().partition("\n")[0] or type(error).__name__
+            self._failure = RayNotStarted(why) if self.own else NoCluster(self.address, why)
+        except NoriaError as error:
+            self._failure = error
+        self._joined.set()
+        if self._failure is None:
+            self._leave.wait()
+            import ray
+
+            ray.shutdown()
+        self._left.set()
+
+
+class _Process:
+    """What this process is connected to."""
+
+    lock = threading.Lock()
+    cluster: Cluster | None = None
+
+
+_process = _Process()
+
+
+def join(address: str | None, limits: Mapping[str, int] | None = None) -> Cluster:
+    """The cluster at an address; without one at RAY_ADDRESS, else one that is started here with these limits (`num_cpus`
+    and the like). Raises `NoRay`, `NoCluster`, `RayNotStarted`, `OtherCluster`. Each call wants a `leave`."""
+    if importlib.util.find_spec("ray") is None:
+        raise NoRay
+    wanted = address or os.environ.get("RAY_ADDRESS") or LOCAL
+    with _process.lock:
+        cluster = _process.cluster
+        if cluster is None:
+            cluster = Cluster(wanted)
+            cluster.join(limits or {})
+            _process.cluster = cluster
+        elif cluster.address != wanted:
+            raise OtherCluster(here=cluster.address, asked=wanted)
+        cluster.users += 1
+        return cluster
+
+
+def leave(cluster: Cluster) -> None:
+    """The last one to leave ends the connection, and the Ray that was started for it."""
+    with _process.lock:
+        cluster.users -= 1
+        if not cluster.users:
+            _process.cluster = None
+            cluster.leave()
+
+
+def named(found: Sequence[Mapping[str, Any]]) -> tuple[Node, ...]:
+    """Nodes as Ray lists them, each by its host's name where that is its own, else by its address."""
+    hosts = Counter(one["NodeManagerHostname"] for one in found if one["Alive"])
+    return tuple(
+        Node(
+            id=one["NodeID"],
+            name=one["NodeManagerHostname"]
+            if hosts[one["NodeManagerHostname"]] == 1
+            else one["NodeManagerAddress"],
+            alive=one["Alive"],
+            cpus=one["Resources"].get("CPU", 0.0),
+            gpus=one["Resources"].get("GPU", 0.0),
+            memory=one["Resources"].get("memory", 0.0),
+        )
+        for one in found
+    )
+
+
+def _init(address: str, limits: dict[str, int]) -> str:
+    for name, value in SETTINGS.items():
+        os.environ.setdefault(name, value)
+    more: dict[str, Any] = {"include_dashboard": False, **limits}
+    if address not in (LOCAL, "auto"):
+        host, _, port = address.rpartition(":")
+        _knock(address, host, int(port))
+        more = {"_node_ip_address": host} if _is_ours(host) else {}
+    import ray
+
+    ray.init(address, log_to_driver=False, logging_level=logging.ERROR, **more)
+    _tell_on_stderr()
+    return str(ray.get_runtime_context().get_node_id())
+
+
+def _knock(address: str, host: str, port: int) -> None:
+    """Raises `NoCluster` where nobody listens: Ray itself would try for minutes."""
+    try:
+        socket.create_connection((host, port), timeout=KNOCK).close()
+    except OSError as error:
+        raise NoCluster(address, error.strerror or str(error)) from error
+
+
+def _is_ours(host: str) -> bool:
+    """Whether an address is one of this machine's own, which Ray then takes for its node's."""
+    try:
+        with socket.socket() as probe:
+            probe.bind((host, 0))
+    except OSError:
+        return False
+    return host[0].isdigit()
+
+
+def _tell_on_stderr() -> None:
+    """Ray prints what it has to say about nodes to standard output, where a command's result stands."""
+    import ray._private.worker as ours
+
+    told: Callable[..., None] = _tell
+    ours.print_to_stdstream = told
+
+
+def _tell(data: Mapping[str, Any], ignore_prefix: bool = False) -> None:
+    first = "".join(data["lines"]).strip().partition("\n")[0]
+    print(f"ray: {first[:300]}", file=sys.stderr, flush=True)

@@ -1,0 +1,84 @@
+"""All nodes of a cluster are asked whether they can run what the driver asks, before any step begins."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from noria.adapters import ray_probe
+from noria.adapters.ray_cluster import Cluster, Node
+from noria.adapters.ray_errors import UnfitNodes
+from noria.adapters.ray_wire import Ground
+from noria.errors import NotFound
+from noria.ports.objects import ObjectStore
+from noria.records.base import Digest
+
+
+def check_nodes(cluster: Cluster, ground: Ground, store: ObjectStore) -> None:
+    """Raises `UnfitNodes`, naming every node that differs from this machine or sees another store. A node that comes
+    later is not asked: what it lacks, its first job says."""
+    if cluster.own:
+        return
+    nodes = [node for node in cluster.nodes() if node.alive and (node.cpus or node.gpus)]
+    answers = _asked(nodes, ground)
+    here = ray_probe.ours()
+    faults: list[str] = []
+    for node in nodes:
+        faults += _faults(node, answers.get(node.id), here, ground, store)
+    if faults:
+        raise UnfitNodes(faults, ray_probe.advice(faults))
+
+
+def _asked(nodes: list[Node], ground: Ground) -> dict[str, Mapping[str, Any]]:
+    import ray
+    import ray.cloudpickle
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    pickle: Any = ray.cloudpickle
+    pickle.register_pickle_by_value(sys.modules[ray_probe.__name__])  # a node may have no Noria
+    try:
+        look = ray.remote(ray_probe.look)
+        asked = {
+            look.options(
+                num_cpus=0,
+                max_retries=0,
+                scheduling_strategy=NodeAffinitySchedulingStrategy(node.id, soft=False),
+            ).remote(node.id, ground.objects, ground.tree, ground.variables): node.id
+            for node in nodes
+        }
+        ready, _ = ray.wait(list(asked), num_returns=len(asked), timeout=ray_probe.PATIENCE)
+        return {asked[ref]: _answer(ref) for ref in ready}
+    finally:
+        pickle.unregister_pickle_by_value(sys.modules[ray_probe.__name__])
+
+
+def _answer(ref: Any) -> Mapping[str, Any]:
+    import ray
+    from ray.exceptions import RayError
+
+    try:
+        found: Mapping[str, Any] = ray.get(ref)
+        return found
+    except RayError as error:  # it may have gone meanwhile, or have no Python that understands the question
+        return {"failed": str(error).strip().rpartition("\n")[2]}
+
+
+def _faults(
+    node: Node, answer: Mapping[str, Any] | None, here: Mapping[str, Any], ground: Ground, store: ObjectStore
+) -> list[str]:
+    if answer is None:
+        return [f"{node.name} has not answered for {ray_probe.PATIENCE:g} s"]
+    if "failed" in answer:
+        return [f"{node.name} cannot be asked: {answer['failed']}"]
+    found = ray_probe.faults(node.name, answer, here, ground.objects)
+    if not found and not _seen(Digest(answer["mark"]), store):
+        found.append(f"{node.name} writes to another object store than this machine's {ground.objects}")
+    return found
+
+
+def _seen(mark: Digest, store: ObjectStore) -> bool:
+    try:
+        return bool(store.get(mark))
+    except NotFound:
+        return False

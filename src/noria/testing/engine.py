@@ -1,0 +1,417 @@
+"""What every engine promises, as tests: `class TestMine(EngineContract)` with a fixture `opener`."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from noria.errors import ConfigError, NoriaError, StepFailed
+from noria.ports.engine import Broke, Ended, Engine, Happening, Job, Said, Started
+from noria.ports.objects import ObjectStore
+from noria.records.base import Digest, digest_bytes
+from noria.records.needs import Needs
+from noria.records.tasks import RunStep, StepDone
+from noria.testing.engine_pipeline import FILES
+
+PATIENCE = 60.0  # s until a process must be gone; a busy machine takes its time
+NOW = datetime(2013, 1, 1, tzinfo=UTC)
+RUN = "p/1"
+MANY = 20  # jobs at once, on three cores at most
+
+
+@dataclass(frozen=True)
+class Opened:
+    """An engine, and where it keeps things."""
+
+    engine: Engine
+    store: ObjectStore
+    state: Path
+    """The state folder of the project, on the driver's machine."""
+
+
+Opener = Callable[[Path], Opened]
+"""An engine of two cores at least, bound to the source tree in a folder, with a thread a step; a function of a module,
+or a partial of one, for it is called in other processes, too."""
+
+
+@dataclass
+class Site:
+    """A project with an engine, and all that was heard of its jobs."""
+
+    root: Path
+    opened: Opened
+    heard: dict[str, list[Happening]] = field(default_factory=dict)
+    order: list[Happening] = field(default_factory=list)
+
+    @property
+    def engine(self) -> Engine:
+        return self.opened.engine
+
+    def submit(self, step: str, *, id: str = "", given: dict[str, Any] | None = None, **more: Any) -> str:
+        name = id or step
+        task = RunStep(
+            pipeline="pipeline:p",
+            step=step,
+            inputs={},
+            parameters=given or {},
+            as_of=NOW,
+            run=RUN,
+            fingerprint=digest_bytes(f"{self.root} {step}".encode()),
+        )
+        self.engine.submit(Job(id=name, task=task, **more))
+        self.heard[name] = []
+        return name
+
+    def hear(self, until: Callable[[], object]) -> None:
+        """Take what happens until something holds."""
+        while not until():
+            happened = self.engine.wait()
+            assert happened, "the engine has nothing to do, and what was waited for did not happen"
+            for one in happened:
+                self.heard[one.id].append(one)
+                self.order.append(one)
+
+    def end(self, *ids: str) -> None:
+        """Wait for these jobs, however they end."""
+        self.hear(lambda: all(self.last(id) for id in ids))
+
+    def last(self, id: str) -> Ended | Broke | None:
+        return next((one for one in self.heard[id] if isinstance(one, Ended | Broke)), None)
+
+    def lines(self, id: str) -> list[str]:
+        return [one.line for one in self.heard[id] if isinstance(one, Said)]
+
+    def run(self, step: str, **more: Any) -> StepDone:
+        id = self.submit(step, **more)
+        self.end(id)
+        return self.done(id)
+
+    def done(self, id: str) -> StepDone:
+        one = self.last(id)
+        if isinstance(one, Broke):
+            raise one.error
+        assert isinstance(one, Ended) and isinstance(one.done, StepDone)
+        return one.done
+
+    def value(self, step: str, **more: Any) -> Any:
+        return self.stored(self.run(step, **more), step)
+
+    def stored(self, done: StepDone, step: str) -> Any:
+        """What a step made, where that is plain JSON."""
+        return msgspec.json.decode(self.opened.store.get(done.outputs[step].digest))
+
+    def broke(self, step: str, **more: Any) -> Broke:
+        id = self.submit(step, **more)
+        self.end(id)
+        one = self.last(id)
+        assert isinstance(one, Broke)
+        return one
+
+    def log(self, digest: object) -> str:
+        assert isinstance(digest, str)
+        return self.opened.store.get(Digest(digest)).decode()
+
+    def pids(self, id: str) -> list[int]:
+        """Those that a step has printed."""
+        self.hear(lambda: self.lines(id))
+        return [int(word) for word in self.lines(id)[0].split()[1:]]
+
+
+class EngineContract:
+    """Subclass it and give the fixture `opener`."""
+
+    @pytest.fixture
+    def opener(self) -> Opener:
+        raise NotImplementedError("the subclass gives a fixture `opener`")
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def folder(cls, tmp_path_factory: pytest.TempPathFactory) -> Path:
+        """One source tree for all, so that a worker may serve several tests."""
+        folder = tmp_path_factory.mktemp("project")
+        for name, text in FILES.items():
+            (folder / name).write_text(text)
+        return folder
+
+    @pytest.fixture
+    def site(self, opener: Opener, folder: Path) -> Iterator[Site]:
+        opened = opener(folder)
+        yield Site(folder, opened)
+        opened.engine.close()
+
+    # what a step prints and makes
+
+    def test_everything_that_is_printed_is_captured(self, site: Site) -> None:
+        done = site.run("says")
+        said = ["from Python", "from C", "from a child", "from descriptor 2", "to stderr é☃"]
+        assert site.lines("says") == [*said, "progress 2", "no end"]
+        assert site.log(done.log) == "\n".join([*said, "progress 1\rprogress 2", "no end"])
+        assert site.run("noop").log is None
+
+    def test_lines_come_while_the_step_runs(self, site: Site, tmp_path: Path) -> None:
+        answer = tmp_path / "answer"
+        id = site.submit("asks", given={"answer": str(answer)})
+        site.hear(lambda: site.lines(id))
+        assert site.last(id) is None
+        answer.touch()
+        site.end(id)
+        assert site.stored(site.done(id), "asks") == "answered"
+
+    def test_output_cannot_disturb_the_protocol(self, site: Site) -> None:
+        done = site.run("noise")
+        assert done.log is not None and len(site.opened.store.get(done.log)) == 200 * 25_600
+        assert site.value("noop") == 0
+
+    def test_large_results_pass(self, site: Site) -> None:
+        assert site.run("big").outputs["big"].size > 5_000_000
+
+    def test_code_comes_from_the_source_tree_alone(self, site: Site) -> None:
+        assert site.value("reads") == "beside the code"
+
+    def test_the_environment_is_fixed(self, site: Site) -> None:
+        assert site.value("settings") == ["0", "1", "1", "UTC"]
+        three = site.value("settings", id="three", needs=Needs(threads=3))
+        assert three == ["0", "3", "3", "UTC"]
+
+    def test_figures_and_cards_come_with_the_result(self, site: Site) -> None:
+        done = site.run("logs")
+        assert done.series is not None and done.series.rows == 3
+        assert [exhibit.title for exhibit in done.card] == ["a word"]
+
+    def test_figures_of_a_step_that_broke_are_left_where_one_looks_for_them(self, site: Site) -> None:
+        site.broke("logs", id="diverges", given={"diverge": True})
+        files = list((site.opened.state / "spool" / RUN).glob("logs.*.spool"))
+        assert sum(file.stat().st_size for file in files) > 0
+
+    def test_a_step_goes_on_from_its_checkpoint(self, site: Site) -> None:
+        assert site.broke("goes_on").fault == "lost"
+        assert site.value("goes_on", id="again") == "from 1"
+
+    # what goes wrong
+
+    @pytest.mark.parametrize(
+        ("step", "said"),
+        [
+            ("killed", "signal 9 (SIGKILL); its last lines were:\n  my last words"),
+            ("crashed", "signal 11 (SIGSEGV), and had printed nothing"),
+            ("left", "exit code 7, and had printed nothing"),
+        ],
+    )
+    def test_a_lost_worker_is_told_and_replaced(self, site: Site, step: str, said: str) -> None:
+        broke = site.broke(step)
+        assert (broke.fault, broke.error.code) == ("lost", "WORKER-LOST")
+        assert str(broke.error) == f"step {step} ended its process with {said}"
+        assert site.value("noop") == 0
+
+    def test_a_lost_workers_log_is_kept(self, site: Site) -> None:
+        assert site.log(site.broke("killed").error.facts()["log"]) == "my last words\n"
+
+    def test_an_exception_shows_the_users_frames_alone(self, site: Site) -> None:
+        broke = site.broke("raises")
+        assert isinstance(broke.error, StepFailed)
+        assert (broke.fault, broke.error.code) == ("code", "STEP-RAISED")
+        text = str(broke.error)
+        assert text.startswith("step raises raised ZeroDivisionError: division by zero\n")
+        assert 'File "pipeline.py", line' in text
+        assert 'File "helpers.py", line 2, in divide' in text
+        assert "noria/" not in text and str(site.root) not in text
+
+    def test_norias_own_errors_keep_their_family_and_advice(self, site: Site) -> None:
+        error = site.broke("unstorable").error
+        assert isinstance(error, ConfigError)
+        assert (error.code, error.exit) == ("CANNOT-STORE", 2)
+        assert "return a table" in error.advice()
+
+    @pytest.mark.parametrize("step", ["quits", "interrupted"])
+    def test_leaving_by_an_exception_is_a_failure_and_no_lost_worker(self, site: Site, step: str) -> None:
+        broke = site.broke(step)
+        assert (broke.fault, broke.error.code) == ("code", "STEP-RAISED")
+
+    def test_a_pipeline_that_cannot_be_imported_is_told(self, opener: Opener, tmp_path: Path) -> None:
+        (tmp_path / "pipeline.py").write_text("import noria\nprint('importing')\nimport nowhere\n")
+        opened = opener(tmp_path)
+        try:
+            broke = Site(tmp_path, opened).broke("noop")
+        finally:
+            opened.engine.close()
+        assert broke.error.code == "PIPELINE-IMPORT"
+        assert "No module named 'nowhere'" in str(broke.error)
+
+    def test_an_interpreter_that_is_not_there_is_told(self, site: Site, tmp_path: Path) -> None:
+        broke = site.broke("noop", python=tmp_path / "python")
+        assert broke.error.code == "WORKER-START"
+        assert site.value("noop", id="mine", python=Path(sys.executable)) == 0
+
+    def test_a_step_that_takes_too_long_is_ended(self, site: Site) -> None:
+        broke = site.broke("hangs", timeout=2.0)
+        assert (broke.fault, broke.error.code) == ("timeout", "STEP-TIMEOUT")
+        wait_gone(*site.pids("hangs"))
+
+    def test_a_step_is_held_to_its_memory(self, site: Site) -> None:
+        broke = site.broke("takes", given={"mebibytes": 1024}, needs=Needs(memory=256 << 20))
+        assert broke.fault == "memory"
+        assert site.value("takes", id="less", given={"mebibytes": 64}, needs=Needs(memory=256 << 20)) == 64
+
+    # side by side
+
+    def test_jobs_run_side_by_side(self, site: Site, tmp_path: Path) -> None:
+        for me, other in ("ab", "ba"):
+            site.submit("meets", id=me, given={"folder": str(tmp_path), "me": me, "other": other})
+        site.end("a", "b")
+        assert [site.stored(site.done(id), "meets") for id in "ab"] == ["a met b", "b met a"]
+
+    def test_what_takes_all_runs_one_after_another(self, site: Site, tmp_path: Path) -> None:
+        ids = [
+            site.submit("has_it_all", id=str(n), given={"folder": str(tmp_path)}, needs=Needs(cpus=2))
+            for n in range(3)
+        ]
+        site.end(*ids)
+        assert [site.stored(site.done(id), "has_it_all") for id in ids] == [True] * 3
+
+    def test_many_jobs_all_come_back(self, site: Site) -> None:
+        ids = [site.submit("double", id=str(n), given={"number": n}) for n in range(MANY)]
+        site.end(*ids)
+        assert [site.stored(site.done(id), "double") for id in ids] == [2 * n for n in range(MANY)]
+        for id in ids:
+            assert isinstance(site.heard[id][0], Started)
+
+    def test_alone_is_alone_on_its_machine(self, site: Site) -> None:
+        ids = [site.submit("naps", id=str(n), alone=n == 2) for n in range(6)]
+        site.end(*ids)
+        where: dict[str, str] = {}
+        for one in site.order:
+            if isinstance(one, Started):
+                beside = [id for id, place in where.items() if place == one.where]
+                assert not beside or ("2" not in beside and one.id != "2"), f"{one.id} beside {beside}"
+                where[one.id] = one.where
+            elif isinstance(one, Ended):
+                del where[one.id]
+
+    def test_more_than_there_could_ever_be_is_refused(self, site: Site) -> None:
+        with pytest.raises(ConfigError) as caught:
+            site.submit("noop", needs=Needs(cpus=10_000))
+        assert caught.value.code == "ENGINE-TOO-SMALL"
+        assert "step noop asks for 10000 cores" in str(caught.value)
+
+    def test_a_name_is_used_once_at_a_time(self, site: Site) -> None:
+        id = site.submit("naps")
+        with pytest.raises(ValueError, match="naps"):
+            site.submit("naps")
+        site.end(id)
+        assert site.value("naps") == "slept"
+
+    def test_nothing_to_wait_for(self, site: Site) -> None:
+        assert site.engine.wait() == [] == site.engine.wait(0)
+        site.run("noop")
+        assert site.engine.wait() == []
+
+    def test_waiting_ends_in_time(self, site: Site) -> None:
+        id = site.submit("hangs")
+        site.pids(id)
+        assert site.engine.wait(0.05) == []
+        site.engine.cancel(id)
+
+    # ending
+
+    def test_a_cancelled_job_is_gone_with_all_that_it_started(self, site: Site) -> None:
+        id = site.submit("hangs")
+        pids = site.pids(id)
+        site.engine.cancel(id)
+        wait_gone(*pids)
+        assert site.engine.wait() == []
+        assert site.value("noop") == 0
+        site.engine.cancel("nobody")
+
+    def test_a_queued_job_may_be_cancelled(self, site: Site, tmp_path: Path) -> None:
+        ids = [
+            site.submit("has_it_all", id=str(n), given={"folder": str(tmp_path)}, needs=Needs(cpus=2))
+            for n in range(3)
+        ]
+        site.engine.cancel(ids[1])
+        site.end(ids[0], ids[2])
+        assert not any(isinstance(one, Ended | Broke) for one in site.heard[ids[1]])
+
+    def test_closing_leaves_no_process(self, opener: Opener, folder: Path) -> None:
+        site = Site(folder, opener(folder))
+        pids = site.pids(site.submit("hangs"))
+        site.engine.close()
+        wait_gone(*pids)
+        site.engine.close()  # twice is harmless
+
+    @pytest.mark.parametrize("with_signal", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+    def test_a_driver_that_dies_leaves_nothing_behind(
+        self, opener: Opener, folder: Path, with_signal: signal.Signals
+    ) -> None:
+        """Not even a worker in the middle of a loop in C, nor what it started."""
+        with driver(opener, folder) as (process, pids):
+            assert all(map(alive, pids))
+            process.send_signal(with_signal)
+            process.wait(PATIENCE)
+            wait_gone(*pids)
+            assert process.returncode != 0
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def wait_gone(*pids: int) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while any(map(alive, pids)):
+        assert time.monotonic() < deadline, f"one of {pids} is still there"
+        time.sleep(0.005)
+
+
+@contextlib.contextmanager
+def driver(opener: Opener, folder: Path) -> Iterator[tuple[subprocess.Popen[str], list[int]]]:
+    """A process that drives a step which never ends; the step's process and its child."""
+    told = base64.b64encode(pickle.dumps((opener, folder))).decode()
+    process = subprocess.Popen(
+        [sys.executable, "-c", "from noria.testing.engine import drive_for_ever; drive_for_ever()", told],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    pids = [int(word) for word in process.stdout.readline().split()[1:]]
+    try:
+        assert len(pids) == 2
+        yield process, pids
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+
+def drive_for_ever() -> None:
+    """What that process does."""
+    opener, folder = pickle.loads(base64.b64decode(sys.argv[1]))
+    opened: Opened = opener(folder)
+    site = Site(folder, opened)
+    try:
+        print("pids", *site.pids(site.submit("hangs")), flush=True)
+        site.end("hangs")
+    except NoriaError as error:
+        sys.exit(str(error))
+    finally:
+        opened.engine.close()

@@ -1,0 +1,250 @@
+"""A real Ray cluster for tests, two nodes on loopback: one for the whole test run, whatever the number of its processes.
+
+A keeper process owns the nodes and ends them when the test run's first process is gone, however that goes. Each node has
+a temporary folder of its own, so that nothing but the object store is common to them.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import importlib.util
+import json
+import os
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PATIENCE = 240.0  # s until a node must be there; a busy machine takes its time
+LOWEST, TOP = (
+    20_000,
+    32_000,
+)  # ports outside of what Ray gives its workers, and of what the kernel gives by itself
+SETTINGS = {
+    "RAY_AUTH_MODE": "disabled",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    # a node that is gone is noticed within two seconds, and not within forty
+    "RAY_health_check_initial_delay_ms": "0",
+    "RAY_health_check_period_ms": "500",
+    "RAY_health_check_timeout_ms": "1000",
+    "RAY_health_check_failure_threshold": "6",
+}
+AGENTS = (
+    "metrics_agent_port",
+    "dashboard_agent_listen_port",
+    "metrics_export_port",
+    "runtime_env_agent_port",
+)
+"""Their ports are given, for Ray waits 15 s for those that its agents choose, which a busy machine does not keep."""
+STARTED = "the node has started"
+STORE = 80_000_000  # bytes of Ray's own object store, which holds messages here
+
+
+@dataclass(frozen=True)
+class RayServer:
+    """A running cluster: a head of 1 core, a node of 2."""
+
+    address: str
+    folder: str
+
+    def variables(self) -> dict[str, str]:
+        """The environment in which a driver joins it."""
+        return {"RAY_ADDRESS": self.address, "RAY_AUTH_MODE": "disabled"}
+
+    @property
+    def network(self) -> str:
+        return self.address.rpartition(".")[0]
+
+    @contextmanager
+    def node(self, number: int, cpus: int) -> Iterator[RayNode]:
+        """One more node, for a test that ends it."""
+        node = RayNode(Path(self.folder), f"{self.network}.{number}", cpus, self.address)
+        try:
+            node.wait()
+            yield node
+        finally:
+            node.kill()
+
+
+class RayNode:
+    """One node, in a session of its own. Of Ray's own processes only those that a node needs to run tasks."""
+
+    def __init__(self, folder: Path, ip: str, cpus: int, head: str | None) -> None:
+        self.ip = ip
+        self.log = folder / f"{ip}.log"
+        self._tmp = folder / ip
+        self._tmp.mkdir()
+        self._head = head
+        self.address = head or ""
+        self._asked: dict[str, object] = {
+            "node_ip_address": ip,
+            "num_cpus": cpus,
+            "object_store_memory": STORE,
+        }
+        self._asked |= {"include_log_monitor": False, "no_monitor": True}
+        self._asked |= (
+            {"gcs_address": head} if head else {"temp_dir": str(folder / "ray"), "include_dashboard": False}
+        )
+        self._process = self._begin()
+
+    def _begin(self) -> subprocess.Popen[bytes]:
+        gcs, *agents = free_ports(self.ip, 1 + len(AGENTS))
+        ports: dict[str, int] = dict(zip(AGENTS, agents, strict=True))
+        if self._head is None:
+            self.address = f"{self.ip}:{gcs}"
+            ports["gcs_server_port"] = gcs
+        with self.log.open("wb") as log:
+            return subprocess.Popen(
+                [python(), __file__, "node", json.dumps(self._asked | ports)],
+                env={**os.environ, **SETTINGS, "TMPDIR": str(self._tmp)},
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+
+    def wait(self) -> None:
+        """Until it runs tasks. Ray gives up after half a minute, which a busy machine may need: then once more."""
+        deadline = time.monotonic() + PATIENCE
+        while STARTED not in self.log.read_text():
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"a Ray node did not start:\n{self.log.read_text()[-2000:]}")
+            if self._process.poll() is not None:
+                self.kill()
+                self._process = self._begin()
+            time.sleep(0.05)
+
+    def kill(self) -> None:
+        """All of its processes at once, as if the machine had lost its power."""
+        for pid in members(self._process.pid):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self._process.wait()
+
+
+def run_node(asked: dict[str, Any]) -> None:
+    """What a node's first process does: start the others, and stay."""
+    from ray._private.node import Node
+    from ray._private.parameter import RayParams
+
+    Node(RayParams(**asked), head="gcs_address" not in asked, shutdown_at_exit=False, spawn_reaper=False)
+    print(STARTED, flush=True)
+    signal.pause()
+
+
+def members(session: int) -> list[int]:
+    """The processes of a session."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        try:
+            if entry.name.isdigit() and os.getsid(int(entry.name)) == session:
+                found.append(int(entry.name))
+        except ProcessLookupError:
+            continue
+    return found
+
+
+def python() -> str:
+    if importlib.util.find_spec("ray") is None:
+        pytest.skip("needs Ray: make setup, or pip install 'ray[default]'")
+    return sys.executable
+
+
+def free_ports(ip: str, count: int) -> list[int]:
+    found: list[int] = []
+    while len(found) < count:
+        port = random.randint(LOWEST, TOP)
+        with socket.socket() as probe:
+            try:
+                probe.bind((ip, port))
+            except OSError:
+                continue
+        found += [port] if port not in found else []
+    return found
+
+
+@contextmanager
+def own_cluster() -> Iterator[RayServer]:
+    folder = Path(tempfile.mkdtemp(prefix="noria-ray-", dir="/tmp"))  # its sockets' names must be short
+    network = f"127.{random.randint(1, 250)}.{random.randint(1, 250)}"  # two test runs do not meet
+    nodes: list[RayNode] = []
+    try:
+        nodes.append(RayNode(folder, f"{network}.2", 1, None))
+        nodes[0].wait()
+        nodes.append(RayNode(folder, f"{network}.3", 2, nodes[0].address))
+        nodes[1].wait()
+        yield RayServer(nodes[0].address, str(folder))
+    finally:
+        for node in reversed(nodes):
+            node.kill()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def ray_cluster(tmp_path_factory: pytest.TempPathFactory) -> RayServer:
+    """The test run's cluster."""
+    own = tmp_path_factory.getbasetemp()
+    return shared_cluster(own.parent if "PYTEST_XDIST_WORKER" in os.environ else own)
+
+
+def shared_cluster(folder: Path) -> RayServer:
+    """The test run's cluster, started by whichever process asks first; `folder` is common to them all."""
+    python()
+    said = folder / "ray-cluster.json"
+    with (folder / "ray-cluster.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not said.exists():
+            said.write_text(_kept_cluster(folder))
+    return RayServer(**json.loads(said.read_text()))
+
+
+def _kept_cluster(folder: Path) -> str:
+    first = os.getppid() if "PYTEST_XDIST_WORKER" in os.environ else os.getpid()
+    with (folder / "ray-keeper.log").open("wb") as log:
+        keeper = subprocess.Popen(
+            [sys.executable, __file__, str(first)],
+            stdout=subprocess.PIPE,
+            stderr=log,
+            stdin=subprocess.DEVNULL,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+            start_new_session=True,
+        )
+    line = keeper.stdout.readline() if keeper.stdout else b""
+    if not line:
+        raise RuntimeError((folder / "ray-keeper.log").read_text())
+    return line.decode()
+
+
+def keep(first: int) -> None:
+    """Start a cluster, say where, and end it with the process `first`."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    with own_cluster() as cluster:
+        print(json.dumps({"address": cluster.address, "folder": cluster.folder}), flush=True)
+        while _lives(first):
+            time.sleep(0.2)
+
+
+def _lives(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state not in "ZX"
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "node":
+        run_node(json.loads(sys.argv[2]))
+    else:
+        keep(int(sys.argv[1]))
