@@ -62,19 +62,10 @@ class RayServer:
         """The environment in which a driver joins it."""
         return {"RAY_ADDRESS": self.address, "RAY_AUTH_MODE": "disabled"}
 
-    @property
-    def network(self) -> str:
-        return self.address.rpartition(".")[0]
-
-    @contextmanager
-    def node(self, number: int, cpus: int) -> Iterator[RayNode]:
-        """One more node, for a test that ends it."""
-        node = RayNode(Path(self.folder), f"{self.network}.{number}", cpus, self.address)
-        try:
-            node.wait()
-            yield node
-        finally:
-            node.kill()
+    def kill(self, number: int) -> None:
+        """A node, with all of its processes at once, as if the machine had lost its power."""
+        ip = f"{self.address.rpartition('.')[0]}.{number}"
+        end(int(Path(self.folder, f"{ip}.pid").read_text()))
 
 
 class RayNode:
@@ -124,12 +115,10 @@ class RayNode:
                 self.kill()
                 self._process = self._begin()
             time.sleep(0.05)
+        self.log.with_suffix(".pid").write_text(str(self._process.pid))
 
     def kill(self) -> None:
-        """All of its processes at once, as if the machine had lost its power."""
-        for pid in members(self._process.pid):
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        end(self._process.pid)
         self._process.wait()
 
 
@@ -141,6 +130,13 @@ def run_node(asked: dict[str, Any]) -> None:
     Node(RayParams(**asked), head="gcs_address" not in asked, shutdown_at_exit=False, spawn_reaper=False)
     print(STARTED, flush=True)
     signal.pause()
+
+
+def end(session: int) -> None:
+    """All processes of a session, at once."""
+    for pid in members(session):
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 def members(session: int) -> list[int]:

@@ -95,11 +95,11 @@ class Cluster:
     def _live(self, limits: dict[str, int]) -> None:
         try:
             self.here = _init(self.address, limits)
-        except (RuntimeError, ConnectionError, ValueError, OSError, TimeoutError) as error:
-            why = str(error).strip().partition("\n")[0] or type(error).__name__
-            self._failure = RayNotStarted(why) if self.own else NoCluster(self.address, why)
         except NoriaError as error:
             self._failure = error
+        except Exception as error:  # Ray raises plain ones; whoever waits for the answer must get it
+            why = str(error).strip().partition("\n")[0] or type(error).__name__
+            self._failure = RayNotStarted(why) if self.own else NoCluster(self.address, why)
         self._joined.set()
         if self._failure is None:
             self._leave.wait()
@@ -174,8 +174,16 @@ def _init(address: str, limits: dict[str, int]) -> str:
         more = {"_node_ip_address": host} if _is_ours(host) else {}
     import ray
 
-    ray.init(address, log_to_driver=False, logging_level=logging.ERROR, **more)
     _tell_on_stderr()
+    try:
+        ray.init(address, log_to_driver=False, logging_level=logging.ERROR, **more)
+    except (
+        Exception
+    ):  # Ray gives its own processes a fixed time to start, which a busy machine may need, and no class
+        if address != LOCAL:
+            raise
+        ray.shutdown()
+        ray.init(address, log_to_driver=False, logging_level=logging.ERROR, **more)
     return str(ray.get_runtime_context().get_node_id())
 
 

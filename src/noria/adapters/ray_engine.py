@@ -150,6 +150,10 @@ class RayEngine:
     def warm(self, pipeline: str = "") -> None:
         """Nothing: where the first job will run is not known before there is one."""
 
+    def nodes(self) -> list[str]:
+        """What each node has in all, once all have been asked whether they can run steps."""
+        return self._join().room.words()
+
     def close(self) -> None:
         self._held.clear()
         for id in list(self._attempts):
@@ -217,11 +221,11 @@ class RayEngine:
     def _options(self, job: Job) -> dict[str, Any]:
         needs = job.needs
         options = {"num_cpus": needs.cpus, "num_gpus": needs.gpus, "memory": needs.memory}
-        if not job.alone:
+        node = self._joined().room.roomiest(needs) if job.alone else None
+        if node is None:  # or one that is yet to come, and has nobody else at first
             return options
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-        node = self._joined().room.roomiest(needs)
         strategy = NodeAffinitySchedulingStrategy(node.id, soft=False)
         return {**options, "num_cpus": node.cpus, "scheduling_strategy": strategy}
 

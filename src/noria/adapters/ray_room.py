@@ -29,13 +29,17 @@ class Room:
         """Whether a node that is there has as much in all."""
         return any(node.alive and node.fits(needs) for node in self._nodes())
 
-    def roomiest(self, needs: Needs) -> Node:
-        """The node with the most memory among those that are large enough, those that are there first."""
-        fit = [node for node in self._nodes() if node.fits(needs)]
-        return max(fit, key=lambda node: (node.alive, node.memory, node.cpus))
+    def roomiest(self, needs: Needs) -> Node | None:
+        """The node with the most memory among those that are there and large enough."""
+        fit = [node for node in self._nodes() if node.alive and node.fits(needs)]
+        return max(fit, key=lambda node: (node.memory, node.cpus), default=None)
+
+    def words(self) -> list[str]:
+        """What each node that is there has in all."""
+        return [node.words() for node in self._nodes() if node.alive]
 
     def too_large(self, job: Job) -> NoNodeLargeEnough:
-        there = [node.words() for node in self._nodes() if node.alive]
+        there = self.words()
         more = [f"and {len(there) - SHOWN} more nodes"] if there[SHOWN:] else []
         return NoNodeLargeEnough(
             subject_of(job.task), asked(job.needs), "; ".join([*there[:SHOWN], *more]) or "there is none"

@@ -204,6 +204,9 @@ def _pipeline(app: App, entry: str) -> Diagnosis:
 
 
 def _engine(app: App) -> Diagnosis:
+    """A Ray cluster is joined, and its nodes are asked whether they can run steps."""
+    if nodes := app.nodes():
+        return _well("engine", f"ray, {app.threads} threads a step; {'; '.join(nodes)}")
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return _well(
         "engine",

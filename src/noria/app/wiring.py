@@ -20,6 +20,7 @@ from noria.records.base import Digest
 from noria.records.policy import ModelPolicy, Policy
 
 if TYPE_CHECKING:
+    from noria.adapters.ray_engine import RayEngine
     from noria.adapters.sql import Records
     from noria.artifacts import Artifacts
     from noria.ports.engine import Engine
@@ -100,7 +101,15 @@ class App:
             memory=asked.memory,
         )
 
-    def _ray(self, root: Path, project: Path, threads: int) -> Engine:
+    def nodes(self) -> list[str]:
+        """What each node of the Ray cluster has, once all of them have said that they can run steps. Empty with another
+        engine."""
+        if self.policy.engine.kind != "ray":
+            return []
+        with self._ray(self.project, self.project, self.threads) as engine:
+            return engine.nodes()
+
+    def _ray(self, root: Path, project: Path, threads: int) -> RayEngine:
         from noria.adapters.ray_engine import Code, RayEngine, Wanted
         from noria.artifacts.trees import materialise
 

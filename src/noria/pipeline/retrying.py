@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
+from noria.errors import ConfigError
 from noria.ports.engine import Again, Broke, Ended, Engine, Happening, Job
 from noria.records.needs import Fault
 
@@ -38,8 +40,9 @@ class Retrying:
     def wait(self, seconds: float | None = None) -> list[Happening]:
         until = None if seconds is None else time.monotonic() + seconds
         while True:
-            self._submit_due()
-            happened = [self._judged(one) for one in self._engine.wait(self._patience(until))]
+            happened: list[Happening] = [*self._submit_due()]
+            patience = 0.0 if happened else self._patience(until)
+            happened += [self._judged(one) for one in self._engine.wait(patience)]
             if happened or not self._waiting:
                 return happened
             now = time.monotonic()
@@ -59,10 +62,16 @@ class Retrying:
     def close(self) -> None:
         self._engine.close()
 
-    def _submit_due(self) -> None:
+    def _submit_due(self) -> Iterator[Broke]:
+        """Try again what has waited for long enough; those that the engine has no room for any more."""
         now = time.monotonic()
         while self._waiting and self._waiting[0][0] <= now:
-            self._engine.submit(self._waiting.pop(0)[1])
+            job = self._waiting.pop(0)[1]
+            try:
+                self._engine.submit(job)
+            except ConfigError as error:
+                del self._tries[job.id]
+                yield Broke(job.id, error, "code")
 
     def _patience(self, until: float | None) -> float | None:
         ends = [end for end in (until, self._waiting[0][0] if self._waiting else None) if end is not None]

@@ -229,6 +229,7 @@ class EngineContract:
         assert 'File "pipeline.py", line' in text
         assert 'File "helpers.py", line 2, in divide' in text
         assert "noria/" not in text and str(site.root) not in text
+        assert "caused by ZeroDivisionError" in str(site.broke("explains").error)
 
     def test_norias_own_errors_keep_their_family_and_advice(self, site: Site) -> None:
         error = site.broke("unstorable").error
@@ -236,10 +237,15 @@ class EngineContract:
         assert (error.code, error.exit) == ("CANNOT-STORE", 2)
         assert "return a table" in error.advice()
 
-    @pytest.mark.parametrize("step", ["quits", "interrupted"])
-    def test_leaving_by_an_exception_is_a_failure_and_no_lost_worker(self, site: Site, step: str) -> None:
+    @pytest.mark.parametrize(
+        ("step", "said"), [("quits", "SystemExit('so long')"), ("interrupted", "KeyboardInterrupt")]
+    )
+    def test_leaving_by_an_exception_is_a_failure_and_no_lost_worker(
+        self, site: Site, step: str, said: str
+    ) -> None:
         broke = site.broke(step)
         assert (broke.fault, broke.error.code) == ("code", "STEP-RAISED")
+        assert said in str(broke.error)
 
     def test_a_pipeline_that_cannot_be_imported_is_told(self, opener: Opener, tmp_path: Path) -> None:
         (tmp_path / "pipeline.py").write_text("import noria\nprint('importing')\nimport nowhere\n")
@@ -352,7 +358,7 @@ class EngineContract:
         wait_gone(*pids)
         site.engine.close()  # twice is harmless
 
-    @pytest.mark.parametrize("with_signal", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+    @pytest.mark.parametrize("with_signal", [signal.SIGKILL, signal.SIGINT])
     def test_a_driver_that_dies_leaves_nothing_behind(
         self, opener: Opener, folder: Path, with_signal: signal.Signals
     ) -> None:

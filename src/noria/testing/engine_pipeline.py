@@ -98,6 +98,13 @@ def interrupted(): raise KeyboardInterrupt
 def raises(): return helpers.divide(0)
 
 @p.step
+def explains():
+    try:
+        helpers.divide(0)
+    except ZeroDivisionError as error:
+        raise RuntimeError("could not divide") from error
+
+@p.step
 def unstorable(): return object()
 
 @p.step

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from noria.errors import NoriaError, StepFailed
+from noria.errors import ConfigError, NoriaError, StepFailed
 from noria.pipeline.retrying import Retrying
 from noria.ports.engine import Again, Broke, Ended, Happening, Job
 from noria.records.needs import Fault, Retry
@@ -116,3 +116,18 @@ def test_a_job_that_is_cancelled_while_it_waits_never_comes_back() -> None:
 def test_pauses_double_up_to_the_longest() -> None:
     retry = Retry(wait=0.5, longest=3.0)
     assert [retry.pause(attempt) for attempt in range(1, 6)] == [0.5, 1.0, 2.0, 3.0, 3.0]
+
+
+class Shrinking(Failing):
+    """Has room for a job's first attempt alone."""
+
+    def submit(self, job: Job) -> None:
+        if job in self.seen:
+            raise type("NoRoom", (ConfigError,), {"code": "NO-ROOM", "what": "no room", "next": "-"})()
+        super().submit(job)
+
+
+def test_a_job_for_which_there_is_no_room_any_more_fails_alone() -> None:
+    engine = Shrinking({"a": ["lost"], "b": ["done"]})
+    told = played(engine, job("a", Retry(**QUICK)), job("b", Retry(**QUICK)))
+    assert told == ["a again", "b done", "a code"]
