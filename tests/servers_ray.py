@@ -95,7 +95,7 @@ class RayNode:
         if self._head is None:
             self.address = f"{self.ip}:{gcs}"
             ports["gcs_server_port"] = gcs
-        with self.log.open("wb") as log:
+        with self.log.open("ab") as log:
             return subprocess.Popen(
                 [python(), __file__, "node", json.dumps(self._asked | ports)],
                 env={**os.environ, **SETTINGS, "TMPDIR": str(self._tmp)},

@@ -251,3 +251,38 @@ def test_outside_of_a_project_one_is_told_how_to_make_one(tmp_path: Path) -> Non
     with pytest.raises(NoProject) as caught:
         find_project(tmp_path)
     assert "noria init" in render(caught.value)
+
+
+def engine_faults(text: str) -> list[str]:
+    with pytest.raises(BadPolicy) as caught:
+        parse_policy(f'[model.x]\npipeline = "p:x"\n[engine]\n{text}', file="noria.toml")
+    return [str(fault) for fault in caught.value.faults]
+
+
+def test_an_engine_on_a_cluster() -> None:
+    text = 'kind = "ray"\naddress = "head:6379"\ngrows = true\nvariables = ["AWS_*"]\n'
+    engine = parse_policy(f'[model.x]\npipeline = "p:x"\n[engine]\n{text}', file="noria.toml").engine
+    assert (engine.kind, engine.address, engine.grows, engine.variables) == (
+        "ray",
+        "head:6379",
+        True,
+        ("AWS_*",),
+    )
+    assert (
+        parse_policy('engine = "ray"\n[model.x]\npipeline = "p:x"\n', file="noria.toml").engine.kind == "ray"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('address = "head:6379"', 'line 4: engine.address is for kind = "ray"'),
+        ('kind = "ray"\naddress = "ray://head:10001"', "line 5: engine.address"),
+        ('kind = "ray"\naddress = "head:6379"\ncpus = 4', "line 6: engine.cpus is for one machine"),
+        ('kind = "ray"\ngrows = "yes"', 'line 5: engine.grows is "yes", not true or false'),
+        ('kind = "ray"\nvariables = "AWS_*"', 'line 5: engine.variables is no list of names: write ["AWS_*"'),
+    ],
+)
+def test_what_does_not_fit_an_engine(text: str, said: str) -> None:
+    (fault,) = engine_faults(text)
+    assert fault.startswith(said)
