@@ -124,9 +124,13 @@ class RayNode:
 
 def run_node(asked: dict[str, Any]) -> None:
     """What a node's first process does: start the others, and stay."""
+    from ray._private import utils
     from ray._private.node import Node
     from ray._private.parameter import RayParams
 
+    # as where Ray is installed without its dashboard: its agent then starts in a third of the time, and Ray ends a node
+    # whose agent takes longer than 15 s
+    utils.get_dashboard_dependency_error = lambda: ImportError("not for tests")
     Node(RayParams(**asked), head="gcs_address" not in asked, shutdown_at_exit=False, spawn_reaper=False)
     print(STARTED, flush=True)
     signal.pause()

@@ -11,7 +11,8 @@ import pytest
 
 from noria.adapters import ray_cluster as joining
 from noria.adapters.folder import FolderStore
-from noria.adapters.ray_engine import Code, RayEngine, Wanted
+from noria.adapters.ray_engine import RayEngine
+from noria.adapters.ray_wanted import Code, Wanted
 from noria.artifacts.trees import materialise
 from noria.records.base import Digest, canonical
 from noria.records.sources import Tree, TreeFile

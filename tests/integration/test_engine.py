@@ -22,8 +22,8 @@ from noria.records.artifacts import Artifact
 from noria.records.base import Digest
 from noria.records.tasks import Answer, Answered, Done, RunStep, Score, Scored, Sign, Signed, StepDone
 from noria.records.versions import ServingGraph
-from noria.testing.engine import Opened, alive, driver, wait_gone
 from noria.testing.engine_pipeline import FILES
+from noria.testing.engine_site import Opened, alive, driver, wait_gone
 
 PATIENCE = 20.0  # s until a process must be gone or a word said; a busy machine takes its time
 NOW = datetime(2013, 1, 1, tzinfo=UTC)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from noria.testing.engine import alive, wait_gone
+from noria.testing.engine_site import alive, wait_gone
 
 HOLDER = """
 import sys

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from noria.adapters.ray_room import Room
 from noria.adapters.ray_seat import LayOut, sit
 from noria.adapters.ray_spool import Copies
 from noria.adapters.ray_troubles import trouble
+from noria.adapters.ray_wanted import Code, Wanted
 from noria.adapters.ray_wire import (
     Began,
     Errand,
@@ -32,7 +32,6 @@ from noria.adapters.ray_wire import (
 from noria.errors import NoriaError
 from noria.ports.engine import Broke, Ended, Happening, Job, Said, Started
 from noria.ports.objects import ObjectStore
-from noria.records.base import Digest
 from noria.records.needs import Fault
 
 WAITING = 5.0  # s between two looks whether a node for each waiting job is still there
@@ -51,30 +50,6 @@ class Attempt:
     """Nothing else of this engine has run beside it so far."""
     missed: float = float("inf")
     """Since when no node has what it needs."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Wanted:
-    """Which cluster, and what the project says of it."""
-
-    address: str | None = None
-    limits: Mapping[str, int] = field(default_factory=dict)
-    """`num_cpus` and the like of a Ray that is started for this."""
-    grows: bool = False
-    """Nodes are added when they are asked for."""
-    variables: Mapping[str, str] = field(default_factory=dict)
-    """Environment for the nodes."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Code:
-    """What the workers of an engine are bound to."""
-
-    root: Path
-    project: Path
-    tree: Callable[[], Digest]
-    """Puts the source tree at `root` into the object store, where it is not yet."""
-    lay_out: LayOut
 
 
 @dataclass(frozen=True)

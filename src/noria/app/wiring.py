@@ -110,7 +110,8 @@ class App:
             return engine.nodes()
 
     def _ray(self, root: Path, project: Path, threads: int) -> RayEngine:
-        from noria.adapters.ray_engine import Code, RayEngine, Wanted
+        from noria.adapters.ray_engine import RayEngine
+        from noria.adapters.ray_wanted import Code, Wanted
         from noria.artifacts.trees import materialise
 
         asked = self.policy.engine

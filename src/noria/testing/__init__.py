@@ -8,5 +8,8 @@ import pytest
 
 # A suite's failure shows the values, as a test's own does.
 pytest.register_assert_rewrite(
-    *(f"{__name__}.{suite}" for suite in ("records", "engine", "object_store", "slots", "sweepable"))
+    *(
+        f"{__name__}.{suite}"
+        for suite in ("records", "engine", "engine_site", "object_store", "slots", "sweepable")
+    )
 )
