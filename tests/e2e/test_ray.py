@@ -61,7 +61,7 @@ def parts():
 @slow.step
 def waits(parts: noria.Each[int]):
     begun = HERE / f"begun.{parts}.{os.getpid()}.tmp"
-    begun.write_text(os.environ["TMPDIR"])
+    begun.write_text(os.environ.get("TMPDIR", "/tmp"))
     begun.rename(begun.with_suffix(".there"))
     while not (HERE / "go").exists():
         time.sleep(0.01)
@@ -191,14 +191,13 @@ def test_without_an_address_ray_is_started_here_and_ends_with_the_run(
 ) -> None:
     pipeline = WAITS.replace("@here@", str(tmp_path / "project"))
     project = make_project(pipeline, f'engine = "ray"\n{SLOW}')
-    with environment({"TMPDIR": str(tmp_path)}):
-        driver = project.start("run")
-        until(lambda: begun(project) or driver.poll() is not None, "an item began")
-        pids = begun(project)
-        driver.send_signal(signal.SIGINT)
-        _, err = driver.communicate(timeout=120)
-        assert driver.returncode == 130, err
-        until(lambda: all(map(gone, pids)), "the items ended with their driver")
-        project.write("go", "")
-        project.noria("run")
+    driver = project.start("run")
+    until(lambda: begun(project) or driver.poll() is not None, "an item began")
+    pids = begun(project)
+    driver.send_signal(signal.SIGINT)
+    _, err = driver.communicate(timeout=120)
+    assert driver.returncode == 130, err
+    until(lambda: all(map(gone, pids)), "the items ended with their driver")
+    project.write("go", "")
+    project.noria("run")
     assert project.json("runs")[0]["name"] == "slow/1"

@@ -33,7 +33,9 @@ class NoCluster(ConfigError):
 class RayNotStarted(BackendError):
     code: ClassVar[str] = "RAY-NOT-STARTED"
     what: ClassVar[str] = "Ray could not be started on this machine: {why}"
-    next: ClassVar[str] = "free memory and disk; or name a cluster: `address` under [engine]"
+    next: ClassVar[str] = (
+        "free memory and disk, and let TMPDIR be a short path; or name a cluster: `address` under [engine]"
+    )
     why: str
 
 
