@@ -39,6 +39,7 @@ SETTINGS = {
     "RAY_health_check_period_ms": "500",
     "RAY_health_check_timeout_ms": "1000",
     "RAY_health_check_failure_threshold": "6",
+    "RAY_gcs_server_request_timeout_seconds": "15",  # else a node that has not come up is waited for four times as long
 }
 AGENTS = (
     "metrics_agent_port",
