@@ -39,15 +39,9 @@ SETTINGS = {
     "RAY_health_check_period_ms": "500",
     "RAY_health_check_timeout_ms": "1000",
     "RAY_health_check_failure_threshold": "6",
+    "RAY_worker_niceness": "0",  # tasks are what is tested, and Ray puts them behind all else by itself
     "RAY_gcs_server_request_timeout_seconds": "15",  # else a node that has not come up is waited for four times as long
 }
-AGENTS = (
-    "metrics_agent_port",
-    "dashboard_agent_listen_port",
-    "metrics_export_port",
-    "runtime_env_agent_port",
-)
-"""Their ports are given, for Ray waits 15 s for those that its agents choose, which a busy machine does not keep."""
 STARTED = "the node has started"
 STORE = 80_000_000  # bytes of Ray's own object store, which holds messages here
 
@@ -91,8 +85,8 @@ class RayNode:
         self._process = self._begin()
 
     def _begin(self) -> subprocess.Popen[bytes]:
-        gcs, *agents = free_ports(self.ip, 1 + len(AGENTS))
-        ports: dict[str, int] = dict(zip(AGENTS, agents, strict=True))
+        gcs, agent = free_ports(self.ip, 2)
+        ports = {"runtime_env_agent_port": agent}  # Ray waits 15 s for one that the agent chooses itself
         if self._head is None:
             self.address = f"{self.ip}:{gcs}"
             ports["gcs_server_port"] = gcs
@@ -125,13 +119,30 @@ class RayNode:
 
 def run_node(asked: dict[str, Any]) -> None:
     """What a node's first process does: start the others, and stay."""
-    from ray._private import utils
+    from ray._private import services, utils
     from ray._private.node import Node
     from ray._private.parameter import RayParams
+    from ray._raylet import (
+        DASHBOARD_AGENT_LISTEN_PORT_NAME,
+        METRICS_AGENT_PORT_NAME,
+        METRICS_EXPORT_PORT_NAME,
+        persist_port,
+    )
 
-    # as where Ray is installed without its dashboard: its agent then starts in a third of the time, and Ray ends a node
-    # whose agent takes longer than 15 s
+    with suppress(PermissionError):  # not everybody may; it spares a busy machine a second start
+        os.nice(-5)
+    # as where Ray is installed without its dashboard: the agent then starts in a third of the time
     utils.get_dashboard_dependency_error = lambda: ImportError("not for tests")
+    start = services.start_raylet
+
+    def start_without_agent(*words: Any, **more: Any) -> Any:
+        """Ray ends a node whose agent has not said within 15 s that it serves nothing: it is said at once."""
+        node, session = words[2], words[11]
+        for name in (METRICS_AGENT_PORT_NAME, METRICS_EXPORT_PORT_NAME, DASHBOARD_AGENT_LISTEN_PORT_NAME):
+            persist_port(session, node, name, -1)
+        return start(*words, **more)
+
+    services.start_raylet = start_without_agent
     Node(RayParams(**asked), head="gcs_address" not in asked, shutdown_at_exit=False, spawn_reaper=False)
     print(STARTED, flush=True)
     signal.pause()

@@ -123,6 +123,8 @@ def test_the_same_version_as_on_one_machine(
     there.noria("run", "--as-of", FIRST)
     again = steps(there.json("show", "demand/2"))
     assert again["model"]["reason"]["type"] == "reused"
+    engine = next(one for one in there.json("doctor") if one["part"] == "engine")
+    assert engine["state"] == "well" and "1 core" in engine["what"] and "2 cores" in engine["what"]
 
 
 def test_a_killed_driver_leaves_nothing_and_the_next_run_goes_on(
