@@ -91,6 +91,8 @@ class RayEngine:
         """What each job says, as Ray hands it over: which can be waited for, all at once."""
         self._held: deque[Job] = deque()
         """Jobs behind one that is to run alone and waits for its node."""
+        self._next_look = 0.0
+        """When to look again whether jobs that wait have a node: others may talk without a pause."""
         self._happened: list[Happening] = []
         self._copies = Copies(state)
 
@@ -233,7 +235,8 @@ class RayEngine:
         for stream in ready:
             if stream in self._streams:  # a word before may have ended others
                 self._hear(stream, self._streams[stream])
-        if some_wait and not ready:
+        if some_wait and time.monotonic() >= self._next_look:
+            self._next_look = time.monotonic() + WAITING
             self._give_up_hopeless()
 
     def _hear(self, stream: Any, id: str) -> None:

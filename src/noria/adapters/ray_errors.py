@@ -65,6 +65,7 @@ class UnfitNodes(ConfigError):
 
 @dataclass(eq=False)
 class NoNodeLargeEnough(TooLarge):
+    code: ClassVar[str] = "CLUSTER-TOO-SMALL"
     what: ClassVar[str] = "{subject} asks for {asked}, and no node of the Ray cluster has that: {there}"
     next: ClassVar[str] = (
         "ask for less in its resources, or add such a node; where the cluster adds nodes by itself, say `grows = true` "
@@ -85,7 +86,7 @@ class NodeLost(StepFailed):
 
 @dataclass(eq=False)
 class NodeLackedMemory(StepFailed):
-    code: ClassVar[str] = "STEP-MEMORY"
+    code: ClassVar[str] = "NODE-MEMORY"
     what: ClassVar[str] = "{subject} was ended by Ray, for its node{node} ran out of memory"
     next: ClassVar[str] = (
         "say what it takes: @step(resources=noria.Resources(memory=...)), so that fewer run beside it"

@@ -199,7 +199,7 @@ class EngineContract:
     def test_more_than_there_could_ever_be_is_refused(self, site: Site) -> None:
         with pytest.raises(ConfigError) as caught:
             site.submit("noop", needs=Needs(cpus=10_000))
-        assert caught.value.code == "ENGINE-TOO-SMALL"
+        assert caught.value.code.endswith("-TOO-SMALL")
         assert "step noop asks for 10000 cores" in str(caught.value)
 
     def test_a_name_is_used_once_at_a_time(self, site: Site) -> None:

@@ -169,7 +169,7 @@ def test_what_ray_says_is_translated() -> None:
     assert (error.code, fault) == ("NODE-LOST", "lost")
     assert str(error).startswith("step fit[2] ended with its node n1: The worker died unexpectedly")
     error, fault = trouble(job, exceptions.OutOfMemoryError("full"), "n1")
-    assert (error.code, fault) == ("STEP-MEMORY", "memory")
+    assert (error.code, fault) == ("NODE-MEMORY", "memory")
     error, fault = trouble(job, ModuleNotFoundError("No module named 'noria'"), "")
     assert (error.code, fault) == ("RAY-SEAT", "code")
     assert "No module named 'noria'" in str(error)
