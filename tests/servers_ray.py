@@ -59,8 +59,20 @@ class RayServer:
 
     def kill(self, number: int) -> None:
         """A node, with all of its processes at once, as if the machine had lost its power."""
-        ip = f"{self.address.rpartition('.')[0]}.{number}"
-        end(int(Path(self.folder, f"{ip}.pid").read_text()))
+        end(int(Path(self.folder, f"{self._ip(number)}.pid").read_text()))
+
+    @contextmanager
+    def node(self, number: int, cpus: int) -> Iterator[RayNode]:
+        """One node more, until the block ends."""
+        node = RayNode(Path(self.folder), self._ip(number), cpus, self.address)
+        try:
+            node.wait()
+            yield node
+        finally:
+            node.kill()
+
+    def _ip(self, number: int) -> str:
+        return f"{self.address.rpartition('.')[0]}.{number}"
 
 
 class RayNode:
@@ -187,18 +199,19 @@ def free_ports(ip: str, count: int) -> list[int]:
 
 
 @contextmanager
-def own_cluster() -> Iterator[RayServer]:
+def own_cluster(nodes: int = 1) -> Iterator[RayServer]:
+    """A head of 1 core, and nodes of 2 beside it."""
     folder = Path(tempfile.mkdtemp(prefix="noria-ray-", dir="/tmp"))  # its sockets' names must be short
     network = f"127.{random.randint(1, 250)}.{random.randint(1, 250)}"  # two test runs do not meet
-    nodes: list[RayNode] = []
+    started: list[RayNode] = []
     try:
-        nodes.append(RayNode(folder, f"{network}.2", 1, None))
-        nodes[0].wait()
-        nodes.append(RayNode(folder, f"{network}.3", 2, nodes[0].address))
-        nodes[1].wait()
-        yield RayServer(nodes[0].address, str(folder))
+        for number in range(1 + nodes):
+            head = started[0].address if started else None
+            started.append(RayNode(folder, f"{network}.{2 + number}", 2 if head else 1, head))
+            started[-1].wait()
+        yield RayServer(started[0].address, str(folder))
     finally:
-        for node in reversed(nodes):
+        for node in reversed(started):
             node.kill()
         shutil.rmtree(folder, ignore_errors=True)
 

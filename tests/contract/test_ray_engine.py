@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -48,3 +49,7 @@ class TestRayEngine(EngineContract):
     @pytest.fixture
     def opener(self, ray_cluster: RayServer) -> Opener:
         return partial(on_ray, ray_cluster.address)
+
+    def test_a_breakpoint_of_the_driver_stays_pythons(self) -> None:
+        """Ray makes it its own debugger's, in all that this process starts, too."""
+        assert os.environ.get("PYTHONBREAKPOINT") is None

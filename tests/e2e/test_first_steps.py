@@ -53,7 +53,7 @@ def test_a_run_says_what_is_not_committed(project: Project) -> None:
     project.write("notes.txt", "")
     project.write("more.txt", "")
     done = project.noria("run", "--as-of", FIRST)
-    assert done.stderr.splitlines()[0] == "uncommitted: pipeline.py; 2 untracked files"
+    assert "uncommitted: pipeline.py; 2 untracked files" in done.stderr.splitlines()
     assert "uncommitted" not in done.stdout
     assert "uncommitted" not in project.noria("run", "--as-of", FIRST, "--quiet", exit=None).stderr
 
@@ -66,4 +66,4 @@ def test_the_line_about_uncommitted_work_stays_short(project: Project) -> None:
     for name in names:
         project.write(name, "changed = True\n")
     done = project.noria("run", "--as-of", FIRST)
-    assert done.stderr.splitlines()[0] == "uncommitted: part0.py, part1.py, part2.py and 6 more"
+    assert "uncommitted: part0.py, part1.py, part2.py and 6 more" in done.stderr.splitlines()

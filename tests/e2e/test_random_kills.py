@@ -1,5 +1,5 @@
-"""Kills at random moments: of the driver, of a worker, of the connection to the records. Whatever was hit, the next command
-ends with the right result, no artifact is half-written, and no run is left running.
+"""Kills at random moments: of the driver, of a worker, of the connection to the records, of a Ray node. Whatever was hit,
+the next command ends with the right result, no artifact is half-written, and no run is left running.
 
 `NORIA_KILLS=200` (make soak) tries more seeds than the 20 of an ordinary run.
 """
@@ -19,8 +19,11 @@ import pytest
 from e2e.project import Project
 from noria.records.base import digest_bytes
 from servers import PostgresServer, postgres
+from servers_ray import RayServer, own_cluster
+from servers_s3 import environment
 
 SEEDS = range(int(os.environ.get("NORIA_KILLS", "20")))
+NODES = range(len(SEEDS) // 10)  # a run on Ray takes ten times as long
 EXPECTED = 2 * sum(n * n for n in range(12))
 PIPELINE = """
 import os
@@ -108,6 +111,35 @@ def test_whatever_is_killed_the_next_command_ends_right(
             time.sleep(chance.uniform(0.0, 0.3))
             driver.kill()
         driver.communicate()
+    ends_right(project)
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[RayServer]:
+    with own_cluster(nodes=0) as started:
+        yield started
+
+
+@pytest.mark.parametrize("seed", NODES)
+def test_whenever_a_ray_node_is_lost_the_run_or_the_next_command_ends_right(
+    seed: int, make_project: Callable[..., Project], cluster: RayServer
+) -> None:
+    chance = random.Random(seed)
+    project = make_project(PIPELINE, f'{POLICY}[engine]\nkind = "ray"\n')
+    project.write(".gitignore", "worker.*\n__pycache__/\n")
+    project.commit()
+    with cluster.node(10 + seed, cpus=2) as node, environment(cluster.variables()):
+        driver = project.start("run", "--quiet")
+        time.sleep(chance.uniform(2.0, 8.0))
+        node.kill()
+        if chance.random() < 0.5:
+            time.sleep(chance.uniform(0.0, 2.0))
+            driver.kill()
+        driver.communicate(timeout=180)
+        ends_right(project)
+
+
+def ends_right(project: Project) -> None:
     project.noria("run", "--quiet")
     runs = project.json("runs")
     assert runs[0]["outcome"]["metrics"] == {"total": EXPECTED}

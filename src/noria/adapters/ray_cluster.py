@@ -10,7 +10,8 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,7 @@ from noria.errors import NoriaError
 from noria.records.needs import Needs
 
 LOCAL = "local"  # Ray's word for one that is started here and ends with this process
+BREAKPOINT = "PYTHONBREAKPOINT"
 KNOCK = 10.0  # s for a connection to the head's port: two retransmissions of a lost packet, on any network
 JOIN = 60.0  # s until Ray must have let us in; by itself it tries for more than three minutes
 START = 180.0  # s until a Ray must have been started here: half a minute on a busy machine
@@ -82,12 +84,12 @@ class Cluster:
         self._leave.set()
         self._left.wait(START)
 
-    def nodes(self) -> tuple[Node, ...]:
-        """Those that are there, and those that were."""
+    def nodes(self, *, fresh: bool = False) -> tuple[Node, ...]:
+        """Those that are there, and those that were; `fresh`: as the head knows them now."""
         import ray
 
         at, nodes = self._nodes
-        if time.monotonic() - at > FRESH:
+        if fresh or time.monotonic() - at > FRESH:
             nodes = named(ray.nodes())  # type: ignore[no-untyped-call]
             self._nodes = time.monotonic(), nodes
         return nodes
@@ -175,6 +177,14 @@ def _init(address: str, limits: dict[str, int]) -> str:
     import ray
 
     _tell_on_stderr()
+    with _breakpoints_kept():
+        _begin(address, more)
+    return str(ray.get_runtime_context().get_node_id())
+
+
+def _begin(address: str, more: dict[str, Any]) -> None:
+    import ray
+
     try:
         ray.init(address, log_to_driver=False, logging_level=logging.ERROR, **more)
     except (
@@ -184,7 +194,19 @@ def _init(address: str, limits: dict[str, int]) -> str:
             raise
         ray.shutdown()
         ray.init(address, log_to_driver=False, logging_level=logging.ERROR, **more)
-    return str(ray.get_runtime_context().get_node_id())
+
+
+@contextmanager
+def _breakpoints_kept() -> Iterator[None]:
+    """Ray makes `breakpoint()` its own debugger's, in this process and in all that it starts."""
+    variable = os.environ.get(BREAKPOINT)
+    try:
+        yield
+    finally:
+        if variable is None:
+            os.environ.pop(BREAKPOINT, None)
+        else:
+            os.environ[BREAKPOINT] = variable
 
 
 def _knock(address: str, host: str, port: int) -> None:

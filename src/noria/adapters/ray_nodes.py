@@ -14,20 +14,39 @@ from noria.errors import NotFound
 from noria.ports.objects import ObjectStore
 from noria.records.base import Digest
 
+AGAIN = 3  # times that a node which cannot be asked is asked once more
+
 
 def check_nodes(cluster: Cluster, ground: Ground, store: ObjectStore) -> None:
     """Raises `UnfitNodes`, naming every node that differs from this machine or sees another store. A node that comes
     later is not asked: what it lacks, its first job says."""
     if cluster.own:
         return
-    nodes = [node for node in cluster.nodes() if node.alive and (node.cpus or node.gpus)]
-    answers = _asked(nodes, ground)
     here = ray_probe.ours()
     faults: list[str] = []
-    for node in nodes:
-        faults += _faults(node, answers.get(node.id), here, ground, store)
+    for node, answer in _answers(cluster, ground):
+        faults += _faults(node, answer, here, ground, store)
     if faults:
         raise UnfitNodes(faults, ray_probe.advice(faults))
+
+
+def _answers(cluster: Cluster, ground: Ground) -> list[tuple[Node, Mapping[str, Any] | None]]:
+    """Of each node that is still there. The question to one that goes meanwhile fails before the cluster knows that it
+    is gone; asked once more, it waits until that is known."""
+    asked = _working(cluster)
+    answers = _asked(asked, ground)
+    for _ in range(AGAIN):
+        there = {node.id for node in _working(cluster)}
+        failed = [node for node in asked if node.id in there and "failed" in answers.get(node.id, {})]
+        if not failed:
+            break
+        answers |= _asked(failed, ground)
+    there = {node.id for node in _working(cluster)}
+    return [(node, answers.get(node.id)) for node in asked if node.id in there]
+
+
+def _working(cluster: Cluster) -> list[Node]:
+    return [node for node in cluster.nodes(fresh=True) if node.alive and (node.cpus or node.gpus)]
 
 
 def _asked(nodes: list[Node], ground: Ground) -> dict[str, Mapping[str, Any]]:

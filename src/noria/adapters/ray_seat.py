@@ -19,6 +19,7 @@ from noria.adapters.local_capacity import VISIBLE, usable_cores
 from noria.adapters.local_engine import LocalEngine
 from noria.adapters.local_errors import as_raised
 from noria.adapters.objects import open_objects
+from noria.adapters.ray_cluster import BREAKPOINT
 from noria.adapters.ray_cores import claimed
 from noria.adapters.ray_guard import Guard
 from noria.adapters.ray_node import node_folder, tidy
@@ -84,6 +85,7 @@ def sit(told: bytes, node: str, lay_out: LayOut) -> Iterator[bytes]:
     """Do one job and say what happens, in the words of `ray_wire`."""
     errand = decode_errand(told)
     yield encode_words([Began(node=node)])
+    os.environ.pop(BREAKPOINT, None)  # Ray's debugger cannot be reached from a worker that Ray does not know
     os.environ.update(errand.ground.variables)
     remote = node != errand.ground.driver
     state = node_folder() if remote else Path(errand.ground.state)

@@ -39,6 +39,24 @@ def add(subparsers: Subparsers) -> None:
         reads=True,
     )
     parser.add_argument("model", metavar="MODEL", nargs="?", help="may be left out when there is only one")
+    _what_it_runs_on(parser)
+    parser.add_argument(
+        "--no-promote", action="store_true", help="leave the champion where it is, even if the gates pass"
+    )
+    parser.add_argument(
+        "--new", action="store_true", help="begin afresh instead of finishing an interrupted run"
+    )
+    _what_runs(parser)
+    parser.add_argument(
+        "--accept-data",
+        action="store_true",
+        help="let new data pass whatever the canary finds, for this once",
+    )
+    dry_run(parser)
+    parser.add_argument("--quiet", action="store_true", help="no progress, only what came of it")
+
+
+def _what_it_runs_on(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--set",
         metavar="STEP.NAME=VALUE",
@@ -49,12 +67,9 @@ def add(subparsers: Subparsers) -> None:
     parser.add_argument(
         "--as-of", metavar="TIME", type=moment, help="only rows whose label was known then (default: now)"
     )
-    parser.add_argument(
-        "--no-promote", action="store_true", help="leave the champion where it is, even if the gates pass"
-    )
-    parser.add_argument(
-        "--new", action="store_true", help="begin afresh instead of finishing an interrupted run"
-    )
+
+
+def _what_runs(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--from",
         dest="fresh",
@@ -71,13 +86,6 @@ def add(subparsers: Subparsers) -> None:
     parser.add_argument(
         "--of", metavar="RUN", help="with --only: the run whose inputs are taken (default: last)"
     )
-    parser.add_argument(
-        "--accept-data",
-        action="store_true",
-        help="let new data pass whatever the canary finds, for this once",
-    )
-    dry_run(parser)
-    parser.add_argument("--quiet", action="store_true", help="no progress, only what came of it")
 
 
 def run(args: argparse.Namespace) -> int:

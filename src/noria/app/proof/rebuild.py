@@ -21,7 +21,7 @@ from noria.ports.engine import Engine
 from noria.records.artifacts import Artifact
 from noria.records.base import Digest
 from noria.records.events import Change, Event
-from noria.records.runs import Run, StepResult, Trigger
+from noria.records.runs import Reused, Run, StepResult, Trigger
 
 if TYPE_CHECKING:
     from noria.app.wiring import App
@@ -190,9 +190,9 @@ def _planned(resolved: Resolved, run: Run) -> Plan:
 def _data(
     app: App, run: Run, resolved: Resolved, recorded: Mapping[str, StepResult]
 ) -> dict[str, StepResult]:
-    """The data steps' recorded results."""
+    """The data steps' recorded results, which the rebuild reuses."""
     found = {
-        step.name: recorded[step.name]
+        step.name: replace(recorded[step.name], reason=Reused(run=run.name))
         for step in resolved.order
         if step.role == "data" and step.name in recorded
     }
