@@ -45,9 +45,11 @@ lint: setup
 	@$(BIN)/lint-imports --no-logo
 
 bench: setup
+	@$(BIN)/python -m compileall -q src
 	@$(BIN)/python bench/everything.py
 
 bench-peers: setup # installs the peers outside of the repository; writes docs/benchmarks.md
+	@$(BIN)/python -m compileall -q src
 	@$(BIN)/python bench/everything.py --peers --write docs/benchmarks.md
 
 clean:

@@ -7,11 +7,10 @@ A user's file needs this module alone: `Pipeline` and `Part` to declare steps as
 
 from typing import TYPE_CHECKING, Any
 
-from noria.declare import Each, Part, Partition, Pipeline, Resources
-
 if TYPE_CHECKING:
     from noria.artifacts.filed import Files
     from noria.client import runs, versions
+    from noria.declare import Each, Part, Partition, Pipeline, Resources
     from noria.inside import callbacks, checkpoint, log, show
     from noria.inside.files import files, read
     from noria.inside.snapshots import delta, iceberg
@@ -39,6 +38,11 @@ __all__ = [
 __version__ = "0.1.0"
 
 _LATER = {
+    "Each": "noria.declare",
+    "Part": "noria.declare",
+    "Partition": "noria.declare",
+    "Pipeline": "noria.declare",
+    "Resources": "noria.declare",
     "Files": "noria.artifacts.filed",
     "Retry": "noria.records.needs",
     "callbacks": "noria.inside",
@@ -55,9 +59,12 @@ _LATER = {
 
 
 def __getattr__(name: str) -> Any:
-    """What only some users' files need is imported when it is asked for: `import noria` stays quick."""
+    """Imported when it is asked for: `import noria` stays quick, and with it each command."""
     if name not in _LATER:
         raise AttributeError(f"module 'noria' has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(import_module(_LATER[name]), name)
+    found = globals()[name] = getattr(
+        import_module(_LATER[name]), name
+    )  # a step may log 100,000 times a second
+    return found

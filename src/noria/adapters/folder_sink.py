@@ -12,6 +12,7 @@ import itertools
 import os
 import platform
 import shutil
+import threading
 import time
 from collections.abc import Callable, Iterator
 
@@ -21,6 +22,9 @@ from noria.adapters.object_errors import CannotWrite, NoSpace
 from noria.records.base import Digest
 
 PARALLEL = 1 << 20  # bytes; below, handing the work to threads costs more than hashing it (4 GB/s and core)
+BESIDE = (
+    1 << 23
+)  # bytes, some milliseconds' work; above, hashing beside the writing saves more than a thread costs
 CHUNK = 1 << 26  # bytes a write call; Linux takes 2 GiB at most, and a smaller one can be interrupted
 FULL = {errno.ENOSPC, errno.EDQUOT}
 
@@ -43,14 +47,27 @@ class Sink:
 
     def write(self, data: bytes | bytearray | memoryview, /) -> int:
         view = memoryview(data).cast("B")
-        if self._hasher is not None:
-            self._hasher.update(view)
         done = 0
-        with explained(self._root, self.size + len(view)):
+        with explained(self._root, self.size + len(view)), self._hashing(view):
             while done < len(view):
                 done += self._written(view[done : done + CHUNK])
         self.size += done
         return done
+
+    @contextlib.contextmanager
+    def _hashing(self, view: memoryview) -> Iterator[None]:
+        """Hash a piece, a large one while it is written: neither holds the interpreter."""
+        if self._hasher is None or len(view) < BESIDE:
+            if self._hasher is not None:
+                self._hasher.update(view)
+            yield
+            return
+        thread = threading.Thread(target=self._hasher.update, args=(view,), name="noria-hash")
+        thread.start()
+        try:
+            yield
+        finally:
+            thread.join()
 
     def so_far(self) -> Digest:
         """The digest of what was written until now, of a stream."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, ClassVar
@@ -90,6 +89,8 @@ def _needs(app: App, records: object) -> set[Digest]:
 
 def _missing(app: App, digests: set[Digest]) -> list[Digest]:
     ordered = sorted(digests)
+    from concurrent.futures import ThreadPoolExecutor  # with logging, 10 ms of each reading command
+
     with ThreadPoolExecutor(THREADS) as pool:
         there = list(pool.map(app.store.has, ordered))
     return [digest for digest, here in zip(ordered, there, strict=True) if not here]

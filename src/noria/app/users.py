@@ -10,7 +10,6 @@ import contextlib
 import os
 import platform
 import re
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
@@ -70,8 +69,8 @@ def _own(app: App) -> str:
     """The random name of this project's own records; of several processes that make one, one wins."""
     path = app.state / FILE
     if not path.exists():
-        beside = path.with_name(f".{FILE}.{secrets.token_hex(4)}")
-        beside.write_text(secrets.token_hex(8))
+        beside = path.with_name(f".{FILE}.{os.urandom(4).hex()}")
+        beside.write_text(os.urandom(8).hex())
         with contextlib.suppress(FileExistsError):  # another process was faster
             path.hardlink_to(beside)
         beside.unlink()

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -46,17 +47,33 @@ class Surroundings:
 
 @dataclass(frozen=True)
 class App:
-    """A project with its back ends: everything that a verb needs, passed in."""
+    """A project with its back ends: everything that a verb needs, passed in. What a reading command does without is not
+    imported before it is asked for."""
 
     project: Path
     policy: Policy
     records: Records
     store: ObjectStore
     slots: Slots
-    artifacts: Artifacts
-    git: Git
-    predictions: Predictions
     clock: Clock
+
+    @cached_property
+    def artifacts(self) -> Artifacts:
+        from noria.artifacts import Artifacts
+
+        return Artifacts(self.store)
+
+    @cached_property
+    def git(self) -> Git:
+        from noria.adapters.git import Git
+
+        return Git()
+
+    @cached_property
+    def predictions(self) -> Predictions:
+        from noria.adapters.prediction_log import LogReader
+
+        return LogReader(self.state / "log")
 
     @property
     def state(self) -> Path:
@@ -223,10 +240,7 @@ def open_reading(start: Path | None = None, *, clock: Clock | None = None) -> It
 
 def build_app(project: Path, policy: Policy, clock: Clock, *, looking: bool = False) -> App:
     """The wiring: SQLite and a folder under `.noria`. `looking`: to read alone."""
-    from noria.adapters.git import Git
     from noria.adapters.objects import open_objects
-    from noria.adapters.prediction_log import LogReader
-    from noria.artifacts import Artifacts
 
     state = project / STATE
     if looking:
@@ -242,9 +256,6 @@ def build_app(project: Path, policy: Policy, clock: Clock, *, looking: bool = Fa
         records=open_records(os.environ.get("NORIA_RECORDS") or policy.store.records or state / "noria.db"),
         store=store,
         slots=slots,
-        artifacts=Artifacts(store),
-        git=Git(),
-        predictions=LogReader(state / "log"),
         clock=clock,
     )
 

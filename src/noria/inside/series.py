@@ -47,7 +47,7 @@ def log(values: Mapping[str, Any] | None = None, /, *, step: int | None = None, 
         (name, value if type(value) is float and type(name) is str else _number(name, value))
         for name, value in named.items()
     ]
-    if step is not None:
+    if step is not None and (type(step) is not int or not FIRST <= step < LAST):
         step = _whole(step)
     if inside is not None and points:
         inside.spool.write(points, step)
@@ -103,8 +103,6 @@ def _number(name: Any, value: Any) -> float:
 
 
 def _whole(step: Any) -> int:
-    if type(step) is int and FIRST <= step < LAST:
-        return step
     try:
         whole = int(step)
     except (TypeError, ValueError, OverflowError) as error:
