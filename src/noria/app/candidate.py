@@ -63,8 +63,8 @@ def make_candidate(
         judgements = app.records.versions.judgements(model, newest.number)
         if judgements:
             return Candidate(newest, judgements[0], known=True)
-    look(outputs)
-    signed = ask(engine, Sign(graph=graph, rows=rows, seed=run.asked.seed), Signed)
+    signing = Sign(graph=graph, rows=rows, seed=run.asked.seed)
+    signed = ask(engine, signing, Signed, meanwhile=lambda: look(outputs))
     quality = _holdout_quality(engine, resolved, graph, rows, outputs)
     version = build_version(
         run,

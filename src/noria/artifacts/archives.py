@@ -7,10 +7,13 @@ their first appearance; and a set is written in the order of its items' text.
 
 from __future__ import annotations
 
+import ast
 import io
 import json
 import re
 from collections import Counter
+from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 from zipfile import ZIP_STORED, ZipFile, ZipInfo
 
@@ -23,7 +26,7 @@ from noria.records.base import digest_bytes
 SCHEMA = "schema.json"
 EARLIEST = (1980, 1, 1, 0, 0, 0)  # the first date that a zip archive can hold
 FIXED = {"JsonNode", "TypeNode", "FunctionNode", "TupleNode", "DTypeNode", "SliceNode", "BytesNode"}
-_STRUCTURED = re.compile(rb"'descr': \[")
+_STRUCTURED = re.compile(rb"'descr': (\[.*\]), 'fortran_order'")
 
 _TEXT, _BINS = "sklearn.feature_extraction.text", "sklearn.ensemble._hist_gradient_boosting.binning"
 PASSING = {  # attributes that tell of the process and not of the model, with what reads as "not known" to their class
@@ -94,11 +97,22 @@ def _member(name: str, content: bytes) -> bytes:
             for entry in sorted(inner):
                 _add(archive, entry, inner[entry])
         return buffer.getvalue()
-    if name.endswith(".npy") and _STRUCTURED.search(content, 0, 256):
-        buffer = io.BytesIO()
-        np.save(buffer, without_gaps(np.load(io.BytesIO(content), allow_pickle=False)), allow_pickle=False)
-        return buffer.getvalue()
-    return content
+    return _filled(content) if name.endswith(".npy") else content
+
+
+def _filled(content: bytes) -> bytes:
+    """An array's file whose gaps between the fields are zero. A forest has hundreds of a few rows each, of one dtype."""
+    start = 10 + int.from_bytes(content[8:10], "little")  # behind magic, version and the header's length
+    structured = _STRUCTURED.search(content, 10, start)
+    if structured is None:
+        return content
+    rows = np.frombuffer(content, _dtype(structured[1]), offset=start)
+    return content[:start] + without_gaps(rows).tobytes()
+
+
+@lru_cache(maxsize=64)
+def _dtype(description: bytes) -> Any:
+    return np.lib.format.descr_to_dtype(ast.literal_eval(description.decode("latin-1")))
 
 
 def _files(content: bytes) -> dict[str, bytes]:
@@ -169,16 +183,17 @@ def _fixed(node: Node) -> bool:
     return node["__loader__"] in FIXED or scalar
 
 
-def _nodes(node: Any) -> Any:
-    """Every node that stands for an object, parents first."""
-    if isinstance(node, dict):
-        if "__loader__" in node:
-            yield node
-        for value in node.values():
-            yield from _nodes(value)
-    elif isinstance(node, list):
-        for value in node:
-            yield from _nodes(value)
+def _nodes(root: Any) -> Iterator[Node]:
+    """Every node that stands for an object, parents first, in the order in which they are written."""
+    waiting = [root]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, dict):
+            if "__loader__" in node:
+                yield node
+            waiting += [value for value in reversed(node.values()) if isinstance(value, dict | list)]
+        else:
+            waiting += [value for value in reversed(node) if isinstance(value, dict | list)]
 
 
 def nodes_of(schema: Node, module: str, prefix: str) -> list[Node]:

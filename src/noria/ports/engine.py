@@ -121,11 +121,20 @@ def perform(
     needs: Needs | None = None,
     python: Path | None = None,
     on_output: Callable[[str], None] | None = None,
+    meanwhile: Callable[[], None] | None = None,
 ) -> Done:
-    """Run one task on an engine that has nothing else to do. Raises what the task raised."""
+    """Run one task on an engine that has nothing else to do, and do something here in the meantime. Raises what the
+    task raised, or the other, which then ends the task."""
     engine.submit(Job(id="one", task=task, needs=needs or Needs(), python=python))
+    happened = engine.wait(0.0) if meanwhile else []
+    try:
+        if meanwhile:
+            meanwhile()
+    except BaseException:
+        engine.cancel("one")
+        raise
     while True:
-        for happening in engine.wait():
+        for happening in happened or engine.wait():
             match happening:
                 case Said(line=line) if on_output is not None:
                     on_output(line)
@@ -133,13 +142,20 @@ def perform(
                     return done
                 case Broke(error=error):
                     raise error
+        happened = []
 
 
 def ask(
-    engine: Engine, task: Task, expect: type[D], *, needs: Needs | None = None, python: Path | None = None
+    engine: Engine,
+    task: Task,
+    expect: type[D],
+    *,
+    needs: Needs | None = None,
+    python: Path | None = None,
+    meanwhile: Callable[[], None] | None = None,
 ) -> D:
     """Perform a task whose answer is known to be of one kind."""
-    done = perform(engine, task, needs=needs, python=python)
+    done = perform(engine, task, needs=needs, python=python, meanwhile=meanwhile)
     if not isinstance(done, expect):
         raise TypeError(f"a worker answered {type(done).__name__} to {type(task).__name__}")
     return done
