@@ -107,7 +107,8 @@ def _filled(content: bytes) -> bytes:
     if structured is None:
         return content
     rows = np.frombuffer(content, _dtype(structured[1]), offset=start)
-    return content[:start] + without_gaps(rows).tobytes()
+    filled: bytes = without_gaps(rows).tobytes()
+    return content[:start] + filled
 
 
 @lru_cache(maxsize=64)

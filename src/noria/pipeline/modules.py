@@ -10,11 +10,15 @@ from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from noria.pipeline.syntax import Target, imported, read, stored, touched
 
 FOREIGN = frozenset({"site-packages", "dist-packages", "node_modules", "__pycache__"})
 """Folders inside a project's that hold no code of its own; those with a leading dot are left out as well."""
+
+BLOCKS = ("body", "orelse", "finalbody", "handlers", "cases")
+"""The fields of a statement, a handler or a case that hold statements."""
 
 
 @dataclass(eq=False)
@@ -49,7 +53,7 @@ class Module:
         top level that holds it, and itself."""
         found: dict[str, list[tuple[int, int, ast.FunctionDef | ast.AsyncFunctionDef]]] = {}
         for position, statement in enumerate(self.body):
-            for node in ast.walk(statement):
+            for node in _statements_in(statement):
                 if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                     first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
                     found.setdefault(node.name, []).append((first, position, node))
@@ -71,6 +75,17 @@ class Module:
         parts = self.package.split(".")
         base = parts[: len(parts) - target.level + 1]
         return ".".join([*base, *filter(None, [target.module])])
+
+
+def _statements_in(statement: ast.stmt) -> Iterator[ast.stmt]:
+    """A statement and those inside it, however deep; expressions, which hold none, are not walked through."""
+    waiting: list[Any] = [statement]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.stmt):
+            yield node
+        for name in BLOCKS:
+            waiting += getattr(node, name, ())
 
 
 class Modules:

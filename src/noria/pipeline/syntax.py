@@ -5,9 +5,15 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any, cast
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 Comprehension = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
+
+_SCOPES = (  # what is inside has names of its own
+    *(ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda),
+    *(ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp),
+)
 
 MUTATORS = frozenset(
     {
@@ -19,6 +25,12 @@ MUTATORS = frozenset(
 """Methods that change a list, a dict, a set or a registry in place."""
 
 _SKIPPED = frozenset({"ctx", "type_comment", "kind", "type_ignores"})  # looks, or said twice
+_SAID: dict[type, tuple[str, ...]] = {
+    kind: tuple(name for name in kind._fields if name not in _SKIPPED)
+    for kind in vars(ast).values()
+    if isinstance(kind, type) and issubclass(kind, ast.AST)
+}
+"""The fields of each kind of node that say something."""
 
 
 @dataclass(frozen=True)
@@ -64,18 +76,18 @@ def read(nodes: Iterable[ast.AST]) -> Reading:
 
 def stored(statement: ast.AST) -> set[str]:
     """The names that a statement binds in its own scope, imports left out."""
-    return {name for name, target in _bound([statement]) if target is None}
+    return {name for name, target in _bound(_own_of([statement])) if target is None}
 
 
 def imported(statement: ast.AST) -> list[tuple[str, Target]]:
     """The names that a statement binds to imports in its own scope; `*` for a star import."""
-    return [(name, target) for name, target in _bound([statement]) if target is not None]
+    return [(name, target) for name, target in _bound(_own_of([statement])) if target is not None]
 
 
 def touched(statement: ast.stmt) -> set[str]:
     """The names whose values a statement of the top level may change: `NAMES.append(x)`, `TABLE[k] = v`, `f(NAMES)`."""
     found: set[str] = set()
-    for node in _own(statement):
+    for node in _own_of([statement]):
         if isinstance(node, ast.Expr):
             found.update(part.id for part in ast.walk(node) if isinstance(part, ast.Name))
         elif isinstance(node, ast.Attribute | ast.Subscript) and not isinstance(node.ctx, ast.Load):
@@ -109,20 +121,21 @@ def _undecorated(
 
 
 def _write(value: object, out: list[str]) -> None:
-    if isinstance(value, ast.Constant):
-        out.append(f"{type(value.value).__name__}:{value.value!r},")
-    elif isinstance(value, ast.AST):
-        out.append(type(value).__name__ + "(")
-        for name in value._fields:
-            if name not in _SKIPPED:
-                part = getattr(value, name, None)
-                _write(_without_docstring(value, part) if name == "body" else part, out)
-        out.append(")")
-    elif isinstance(value, list):
+    kind = type(value)
+    if kind is ast.Constant:
+        constant: Any = value
+        out.append(f"{type(constant.value).__name__}:{constant.value!r},")
+    elif kind is list:
         out.append("[")
-        for item in value:
+        for item in cast("list[object]", value):
             _write(item, out)
         out.append("]")
+    elif isinstance(value, ast.AST):
+        out.append(kind.__name__ + "(")
+        for name in _SAID[kind]:
+            part = getattr(value, name, None)
+            _write(_without_docstring(value, part) if name == "body" else part, out)
+        out.append(")")
     else:
         out.append(f"{value!r},")
 
@@ -150,19 +163,14 @@ class _Reader:
         self.reading = Reading()
 
     def visit(self, node: ast.AST, scopes: tuple[Scope, ...], own_class: Scope | None = None) -> None:
-        if isinstance(node, Function | ast.Lambda):
-            self._function(node, scopes, own_class)
-        elif isinstance(node, ast.ClassDef):
-            self._class(node, scopes, own_class)
-        elif isinstance(node, Comprehension):
-            self._comprehension(node, scopes, own_class)
-        elif isinstance(node, ast.Name | ast.Attribute | ast.Subscript):
-            self._chain(node, scopes, own_class)
-        else:
-            if isinstance(node, ast.Call):
-                self._call(node, scopes)
-            for child in _children(node):
-                self.visit(child, scopes, own_class)
+        own = _VISITS.get(type(node))
+        if own is not None:
+            own(self, node, scopes, own_class)
+            return
+        if isinstance(node, ast.Call):
+            self._call(node, scopes)
+        for child in _children(node):
+            self.visit(child, scopes, own_class)
 
     def _function(
         self, node: Function | ast.Lambda, scopes: tuple[Scope, ...], own_class: Scope | None
@@ -177,15 +185,16 @@ class _Reader:
             self.visit(part, scopes, own_class)
         body = [node.body] if isinstance(node, ast.Lambda) else node.body
         scope: Scope = {argument.arg: None for argument in everyone}
-        scope.update(_bound(body))
-        for name in _declared_global(body):
+        inside = list(_own_of(body))
+        scope.update(_bound(inside))
+        for name in _declared_global(inside):
             scope.pop(name, None)
             self.reading.mutated.add(name)
         self._all(body, (*scopes, scope), None)
 
     def _class(self, node: ast.ClassDef, scopes: tuple[Scope, ...], own_class: Scope | None) -> None:
         self._all([*node.decorator_list, *node.bases, *node.keywords], scopes, own_class)
-        self._all(node.body, scopes, dict(_bound(node.body)))
+        self._all(node.body, scopes, dict(_bound(_own_of(node.body))))
 
     def _comprehension(self, node: Comprehension, scopes: tuple[Scope, ...], own_class: Scope | None) -> None:
         self.visit(node.generators[0].iter, scopes, own_class)  # the one part that is evaluated outside
@@ -241,19 +250,29 @@ class _Reader:
                 self.reading.mutated.add(root.id)
 
 
+_Visit = Callable[[_Reader, Any, tuple[Scope, ...], Scope | None], None]
+_VISITS: dict[type[ast.AST], _Visit] = {
+    **dict.fromkeys((ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda), _Reader._function),
+    ast.ClassDef: _Reader._class,
+    **dict.fromkeys((ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp), _Reader._comprehension),
+    **dict.fromkeys((ast.Name, ast.Attribute, ast.Subscript), _Reader._chain),
+}
+"""How code with scopes or names is read; by type, for a step's every node comes by."""
+
+
 def _found(name: str, scopes: Sequence[Scope]) -> bool:
     return any(name in scope for scope in scopes)
 
 
-def _declared_global(body: Sequence[ast.AST]) -> Iterator[str]:
-    for node in _own_of(body):
+def _declared_global(own: Iterable[ast.AST]) -> Iterator[str]:
+    for node in own:
         if isinstance(node, ast.Global):
             yield from node.names
 
 
-def _bound(body: Sequence[ast.AST]) -> Iterator[tuple[str, Target | None]]:
-    """What some statements bind in their own scope."""
-    for node in _own_of(body):
+def _bound(own: Iterable[ast.AST]) -> Iterator[tuple[str, Target | None]]:
+    """What the nodes of a scope bind in it."""
+    for node in own:
         if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
             yield node.id, None
         elif isinstance(node, Function | ast.ClassDef):
@@ -277,26 +296,23 @@ def _first(dotted: str) -> tuple[str, Target]:
     return head, Target(head)
 
 
-def _own_of(body: Iterable[ast.AST]) -> Iterator[ast.AST]:
-    for node in body:
-        yield from _own(node)
-
-
-def _own(node: ast.AST) -> Iterator[ast.AST]:
-    """A node and what is inside it in the same scope."""
-    yield node
-    if not isinstance(node, Function | ast.ClassDef | ast.Lambda | Comprehension):
-        for child in _children(node):
-            yield from _own(child)
+def _own_of(body: Sequence[ast.AST]) -> Iterator[ast.AST]:
+    """Some statements and what is inside them in the same scope, in the order in which they are written."""
+    waiting = [*reversed(body)]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        if not isinstance(node, _SCOPES):
+            waiting += reversed(_children(node))
 
 
 def _children(node: ast.AST) -> list[ast.AST]:
     """As `ast.iter_child_nodes`, without what says nothing, and in half the time: this is the hot path."""
     found: list[ast.AST] = []
-    for name in node._fields:
+    for name in _SAID[type(node)]:
         part = getattr(node, name, None)
         if type(part) is list:
             found += [item for item in part if isinstance(item, ast.AST)]
-        elif isinstance(part, ast.AST) and name not in _SKIPPED:
+        elif isinstance(part, ast.AST):
             found.append(part)
     return found
