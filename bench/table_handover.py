@@ -31,7 +31,7 @@ RATIO, EXTRA_MB = 1.5, 100.0  # times of what it takes by hand; beyond the value
 
 
 def main() -> int:
-    parser = options(__doc__, repeat=3)
+    parser = options(__doc__, repeat=4)
     parser.add_argument("--megabytes", type=int, nargs="+", default=[100, 1024])
     parser.add_argument("--kinds", choices=KINDS, nargs="+", default=["array", "table"])
     parser.add_argument("--folder", type=Path, default=None, help="on the disk to be measured")
@@ -56,7 +56,7 @@ def measured(folder: Path, megabytes: int, kind: str, rounds: int) -> list[Figur
     ratio = Figure(f"{what}, times of by hand", "times", limit=RATIO)
     extra = Figure(f"{what}, memory beyond it", "MB", limit=EXTRA_MB)
     for turn in range(rounds):
-        found = measure(folder / f"{kind}-{megabytes}-{turn}", megabytes, kind)
+        found = measure(folder / f"{kind}-{megabytes}-{turn}", megabytes, kind, ours_first=turn % 2 == 1)
         seconds.add(NORIA, found["ours"])
         seconds.add(HAND, found["by_hand"])
         ratio.add(NORIA, found["ours"] / found["by_hand"])
@@ -64,15 +64,20 @@ def measured(folder: Path, megabytes: int, kind: str, rounds: int) -> list[Figur
     return [seconds, ratio, extra]
 
 
-def measure(folder: Path, megabytes: int, kind: str) -> dict[str, float]:
-    """Both ways in turn, each side in a fresh process; both must find the same numbers."""
+def measure(folder: Path, megabytes: int, kind: str, *, ours_first: bool) -> dict[str, float]:
+    """Both ways in turn, each side in a fresh process; both must find the same numbers.
+
+    Who comes first changes from round to round, and what was written before is on the disk by then: one that is still
+    busy with the first's bytes holds up the second.
+    """
     folder.mkdir()
     rows = megabytes * 2**20 // (COLUMNS * 8)
-    hand = in_process(write_by_hand, folder, rows, kind)
-    read_hand = in_process(read_by_hand, folder, rows)
-    ours = in_process(write_ours, folder, rows, kind)
-    read = in_process(read_ours, folder, ours["artifact"], kind)
+    done: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {}
+    for way in ("ours", "hand") if ours_first else ("hand", "ours"):
+        os.sync()
+        done[way] = through_noria(folder, rows, kind) if way == "ours" else through_hand(folder, rows, kind)
     shutil.rmtree(folder)
+    (ours, read), (hand, read_hand) = done["ours"], done["hand"]
     if read["sum"] != read_hand["sum"]:
         raise SystemExit(f"{kind}: {read['sum']} was read, {read_hand['sum']} by hand")
     return {
@@ -80,6 +85,15 @@ def measure(folder: Path, megabytes: int, kind: str) -> dict[str, float]:
         "by_hand": hand["seconds"] + read_hand["seconds"],
         "extra_mb": max(ours["extra_mb"], read["extra_mb"]),
     }
+
+
+def through_noria(folder: Path, rows: int, kind: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    written = in_process(write_ours, folder, rows, kind)
+    return written, in_process(read_ours, folder, written["artifact"], kind)
+
+
+def through_hand(folder: Path, rows: int, kind: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    return in_process(write_by_hand, folder, rows, kind), in_process(read_by_hand, folder, rows)
 
 
 def in_process(work: Callable[..., dict[str, Any]], *arguments: Any) -> dict[str, Any]:
