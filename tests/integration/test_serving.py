@@ -20,7 +20,7 @@ import pyarrow as pa
 import pytest
 
 from integration.serving_world import PIPELINE, ROW, Running, World, row, service, training_rows, until
-from noria.adapters.prediction_log import LogReader
+from noria.adapters.log_reader import LogReader
 from noria.ports.surroundings import surroundings
 from noria.records.predictions import parse_id
 

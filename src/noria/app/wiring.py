@@ -71,7 +71,7 @@ class App:
 
     @cached_property
     def predictions(self) -> Predictions:
-        from noria.adapters.prediction_log import LogReader
+        from noria.adapters.log_reader import LogReader
 
         return LogReader(self.state / "log")
 

@@ -12,7 +12,7 @@ from base64 import b64decode, b64encode
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from functools import lru_cache
+from functools import cached_property, lru_cache, partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
@@ -61,9 +61,10 @@ def _as_written(text: str) -> Any:
 
 @dataclass(frozen=True)
 class Kind:
-    """How values of one Arrow type are read."""
+    """How values of one Arrow type are read. A request of a few rows is read without Arrow: it is imported when the type
+    itself is asked for."""
 
-    type: pa.DataType
+    make: Callable[[], pa.DataType]
     expected: str
     """For people: `an integer from -128 to 127`."""
     plain: frozenset[type]
@@ -72,6 +73,10 @@ class Kind:
     """A JSON value as Arrow takes it; raises `Misfit`. Never asked about null."""
     meant: Callable[[str], Any] = _as_written
     """The JSON value that a text in a file or on a command line stands for; the text itself when it stands for none."""
+
+    @cached_property
+    def type(self) -> pa.DataType:
+        return self.make()
 
     def one(self, value: object) -> Any:
         """One JSON value as the column holds it, in Python's terms. Raises `Misfit`, for null too."""
@@ -118,8 +123,6 @@ def kind_of(column: str, name: str) -> Kind:
 
 @lru_cache(maxsize=256)
 def _kind(name: str) -> Kind | None:
-    import pyarrow as pa
-
     if categories := _DICTIONARY.fullmatch(name):
         return _kind(categories[1])
     if listed := _LISTED.fullmatch(name):
@@ -133,7 +136,7 @@ def _kind(name: str) -> Kind | None:
         return _timestamp(timed[1], timed[2])
     simple = {"bool": _boolean, "string": _string, "binary": _binary, "date32[day]": _date}
     make = simple.get(name.removeprefix("large_").removesuffix("_view"))
-    return make and make(pa)
+    return make and make()
 
 
 def type_name(kind: pa.DataType) -> str:
@@ -183,7 +186,7 @@ def shown(value: object) -> str:
     return text if len(text) <= SHOWN else text[:SHOWN] + " ..."
 
 
-def _boolean(pa: Any) -> Kind:
+def _boolean() -> Kind:
     def convert(value: Any) -> bool:
         if type(value) is not bool:
             raise Misfit(shown(value))
@@ -192,11 +195,11 @@ def _boolean(pa: Any) -> Kind:
     def meant(text: str) -> Any:
         return {"true": True, "1": True, "false": False, "0": False}.get(text.lower(), text)
 
-    return Kind(pa.bool_(), "true or false", frozenset({bool, type(None)}), convert, meant)
+    return Kind(partial(_arrow, "bool_"), "true or false", frozenset({bool, type(None)}), convert, meant)
 
 
-def _string(pa: Any) -> Kind:
-    return Kind(pa.string(), "a string", frozenset({str, type(None)}), _text)
+def _string() -> Kind:
+    return Kind(partial(_arrow, "string"), "a string", frozenset({str, type(None)}), _text)
 
 
 def _text(value: Any) -> str:
@@ -209,17 +212,17 @@ def _text(value: Any) -> str:
     return value
 
 
-def _binary(pa: Any) -> Kind:
+def _binary() -> Kind:
     def convert(value: Any) -> bytes:
         try:
             return b64decode(_text(value), validate=True)
         except (binascii.Error, ValueError) as error:
             raise Misfit(shown(value)) from error
 
-    return Kind(pa.binary(), "bytes in base64", frozenset({type(None)}), convert)
+    return Kind(partial(_arrow, "binary"), "bytes in base64", frozenset({type(None)}), convert)
 
 
-def _date(pa: Any) -> Kind:
+def _date() -> Kind:
     def convert(value: Any) -> date:
         if not _DAY.fullmatch(_text(value)):
             raise Misfit(shown(value))
@@ -231,12 +234,10 @@ def _date(pa: Any) -> Kind:
     def meant(text: str) -> str:
         return text.removesuffix("T00:00:00")  # how a typed file gives a day that pandas made a time
 
-    return Kind(pa.date32(), "a day, as 2013-01-31", frozenset({type(None)}), convert, meant)
+    return Kind(partial(_arrow, "date32"), "a day, as 2013-01-31", frozenset({type(None)}), convert, meant)
 
 
 def _float(bits: int) -> Kind:
-    import pyarrow as pa
-
     def convert(value: Any) -> float:
         if type(value) is not float and type(value) is not int:
             raise Misfit(shown(value))
@@ -248,15 +249,14 @@ def _float(bits: int) -> Kind:
             raise Misfit(shown(value))
         return number
 
-    kind = {16: pa.float16(), 32: pa.float32(), 64: pa.float64()}[bits]
-    plain = {float, int, type(None)} if bits == 64 else {type(None)}  # Arrow makes 1e39 an infinite float32
+    plain: set[Any] = (
+        {float, int, type(None)} if bits == 64 else {type(None)}
+    )  # Arrow makes 1e39 an infinite float32
     expected = "a number" if bits == 64 else f"a number of {bits} bits"
-    return Kind(kind, expected, frozenset(plain), convert, _number_meant)
+    return Kind(partial(_arrow, f"float{bits}"), expected, frozenset(plain), convert, _number_meant)
 
 
 def _integer(name: str, bits: int, *, signed: bool) -> Kind:
-    import pyarrow as pa
-
     low, high = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1)
 
     def convert(value: Any) -> int:
@@ -268,7 +268,7 @@ def _integer(name: str, bits: int, *, signed: bool) -> Kind:
         return int(value)
 
     expected = f"an integer from {low} to {high}"
-    return Kind(pa.type_for_alias(name), expected, frozenset({int, type(None)}), convert, _number_meant)
+    return Kind(partial(_arrow, name), expected, frozenset({int, type(None)}), convert, _number_meant)
 
 
 def _number_meant(text: str) -> Any:
@@ -279,8 +279,6 @@ def _number_meant(text: str) -> Any:
 
 
 def _timestamp(unit: str, zone: str | None) -> Kind:
-    import pyarrow as pa
-
     example = "2013-01-31T17:05:00Z" if zone else "2013-01-31T17:05:00, without an offset"
     places = UNITS[unit]
 
@@ -307,12 +305,12 @@ def _timestamp(unit: str, zone: str | None) -> Kind:
         return f"{whole}Z" if found and zone and not found[4] else whole
 
     expected = f"a time in ISO 8601, as {example}"
-    return Kind(pa.timestamp(unit, tz=zone), expected, frozenset({type(None)}), convert, meant)
+    return Kind(
+        partial(_arrow, "timestamp", unit, tz=zone), expected, frozenset({type(None)}), convert, meant
+    )
 
 
 def _list(inner: Kind, width: int | None) -> Kind:
-    import pyarrow as pa
-
     def convert(value: Any) -> list[Any]:
         if type(value) is not list or (width is not None and len(value) != width):
             raise Misfit(shown(value))
@@ -331,5 +329,14 @@ def _list(inner: Kind, width: int | None) -> Kind:
             return text
 
     many = f"a list of {width} items" if width is not None else "a list of items"
-    kind = pa.list_(inner.type) if width is None else pa.list_(inner.type, width)
-    return Kind(kind, f"{many}, each {inner.expected}", frozenset({type(None)}), convert, meant)
+
+    def make() -> pa.DataType:
+        return _arrow("list_", inner.type, -1 if width is None else width)
+
+    return Kind(make, f"{many}, each {inner.expected}", frozenset({type(None)}), convert, meant)
+
+
+def _arrow(name: str, *arguments: Any, **more: Any) -> pa.DataType:
+    import pyarrow as pa
+
+    return getattr(pa, name)(*arguments, **more)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+import msgspec
 
 from noria.errors import NotFound
 from noria.records.base import Digest
@@ -20,6 +22,8 @@ AT = "at"  # when the request was received, UTC
 TIME = "time"  # the row's event time in UTC; `at` where it has none
 KEY = "key"  # `records.predictions.key_text`; null for a model without a key
 UNIT = "unit"  # what is one trial; the key where the model names no unit
+TOOK = "took"  # microseconds from the whole request to its answer; not in logs of old
+WAY = "way"  # how the version came to answer: empty, or `canary`, `shadow`, `asked`; not in logs of old
 REQUEST = "request."
 ANSWER = "answer."
 
@@ -59,20 +63,60 @@ class UnknownPrediction(NotFound):
     ids: Sequence[str]
 
 
+@dataclass(frozen=True)
+class Layout:
+    """What a segment's rows look like; rows of another layout go to another segment."""
+
+    version: int
+    request: int
+    """How many of a row's values are the request's; the rest are the answer's."""
+    schema: bytes
+    """Arrow's, in its IPC form."""
+
+
+class Values(msgspec.Struct, array_like=True):
+    """The rows of a request with their answers, as they are logged without Arrow: in MessagePack."""
+
+    at: int
+    """When the request was received: microseconds since 1970."""
+    took: int
+    """Microseconds from the whole request to its answer."""
+    way: str
+    """How the version came to answer it: empty, or `canary`, `shadow`, `asked`."""
+    rows: Sequence[tuple[Any, ...]]
+    keys: Sequence[tuple[str | None, str | None, int | None]]
+    """Key, unit and event time of each row."""
+    answers: Sequence[tuple[Any, ...]]
+
+
+VALUES, BATCH = 1, 2  # kinds of payloads: `Values`, or an Arrow record batch
+
+
 class PredictionLog(Protocol):
-    """Where answers are written before they leave. One writer a process, one thread at a time."""
+    """Where answers are written before they leave. One writer a process, for one thread, but for `sync`."""
 
     @property
     def size(self) -> int:
         """Bytes written by this writer."""
         ...
 
-    def append(self, answered: Answered) -> Sequence[str]:
-        """The ids of the rows, which now survive the death of this process.
+    def take(self, layout: Layout, kind: int, rows: int, payload: bytes) -> tuple[str, int]:
+        """Take a request's rows; segment and row of the first, from which their ids follow. Nothing is written yet.
 
-        Raises `Unavailable` when they could not be written whole (a full disk): then none of them is in the log,
-        nothing is left half-written before later rows, and the next call may succeed.
+        Raises `Unavailable` where a new segment cannot be begun.
         """
+        ...
+
+    def hand_over(self) -> None:
+        """Hand all that was taken to the kernel, in one write: it survives the death of this process.
+
+        Raises `Unavailable` when it could not be written whole (a full disk): then none of it is in the log, nothing is
+        left half-written before later rows, and the next call may succeed.
+        """
+        ...
+
+    def sync(self) -> None:
+        """Put what was handed over on the disk: it outlives a loss of power. From any thread. Raises `Unavailable`."""
         ...
 
     def close(self) -> None:

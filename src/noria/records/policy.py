@@ -122,6 +122,15 @@ class ServicePolicy(Record):
     """Bytes of one request's body."""
     max_rows: int = 10_000
     """Rows of one request."""
+    workers: int = 1
+    """Processes that answer with one version."""
+    spare: bool = True
+    """Whether one more process is kept loaded where there is but one: it takes over at once when that dies."""
+    deadline: float = 10.0
+    """Seconds that a request may wait for its turn; then nobody works on it any more."""
+    durability: Literal["sync", "async", "off"] = "async"
+    """`sync`: an answer's row is on the disk before it leaves; `async`: it survives the process, and the power's loss
+    takes at most the last seconds; `off`: no row is logged."""
 
 
 class Policy(Record):

@@ -1,4 +1,4 @@
-"""`python -m noria.serving`: one service in this process, and the wiring of its back ends.
+"""`python -m noria.serving`: a service, kept by this process, and the wiring of its back ends.
 
 On stdout comes one JSON line, `{"ready": true, "url": ...}`, once it answers; none when it cannot begin. stderr gets
 events as JSON lines, and the error that kept it from beginning.
@@ -7,12 +7,14 @@ events as JSON lines, and the error that kept it from beginning.
 from __future__ import annotations
 
 import argparse
+import asyncio
 import os
 import secrets
+import socket
 import sys
+import tempfile
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,44 +22,29 @@ import msgspec
 
 from noria.errors import NoriaError, render
 from noria.ports.clock import RealClock
-from noria.ports.surroundings import FIXED, THREADS, in_force, surroundings
+from noria.ports.surroundings import FIXED, in_force, surroundings
 from noria.records.policy import ServicePolicy
-from noria.serving.answering import Answering
+from noria.records.versions import Version
+from noria.serving.address import listen, url_of
+from noria.serving.bundle import Bundle
 from noria.serving.errors import OwnSurroundings
-from noria.serving.follow import Follower, Identity, find
+from noria.serving.fleet import Fleet, Plan
+from noria.serving.follow import Follower, Identity
+from noria.serving.keeper import Hub, Keeper
 from noria.serving.labels import Labels
-from noria.serving.lane import Lane
 from noria.serving.log import Narrator, narrator
 from noria.serving.metrics import Metrics
-from noria.serving.routes import Front
-from noria.serving.served import Loader
+from noria.serving.tally import Tally
 
 if TYPE_CHECKING:
     from noria.adapters.sql import Records
-    from noria.ports.objects import ObjectStore
-    from noria.ports.serving import PredictionLog
-    from noria.records.base import Digest
 
 DEFAULTS = ServicePolicy()
-
-
-@dataclass(frozen=True)
-class Trees:
-    """The `CodeTrees` of a state folder."""
-
-    store: ObjectStore
-    into: Path
-
-    def materialise(self, tree: Digest) -> Path:
-        from noria.artifacts.trees import materialise
-
-        return materialise(tree, self.store, self.into)
 
 
 def main() -> int:
     """Serve until told to stop; the exit code."""
     options = _parser().parse_args()
-    os.environ.update(dict.fromkeys(THREADS, str(options.threads)))  # the libraries are imported below
     _leave_working_folder()
     try:
         _in_surroundings()
@@ -71,88 +58,109 @@ def main() -> int:
 
 def run(options: argparse.Namespace, say: Callable[[dict[str, object]], None]) -> None:
     """Serve a state folder's model. Raises a `NoriaError` when it cannot begin."""
+    import uvloop
+
     from noria.adapters.sql import open_records
-    from noria.serving.http import Transport
-    from noria.serving.server import listen, serve, url_of
 
     with (
         open_records(os.environ.get("NORIA_RECORDS") or Path(options.state) / "noria.db") as records,
         listen(options.host, options.port) as bound,
+        tempfile.TemporaryDirectory(prefix="noria-serving-") as folder,
+        asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
     ):
-        identity = f"{options.model}-{os.getpid()}-{secrets.token_hex(3)}"
-        parts = _wire(options, records, Identity(id=identity, url=url_of(bound), pid=os.getpid()))
-
-        def ready() -> None:
-            service = parts.follower.record()
-            records.services.announce(service)
-            parts.narrate("service.ready", service=service.id, url=service.url, version=service.version)
-            say({"ready": True, **msgspec.to_builtins(service)})
-
-        try:
-            serve(
-                Transport(parts.front, max_body=options.max_body),
-                bound,
-                beside=parts.follower.run,
-                ready=ready,
-                until_stdin_closes=options.until_stdin_closes,
-            )
-        finally:
-            parts.front.close()
-            parts.log.close()
-            records.services.withdraw(identity)
-            parts.narrate("service.stopped", service=identity)
+        runner.run(_live(options, records, bound, Path(folder), say))
 
 
-@dataclass(frozen=True)
-class Parts:
-    """What a service is made of."""
-
-    front: Front
-    follower: Follower
-    log: PredictionLog
-    narrate: Narrator
-
-
-def _wire(options: argparse.Namespace, records: Records, identity: Identity) -> Parts:
-    """The first version, loaded, with everything around it."""
-    from noria.adapters.objects import open_objects
-    from noria.adapters.prediction_log import LogReader, LogWriter
-    from noria.artifacts import Artifacts
-    from noria.inside.context import hold
-
-    state, model, clock = Path(options.state).resolve(), options.model, RealClock()
-    narrate = narrator(clock, sys.stderr.fileno())
-    store, _ = open_objects(os.environ.get("NORIA_OBJECTS"), state)
-    hold(store)
-    loader = Loader(Artifacts(store), Trees(store, state / "code"), narrate, max_rows=options.max_rows)
-    served = loader.load(find(records.versions, model, options.follow))
-    log, lane = LogWriter(state / "log", model), Lane("answers")
-    metrics = Metrics(log_size=lambda: log.size, waiting=lambda: lane.waiting)
-    metrics.serving(model, served.version.number, options.follow)
-    answering = Answering(
-        served, follows=options.follow, log=log, metrics=metrics, clock=clock, narrate=narrate
+async def _live(
+    options: argparse.Namespace,
+    records: Records,
+    bound: socket.socket,
+    folder: Path,
+    say: Callable[[dict[str, object]], None],
+) -> None:
+    identity = Identity(
+        id=f"{options.model}-{os.getpid()}-{secrets.token_hex(3)}", url=url_of(bound), pid=os.getpid()
     )
-    labels = Labels(
-        lambda: answering.served.version,
-        model=model,
-        records=records.feedback,
-        predictions=LogReader(state / "log"),
-        metrics=metrics,
-        clock=clock,
-        max_items=options.max_rows,
-    )
-    front = Front(answering, labels, lane, metrics, narrate)
+    narrate = narrator(RealClock(), sys.stderr.fileno())
+    keeper, follower = _wire(options, records, bound, folder, identity, narrate)
+
+    async def ready() -> None:
+        await follower.announce()
+        service = follower.record()
+        narrate("service.ready", service=service.id, url=service.url, version=service.version)
+        say({"ready": True, **msgspec.to_builtins(service)})
+
+    try:
+        await keeper.live(ready, until_stdin_closes=options.until_stdin_closes)
+    finally:
+        records.services.withdraw(identity.id)
+        narrate("service.stopped", service=identity.id)
+
+
+def _wire(
+    options: argparse.Namespace,
+    records: Records,
+    bound: socket.socket,
+    folder: Path,
+    identity: Identity,
+    narrate: Narrator,
+) -> tuple[Keeper, Follower]:
+    from noria.adapters.log_reader import LogReader
+
+    state, clock, hub_path = Path(options.state).resolve(), RealClock(), folder / "hub"
+    fleet = Fleet(bound, folder, narrate)
+    metrics = Metrics(Tally())
+
+    def planned(version: Version) -> Plan:
+        bundle = Bundle(
+            version=version,
+            follows=options.follow,
+            state=str(state),
+            objects=os.environ.get("NORIA_OBJECTS"),
+            hub=str(hub_path),
+            max_body=options.max_body,
+            max_rows=options.max_rows,
+            deadline=options.deadline,
+            durability=options.durability,
+        )
+        return Plan(
+            bundle,
+            python=sys.executable,
+            variables=surroundings(os.environ),
+            workers=options.workers,
+            threads=options.threads,
+            spare=not options.no_spare,
+        )
+
     follower = Follower(
         identity,
-        front,
-        loader,
+        options.model,
+        options.follow,
+        fleet,
+        planned,
         versions=records.versions,
         services=records.services,
         metrics=metrics,
         clock=clock,
         narrate=narrate,
     )
-    return Parts(front=front, follower=follower, log=log, narrate=narrate)
+
+    def serving() -> Version:
+        if follower.serving is None:
+            raise RuntimeError("labels came before any version answered")
+        return follower.serving
+
+    labels = Labels(
+        serving,
+        model=options.model,
+        records=records.feedback,
+        predictions=LogReader(state / "log"),
+        metrics=metrics,
+        clock=clock,
+        max_items=options.max_rows,
+    )
+    hub = Hub(labels, fleet, metrics, narrate)
+    return Keeper(bound, hub, follower, hub_path=hub_path, max_body=options.max_body), follower
 
 
 def _in_surroundings() -> None:
@@ -197,6 +205,20 @@ def _parser() -> argparse.ArgumentParser:
     add("--port", type=int, default=DEFAULTS.port, help="0 takes a free one")
     add("--max-body", type=int, default=DEFAULTS.max_body, help="bytes of one request's body")
     add("--max-rows", type=int, default=DEFAULTS.max_rows, help="rows of one request")
+    add("--workers", type=int, default=DEFAULTS.workers, help="processes that answer")
+    add("--no-spare", action="store_true", help="keep no loaded process beside a single worker")
+    add(
+        "--deadline",
+        type=float,
+        default=DEFAULTS.deadline,
+        help="seconds that a request may wait for its turn",
+    )
+    add(
+        "--durability",
+        choices=("sync", "async", "off"),
+        default=DEFAULTS.durability,
+        help="of the prediction log",
+    )
     add(
         "--threads", type=int, default=1, help="threads of the model's libraries; a row is too small to share"
     )

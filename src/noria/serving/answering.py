@@ -1,30 +1,42 @@
-"""The one way of a request: read, answered by the version that serves, logged, replied."""
+"""The one way of a request: read, answered by the version of this process, logged, replied."""
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from noria.errors import NoriaError, Unavailable
+import msgspec
+
+from noria.errors import NoriaError, StepFailed
 from noria.ports.clock import Clock
-from noria.ports.serving import ANSWER, AT, KEY, REQUEST, TIME, UNIT, Answered, PredictionLog
+from noria.ports.serving import BATCH, VALUES, Layout, Values
+from noria.records.predictions import prediction_ids
 from noria.serving import tensors
 from noria.serving.answers import as_values, not_finite
-from noria.serving.asked import Asked, event_times, keys, units
+from noria.serving.asked import Asked
+from noria.serving.batching import Batcher, Job
+from noria.serving.connection import Raw
 from noria.serving.errors import BadShape, GraphFailed, NotServed
 from noria.serving.log import Narrator, stack
-from noria.serving.messages import Request, Response, parsed, reply
-from noria.serving.metrics import Metrics
+from noria.serving.messages import Request, Response, parsed, refusal, reply
+from noria.serving.metrics import VersionMetrics
+from noria.serving.outbox import Outbox, Send
+from noria.serving.quick import QuickReader
+from noria.serving.rows import layout_of, log_rows, places
 from noria.serving.served import Served
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 ROWS = "rows"  # the member that holds several rows; an object without it is a row itself
+AT_ONCE = 32  # rows that a model without a graph answers in the event loop; more would keep others waiting
+
+_pack = msgspec.msgpack.Encoder().encode
+_json = msgspec.json.Encoder().encode
 
 
 @dataclass(frozen=True)
@@ -47,25 +59,48 @@ def reference(model: str, version: str | None = None) -> Reference:
     return Reference(model, version)
 
 
+@dataclass(frozen=True)
+class Careful:
+    """An answer of the careful way, as the event loop goes on with it."""
+
+    layout: Layout
+    rows: int
+    payload: bytes
+    render: Callable[[Sequence[str]], Response]
+    asked: Asked
+    not_finite: int
+
+
 class Answering:
-    """Answers requests with `served`, the one pointer that a swap changes. For one thread at a time."""
+    """Answers requests with one version. For the event loop's thread; the graph works in the batcher's."""
 
     def __init__(
         self,
         served: Served,
         *,
         follows: str,
-        log: PredictionLog,
-        metrics: Metrics,
+        outbox: Outbox,
+        batcher: Batcher,
+        metrics: VersionMetrics,
         clock: Clock,
         narrate: Narrator,
+        deadline: float,
+        loop: asyncio.AbstractEventLoop,
     ) -> None:
         self.served = served
         self.follows = follows
-        self._log = log
+        self._outbox = outbox
+        self._batcher = batcher
         self._metrics = metrics
         self._clock = clock
         self._narrate = narrate
+        self._deadline = deadline
+        self._loop = loop
+        self._layout = layout_of(served)
+        self._places = places(served.version.signature)
+        version = served.version
+        self._head = _json({"model": version.model, "version": version.number})[:-1] + b',"predictions":['
+        self._single = served.answers.names == ["answer"]
 
     def named(self, asked: Reference) -> Served:
         """The version that serves, if it is what was asked for. Raises `NotServed`."""
@@ -75,92 +110,236 @@ class Answering:
             return served
         raise NotServed(asked=str(asked), serving=version.name, follows=self.follows, model=version.model)
 
-    def predict(self, request: Request, asked: Reference, began: float) -> Response:
-        """Rows as objects, the answers as values."""
+    # -- the quick way: rows of JSON that leave no doubt
+
+    def quick(self, raw: Raw, send: Send) -> bool:
+        """Take a request for rows; False where only the careful way can tell what is wrong with it."""
+        reader = self.served.quick
+        if reader is None or not _is_json(raw):
+            return False
+        began = time.perf_counter()
+        read = reader.read(raw.body)
+        if read is None:
+            return False
+        at = int(self._clock.now().timestamp() * 1e6)
+        self._metrics.stage("read", time.perf_counter() - began)
+
+        def done(answers: Any, error: BaseException | None) -> None:
+            if error is not None:
+                send(self._failed(error))
+                return
+            self._deliver(reader, read.rows, answers, at, began, send)
+
+        direct = self.served.direct
+        if direct is not None and len(read.rows) <= AT_ONCE:
+            try:
+                answers = direct(read.rows)
+            except Exception as error:  # as the batcher does for the graph
+                done(None, error)
+                return True
+            self._metrics.stage("model", time.perf_counter() - began)
+            done(answers, None)
+            return True
+        try:
+            self._batcher.submit(
+                Job(done, expires=self._loop.time() + self._deadline, size=len(raw.body), rows=read.rows)
+            )
+        except NoriaError as error:
+            send(refusal(error))
+        return True
+
+    def _deliver(
+        self,
+        reader: QuickReader,
+        rows: Sequence[tuple[Any, ...]],
+        answers: Sequence[tuple[Any, ...]],
+        at: int,
+        began: float,
+        send: Send,
+    ) -> None:
+        """Log the rows with their answers, and send these."""
+        took = time.perf_counter() - began
+        keys = [self._places(row, at) for row in rows]
+        payload = _pack(Values(at, int(took * 1e6), "", rows, keys, answers))
+        count = len(rows)
+        try:
+            segment, first = self._outbox.take(self._layout, VALUES, count, payload)
+        except NoriaError as error:
+            self._refused(error, send)
+            return
+        parts = []
+        for id, answer in zip(prediction_ids(segment, first, count), answers, strict=True):
+            value = answer[0] if self._single else dict(zip(self.served.answers.names, answer, strict=True))
+            parts.append(b'{"id":"%b","answer":%b}' % (id.encode(), _json(value)))
+        body = self._head + b",".join(parts) + b"]}"
+        self._metrics.asked(reader.nulls(rows), reader.unknown(rows))
+        self._metrics.answered(count, took, _not_finite(answers))
+        self._outbox.put(send, body, lambda error: self._refused(error, send))
+
+    # -- the careful way: everything else
+
+    async def careful(self, request: Request, asked: Reference, protocol: str) -> Response:
+        """Answer a request of any form. Raises what is wrong with it."""
         served = self.named(asked)
+        began = time.perf_counter()
+        read = self._read_predict if protocol == "predict" else self._read_infer
+        answered: asyncio.Future[Careful] = self._loop.create_future()
+
+        def done(result: Any, error: BaseException | None) -> None:
+            if answered.done():
+                return
+            if error is None:
+                answered.set_result(result)
+            else:
+                answered.set_exception(error if isinstance(error, Exception) else self._as_failure(error))
+
+        self._batcher.submit(
+            Job(
+                done,
+                expires=self._loop.time() + self._deadline,
+                size=len(request.body),
+                call=lambda: read(served, request, began),
+                wanted=lambda: not answered.done(),
+            )
+        )
+        try:
+            careful = await answered
+        except StepFailed as error:
+            self._metrics.failed(error.code)
+            self._narrate("answer.failed", version=served.version.name, code=error.code, stack=stack(error))
+            raise
+        except NoriaError:
+            raise
+        except Exception as error:
+            raise self._as_failure(error) from error
+        return await self._sent(careful, began)
+
+    async def _sent(self, careful: Careful, began: float) -> Response:
+        try:
+            segment, first = self._outbox.take(careful.layout, BATCH, careful.rows, careful.payload)
+        except NoriaError as error:
+            self._log_refused(error)
+            raise
+        response = careful.render(list(prediction_ids(segment, first, careful.rows)))
+        sent: asyncio.Future[Response] = self._loop.create_future()
+        self._outbox.put(lambda _: sent.set_result(response), response, sent.set_exception)
+        try:
+            await sent
+        except NoriaError as error:
+            self._log_refused(error)
+            raise
+        self._metrics.asked(careful.asked.nulls, careful.asked.unknown)
+        self._metrics.answered(careful.rows, time.perf_counter() - began, careful.not_finite)
+        return response
+
+    def _read_predict(self, served: Served, request: Request, began: float) -> Careful:
         body = parsed(request)
         single = ROWS not in body or ROWS in served.reader.kinds
         if not single and len(body) > 1:
             extra = sorted(body.keys() - {ROWS})
             raise BadShape(problem=f"there is {extra} beside `rows`", fix='send {"rows": [...]} alone')
-        rows = served.read([body] if single else body[ROWS])
-        answers, ids = self._answer(served, rows, began)
-        values = as_values(answers)
-        return reply(
-            {
-                "model": served.version.model,
-                "version": served.version.number,
-                "predictions": [{"id": id, "answer": value} for id, value in zip(ids, values, strict=True)],
-            }
-        )
+        asked = served.read([body] if single else body[ROWS])
 
-    def infer(self, request: Request, asked: Reference, began: float) -> Response:
-        """Tensors in, tensors out."""
-        served = self.named(asked)
+        def render(answers: pa.RecordBatch, ids: Sequence[str]) -> Response:
+            values = zip(ids, as_values(answers), strict=True)
+            return reply(
+                {
+                    "model": served.version.model,
+                    "version": served.version.number,
+                    "predictions": [{"id": id, "answer": value} for id, value in values],
+                }
+            )
+
+        return self._carefully(served, asked, began, render)
+
+    def _read_infer(self, served: Served, request: Request, began: float) -> Careful:
         body = tensors.infer_request(parsed(request))
         tensors.check_outputs(served.version.signature, body.outputs)
-        answers, ids = self._answer(served, tensors.read(body, served.reader), began)
+        asked = tensors.read(body, served.reader)
         version = served.version
-        return reply(
-            {
-                "model_name": version.model,
-                "model_version": str(version.number),
-                **({} if body.id is None else {"id": body.id}),
-                "parameters": {"version": version.name, "prediction_ids": ",".join(ids)},
-                "outputs": tensors.outputs(answers, version.signature, body.outputs),
-            }
+
+        def render(answers: pa.RecordBatch, ids: Sequence[str]) -> Response:
+            return reply(
+                {
+                    "model_name": version.model,
+                    "model_version": str(version.number),
+                    **({} if body.id is None else {"id": body.id}),
+                    "parameters": {"version": version.name, "prediction_ids": ",".join(ids)},
+                    "outputs": tensors.outputs(answers, version.signature, body.outputs),
+                }
+            )
+
+        return self._carefully(served, asked, began, render)
+
+    def _carefully(
+        self,
+        served: Served,
+        asked: Asked,
+        began: float,
+        render: Callable[[pa.RecordBatch, Sequence[str]], Response],
+    ) -> Careful:
+        at = self._clock.now()
+        answers = served.answer(asked.rows)
+        rows = log_rows(served, asked, answers, at, took=time.perf_counter() - began)
+        return Careful(
+            layout=self._layout_of(rows),
+            rows=rows.num_rows,
+            payload=rows.serialize().to_pybytes(),
+            render=lambda ids: render(answers, ids),
+            asked=asked,
+            not_finite=not_finite(answers),
         )
 
-    def _answer(self, served: Served, asked: Asked, began: float) -> tuple[pa.RecordBatch, Sequence[str]]:
-        at = self._clock.now()
-        name = served.version.name
-        answers = self._failing_safely(served, lambda: served.answer(asked.rows))
-        try:
-            ids = self._log.append(
-                Answered(version=served.version.number, rows=log_rows(served, asked, answers, at))
-            )
-        except Unavailable as error:
-            self._metrics.failed(name, error.code)
-            self._narrate("log.refused", version=name, why=str(error))
-            raise
-        self._metrics.asked(name, asked.nulls, asked.unknown)
-        self._metrics.answered(name, len(ids), time.perf_counter() - began, not_finite(answers))
-        return answers, ids
+    def _layout_of(self, rows: pa.RecordBatch) -> Layout:
+        """The version's own, wherever its answers have the types that the signature promises."""
+        schema = rows.schema.serialize().to_pybytes()
+        own = self._layout
+        return own if schema == own.schema else Layout(own.version, own.request, schema)
 
-    def _failing_safely(self, served: Served, work: Callable[[], pa.RecordBatch]) -> pa.RecordBatch:
+    # -- what goes wrong
+
+    def _failed(self, error: BaseException) -> Response:
+        return refusal(error if isinstance(error, NoriaError) else self._as_failure(error))
+
+    def _as_failure(self, error: BaseException) -> NoriaError:
         """Whatever the user's code raises becomes a `StepFailed` that shows no paths; the log has the stack."""
-        name = served.version.name
-        try:
-            return work()
-        except NoriaError as error:
-            self._metrics.failed(name, error.code)
-            self._narrate("answer.failed", version=name, code=error.code, stack=stack(error))
-            raise
-        except BaseException as error:  # the user's: SystemExit and a library's panic are no Exception
-            incident = secrets.token_hex(4)
-            self._metrics.failed(name, GraphFailed.code)
-            self._narrate("answer.failed", version=name, incident=incident, stack=stack(error))
-            raise GraphFailed(version=name, kind=type(error).__name__, incident=incident) from error
+        if isinstance(error, NoriaError):
+            return error
+        incident, name = secrets.token_hex(4), self.served.version.name
+        self._metrics.failed(GraphFailed.code)
+        self._narrate("answer.failed", version=name, incident=incident, stack=stack(error))
+        return GraphFailed(version=name, kind=type(error).__name__, incident=incident)
+
+    def _refused(self, error: NoriaError, send: Send) -> None:
+        self._log_refused(error)
+        send(refusal(error))
+
+    def _log_refused(self, error: NoriaError) -> None:
+        self._metrics.failed(error.code)
+        self._narrate("log.refused", version=self.served.version.name, why=str(error))
 
 
-def log_rows(served: Served, asked: Asked, answers: pa.RecordBatch, at: datetime) -> pa.RecordBatch:
-    """The rows of the prediction log, but for what the log itself adds."""
-    import pyarrow as pa
+def _is_json(raw: Raw) -> bool:
+    """Whether the headers leave no doubt that the body is plain JSON."""
+    for name, value in raw.headers:
+        size = len(name)
+        if size == 12 and name.lower() == b"content-type":
+            if value != b"application/json" and not value.lower().startswith(b"application/json"):
+                return False
+            if b";" in value and b"utf-8" not in value.lower():
+                return False
+        elif size == 16 and name.lower() == b"content-encoding":
+            return False
+    return True
 
-    signature, rows = served.version.signature, asked.rows
-    key = keys(signature, rows)
-    own = {
-        AT: pa.array([at] * rows.num_rows, pa.timestamp("us", tz="UTC")),
-        TIME: event_times(signature, rows, at),
-        KEY: pa.array(key if key is not None else [None] * rows.num_rows, pa.string()),
-        UNIT: pa.array(units(signature, rows, key), pa.string()),
-    }
-    names = [
-        *own,
-        *(REQUEST + name for name in rows.schema.names),
-        *(ANSWER + name for name in answers.schema.names),
-    ]
-    return pa.RecordBatch.from_arrays([*own.values(), *rows.columns, *answers.columns], names=names)
+
+def _not_finite(answers: Sequence[tuple[Any, ...]]) -> int:
+    count = 0
+    for answer in answers:
+        for value in answer:
+            if type(value) is float and not -1.7976931348623157e308 <= value <= 1.7976931348623157e308:
+                count += 1
+    return count
 
 
 def _mark(version: str) -> str:

@@ -19,8 +19,21 @@ class Answers:
 
     def __init__(self, signature: Signature, *, version: str) -> None:
         self.names = [column.name for column in signature.answer]
-        self._types = [_type(column.name, column.type) for column in signature.answer]
+        self.types = {column.name: _type(column.name, column.type) for column in signature.answer}
+        """None for a type that no request could hold, which predict alone gives."""
         self._version = version
+
+    @property
+    def plain(self) -> bool:
+        """Whether every value of an answer is one that JSON and MessagePack have: a number, a text, true or false."""
+        import pyarrow as pa
+
+        kinds = self.types.values()
+        return all(
+            kind is not None
+            and (pa.types.is_floating(kind) or pa.types.is_integer(kind) or kind in (pa.string(), pa.bool_()))
+            for kind in kinds
+        )
 
     def fitted(self, table: pa.Table) -> pa.RecordBatch:
         """Raises `AnswerChanged` where columns or types are others than at registration."""
@@ -31,7 +44,7 @@ class Answers:
                 version=self._version, given=f"columns {table.column_names}", expected=f"columns {self.names}"
             )
         arrays = []
-        for name, column, wanted in zip(self.names, table.columns, self._types, strict=True):
+        for (name, wanted), column in zip(self.types.items(), table.columns, strict=True):
             try:
                 whole = column.combine_chunks()
                 arrays.append(whole if wanted is None or whole.type == wanted else whole.cast(wanted))

@@ -82,6 +82,32 @@ class BodyTooSlow(UsageError):
 
 
 @dataclass(eq=False)
+class BadHttp(UsageError):
+    code: ClassVar[str] = "REQUEST-HTTP"
+    status: ClassVar[int] = 400
+    what: ClassVar[str] = "this is no HTTP/1.1: {problem}"
+    next: ClassVar[str] = "use an HTTP client; a service with TLS is asked with https://"
+    problem: str
+
+
+@dataclass(eq=False)
+class HeadersTooLarge(UsageError):
+    code: ClassVar[str] = "REQUEST-HEADERS"
+    status: ClassVar[int] = 431
+    what: ClassVar[str] = "the request's line and headers are more than {limit} bytes"
+    next: ClassVar[str] = "send the rows in the body"
+    limit: int
+
+
+@dataclass(eq=False)
+class TooManyConnections(Unavailable):
+    code: ClassVar[str] = "SERVICE-CONNECTIONS"
+    what: ClassVar[str] = "{limit} connections are open already"
+    next: ClassVar[str] = "keep a connection for many requests, and close it when it is not needed"
+    limit: int
+
+
+@dataclass(eq=False)
 class WrongContentType(UsageError):
     code: ClassVar[str] = "REQUEST-CONTENT-TYPE"
     status: ClassVar[int] = 415
@@ -127,6 +153,32 @@ class Overloaded(Unavailable):
     what: ClassVar[str] = "{waiting} requests are waiting already"
     next: ClassVar[str] = "ask again in a second"
     waiting: int
+
+
+@dataclass(eq=False)
+class WorkerFailed(StepFailed):
+    code: ClassVar[str] = "SERVE-WORKER"
+    what: ClassVar[str] = "{version} could not be made ready to answer: {reason}"
+    next: ClassVar[str] = "the service's log has the stack; `noria show {version}` says what it was made of"
+    version: str
+    reason: str
+
+
+@dataclass(eq=False)
+class Unreachable(Unavailable):
+    code: ClassVar[str] = "SERVICE-UNREACHABLE"
+    status: ClassVar[int] = 502
+    what: ClassVar[str] = "the part of the service that answers this could not be asked: {problem}"
+    next: ClassVar[str] = "ask again in a second; `noria status` shows whether the service is well"
+    problem: str
+
+
+@dataclass(eq=False)
+class TooLate(Unavailable):
+    code: ClassVar[str] = "DEADLINE"
+    status: ClassVar[int] = 504
+    what: ClassVar[str] = "the request waited longer than its deadline, so it was not worked on"
+    next: ClassVar[str] = "ask again; more workers, or a later deadline, when this is common"
 
 
 @dataclass(eq=False)

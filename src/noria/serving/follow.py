@@ -1,4 +1,4 @@
-"""Keeping up with an alias: when it moves, the new version is made ready beside the old, and one pointer changes."""
+"""Keeping up with an alias: when it moves, workers of the new version take over from those of the old one."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from noria.ports.clock import Clock
 from noria.ports.records import ServiceRecords, VersionRecords
 from noria.records.service import Service
 from noria.records.versions import Version
+from noria.serving import wire
 from noria.serving.errors import NothingToServe
+from noria.serving.fleet import Fleet, Plan
 from noria.serving.log import Narrator, stack
 from noria.serving.metrics import Metrics
-from noria.serving.routes import Front
-from noria.serving.served import Loader
 
 POLL = 0.25  # s; one small read, and a promotion is live before anybody has looked it up
 HEARTBEAT = 5.0  # s; a service not seen for a few of them is dead
@@ -37,8 +37,10 @@ class Follower:
     def __init__(
         self,
         identity: Identity,
-        front: Front,
-        loader: Loader,
+        model: str,
+        follows: str,
+        fleet: Fleet,
+        planned: Callable[[Version], Plan],
         *,
         versions: VersionRecords,
         services: ServiceRecords,
@@ -47,8 +49,10 @@ class Follower:
         narrate: Narrator,
     ) -> None:
         self._identity = identity
-        self._front = front
-        self._loader = loader
+        self._model = model
+        self._follows = follows
+        self._fleet = fleet
+        self._planned = planned
         self._versions = versions
         self._services = services
         self._metrics = metrics
@@ -56,91 +60,102 @@ class Follower:
         self._narrate = narrate
         self._failed: tuple[int, float] | None = None
         self._reason = ""
+        self.problem = ""
+        """Why the version that is followed is not the one that answers, for everybody."""
+        self.serving: Version | None = None
 
-    @property
-    def _serving(self) -> Version:
-        return self._front.answering.served.version
+    async def begin(self) -> None:
+        """Let the first version answer. Raises `NothingToServe`, `WorkerFailed`."""
+        version = await asyncio.to_thread(find, self._versions, self._model, self._follows)
+        await self._fleet.go(self._planned(version))
+        self._now_serving(version)
 
     async def run(self) -> None:
         """Poll, swap and announce until cancelled. The store being away stops nothing: the version stays."""
         announced = 0.0
         while True:
-            before = (self._serving.number, self._front.problem)
-            await self._safely(self._poll)
+            before = (self._fleet.version, self.problem)
+            await self._safely(self._poll, "poll")
             now = asyncio.get_running_loop().time()
-            if now - announced >= HEARTBEAT or before != (self._serving.number, self._front.problem):
-                await self._safely(self._announce)
+            if now - announced >= HEARTBEAT or before != (self._fleet.version, self.problem):
+                await self._safely(self.announce, "announce")
                 announced = now
             await asyncio.sleep(POLL)
 
-    async def _safely(self, work: Callable[[], None]) -> None:
-        try:
-            await asyncio.to_thread(work)
-        except Exception as error:  # the loop must outlive a busy store and a bug; both are told
-            self._narrate("follow.failed", step=work.__name__.strip("_"), stack=stack(error))
+    async def announce(self) -> None:
+        """Let the records know of the service as it is now."""
+        await asyncio.to_thread(self._services.announce, self.record())
 
-    def _poll(self) -> None:
-        model, follows = self._serving.model, self._front.answering.follows
-        if follows.isdigit():
+    def record(self) -> Service:
+        return Service(
+            id=self._identity.id,
+            model=self._model,
+            follows=self._follows,
+            url=self._identity.url,
+            pid=self._identity.pid,
+            version=self._fleet.version or 0,
+            seen=self._clock.now(),
+            problem=self.problem + self._reason,
+        )
+
+    async def _safely(self, work: Callable[[], object], step: str) -> None:
+        try:
+            await work()  # type: ignore[misc]
+        except Exception as error:  # the loop must outlive a busy store and a bug; both are told
+            self._narrate("follow.failed", step=step, stack=stack(error))
+
+    async def _poll(self) -> None:
+        if self._follows.isdigit():
             return
-        wanted = self._versions.aliases(model).get(follows)
+        aliases = await asyncio.to_thread(self._versions.aliases, self._model)
+        wanted = aliases.get(self._follows)
         if wanted is None:
-            self._tell(f"there is no {model}@{follows} any more")
-        elif wanted == self._serving.number:
+            self._tell(f"there is no {self._model}@{self._follows} any more")
+        elif wanted == self._fleet.version:
             self._tell("")
             self._failed = None
         elif self._due(wanted):
-            self._swap(wanted)
+            await self._swap(wanted)
 
     def _due(self, number: int) -> bool:
         return (
             self._failed is None or self._failed[0] != number or self._monotonic() - self._failed[1] >= RETRY
         )
 
-    def _swap(self, number: int) -> None:
-        """Load and point; what is at work on the old version ends there. On failure the old one stays."""
-        old = self._front.answering.served
+    async def _swap(self, number: int) -> None:
+        """Start the new version's workers, and let the old ones leave. On failure the old ones stay."""
+        old, new = f"{self._model}:{self._fleet.version}", f"{self._model}:{number}"
         try:
-            version = find(self._versions, old.version.model, str(number))
-            self._narrate("swap.begun", old=old.version.name, new=version.name)
-            new = self._loader.load(version, old)
-        except (
-            BaseException
-        ) as error:  # a user's module may raise anything, SystemExit too, while it is imported
+            version = await asyncio.to_thread(find, self._versions, self._model, str(number))
+            self._narrate("swap.begun", old=old, new=new)
+            await self._fleet.go(self._planned(version))
+        except Exception as error:  # whatever keeps a version from being loaded: the old one goes on
             self._failed = (number, self._monotonic())
             told = str(error) if isinstance(error, NoriaError) else f"{type(error).__name__}: {error}"
-            self._tell(f"{old.version.model}:{number} cannot be loaded", f": {told}")
+            self._tell(f"{new} cannot be loaded", f": {told}")
             self._metrics.swap("failed")
-            self._narrate(
-                "swap.failed", old=old.version.name, new=f"{old.version.model}:{number}", stack=stack(error)
-            )
+            self._narrate("swap.failed", old=old, new=new, stack=stack(error))
             return
-        self._front.answering.served = new
+        self._now_serving(version)
         self._tell("")
         self._failed = None
-        self._metrics.serving(version.model, version.number, self._front.answering.follows)
         self._metrics.swap("done")
-        self._narrate("swap.done", old=old.version.name, new=version.name)
+        self._narrate("swap.done", old=old, new=new)
 
-    def _announce(self) -> None:
-        self._services.announce(self.record())
-
-    def record(self) -> Service:
-        """The service as it is now."""
-        return Service(
-            id=self._identity.id,
-            model=self._serving.model,
-            follows=self._front.answering.follows,
-            url=self._identity.url,
-            pid=self._identity.pid,
-            version=self._serving.number,
-            seen=self._clock.now(),
-            problem=self._front.problem + self._reason,
-        )
+    def _now_serving(self, version: Version) -> None:
+        tally = self._metrics.tally
+        for number in {self.serving.number if self.serving else version.number, version.number}:
+            place = tally.counter(
+                "noria_serving", model=self._model, version=str(number), follows=self._follows
+            )
+            tally.put(place, float(number == version.number))
+        self.serving = version
 
     def _tell(self, problem: str, reason: str = "") -> None:
         """The problem is for everybody; the reason names paths, so it is for the project's own records alone."""
-        self._front.problem, self._reason = problem, reason
+        if problem != self.problem:
+            self._fleet.tell(wire.Told(problem=problem))
+        self.problem, self._reason = problem, reason
 
     def _monotonic(self) -> float:
         return self._clock.now().timestamp()

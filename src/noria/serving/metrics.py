@@ -1,92 +1,112 @@
-"""What Prometheus reads at /metrics; a registry of its own, so that nothing is counted twice or elsewhere."""
+"""What a process counts, by the names that Prometheus reads; see `page` for how it becomes text."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from functools import lru_cache
+from collections.abc import Mapping
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from noria.serving.tally import Histogram, Tally
 
-SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+HELP = {
+    "noria_requests": "Requests answered, by what was asked and how it ended",
+    "noria_rows": "Rows answered and logged",
+    "noria_nulls": "Nulls in the rows asked",
+    "noria_unknown_categories": "Values that training never saw, in the rows asked",
+    "noria_not_finite_answers": "Answers that are NaN or infinite",
+    "noria_failures": "Requests that the graph or the log failed",
+    "noria_batches": "Batches that the graph answered",
+    "noria_batched_requests": "Requests answered in batches",
+    "noria_feedback": "Labels received, by what became of them",
+    "noria_swaps": "Changes of the served version",
+    "noria_workers_lost": "Workers that ended without being told to",
+    "noria_requests_lost": "Requests that were in flight in a worker that was lost",
+    "noria_handed_over": "Open connections that went on in another worker",
+}
+GAUGES = {
+    "noria_serving": "1 for a version that answers",
+    "noria_log_bytes": "Bytes that the workers of now wrote to the prediction log",
+    "noria_waiting_requests": "Requests in the queues, those at work included",
+    "noria_in_flight": "Requests that have come whole and are not answered",
+    "noria_connections": "Open connections",
+    "noria_workers": "Workers that answer",
+}
+SECONDS = {
+    "noria_request_seconds": "From the whole request in memory to its answer, waiting included",
+    "noria_stage_seconds": "What a request spends: reading it, waiting, the model, the log, the reply",
+}
 
 
 class Metrics:
-    """The counters of one service."""
+    """What every process of a service counts."""
 
-    def __init__(self, *, log_size: Callable[[], int], waiting: Callable[[], int]) -> None:
-        self.registry = CollectorRegistry()
-        counter = self._counter
-        self._requests = counter(
-            "noria_requests", "Requests answered, by what was asked and how it ended", "route", "code"
-        )
-        self._rows = counter("noria_rows", "Rows answered and logged", "version")
-        self._nulls = counter("noria_nulls", "Nulls in the rows asked", "version", "column")
-        self._unknown = counter(
-            "noria_unknown_categories",
-            "Values that training never saw, in the rows asked",
-            "version",
-            "column",
-        )
-        self._not_finite = counter("noria_not_finite_answers", "Answers that are NaN or infinite", "version")
-        self._failures = counter(
-            "noria_failures", "Requests that the graph or the log failed", "version", "code"
-        )
-        self._feedback = counter("noria_feedback", "Labels received, by what became of them", "result")
-        self._swaps = counter("noria_swaps", "Changes of the served version", "result")
-        self._seconds = Histogram(
-            "noria_request_seconds",
-            "From the whole request in memory to the answer, waiting included",
-            ["version"],
-            buckets=SECONDS,
-            registry=self.registry,
-        )
-        self._info = Gauge(
-            "noria_serving",
-            "1 for the version that answers",
-            ["model", "version", "follows"],
-            registry=self.registry,
-        )
-        self._gauge("noria_log_bytes", "Bytes that this process wrote to the prediction log", log_size)
-        self._gauge("noria_waiting_requests", "Requests in the queue, the one at work included", waiting)
-        self._request = lru_cache(maxsize=256)(
-            self._requests.labels
-        )  # a look-up by label costs as much as the rest
+    def __init__(self, tally: Tally) -> None:
+        self.tally = tally
+        self._requests: dict[tuple[str, int], int] = {}
 
     def request(self, route: str, code: int) -> None:
-        self._request(route, str(code)).inc()
-
-    def answered(self, version: str, rows: int, seconds: float, not_finite: int) -> None:
-        self._rows.labels(version).inc(rows)
-        self._seconds.labels(version).observe(seconds)
-        if not_finite:
-            self._not_finite.labels(version).inc(not_finite)
-
-    def asked(self, version: str, nulls: Mapping[str, int], unknown: Mapping[str, int]) -> None:
-        """The data's quality as it arrives."""
-        for name, count in nulls.items():
-            self._nulls.labels(version, name).inc(count)
-        for name, count in unknown.items():
-            self._unknown.labels(version, name).inc(count)
-
-    def failed(self, version: str, code: str) -> None:
-        self._failures.labels(version, code).inc()
+        place = self._requests.get((route, code))
+        if place is None:
+            place = self.tally.counter("noria_requests", route=route, code=str(code))
+            self._requests[route, code] = place
+        self.tally.add(place)
 
     def feedback(self, result: str, count: int = 1) -> None:
-        self._feedback.labels(result).inc(count)
-
-    def serving(self, model: str, version: int, follows: str) -> None:
-        """From now on this version answers."""
-        self._info.clear()
-        self._info.labels(model, str(version), follows).set(1)
+        self.tally.add(self.tally.counter("noria_feedback", result=result), count)
 
     def swap(self, result: str) -> None:
-        self._swaps.labels(result).inc()
+        self.tally.add(self.tally.counter("noria_swaps", result=result))
 
-    def page(self) -> bytes:
-        return generate_latest(self.registry)
 
-    def _counter(self, name: str, help: str, *labels: str) -> Counter:
-        return Counter(name, help, labels, registry=self.registry)
+class VersionMetrics(Metrics):
+    """What a process counts that answers with one version."""
 
-    def _gauge(self, name: str, help: str, read: Callable[[], int]) -> None:
-        Gauge(name, help, registry=self.registry).set_function(read)
+    def __init__(self, tally: Tally, *, model: str, version: int) -> None:
+        super().__init__(tally)
+        self._own = {"model": model, "version": str(version)}
+        self.in_flight = tally.counter("noria_in_flight", **self._own)
+        self.waiting = tally.counter("noria_waiting_requests", **self._own)
+        self.connections = tally.counter("noria_connections", **self._own)
+        self.log_bytes = tally.counter("noria_log_bytes", **self._own)
+        self._rows = tally.counter("noria_rows", **self._own)
+        self._batches = tally.counter("noria_batches", **self._own)
+        self._batched = tally.counter("noria_batched_requests", **self._own)
+        self._seconds = tally.histogram("noria_request_seconds", **self._own)
+        self._stages: dict[str, Histogram] = {}
+
+    def began(self) -> None:
+        """A request has come whole; known at once, so that it is counted when this process is killed before its end."""
+        self.tally.add(self.in_flight)
+        self.tally.publish(self.in_flight)
+
+    def ended(self) -> None:
+        self.tally.add(self.in_flight, -1)
+        self.tally.publish(self.in_flight)
+
+    def answered(self, rows: int, seconds: float, not_finite: int) -> None:
+        self.tally.add(self._rows, rows)
+        self.tally.observe(self._seconds, seconds)
+        if not_finite:
+            self.tally.add(self.tally.counter("noria_not_finite_answers", **self._own), not_finite)
+
+    def stage(self, name: str, seconds: float) -> None:
+        """What one stage of a request took."""
+        stage = self._stages.get(name)
+        if stage is None:
+            stage = self._stages[name] = self.tally.histogram("noria_stage_seconds", stage=name, **self._own)
+        self.tally.observe(stage, seconds)
+
+    def batch(self, requests: int, rows: int) -> None:
+        self.tally.add(self._batches)
+        self.tally.add(self._batched, requests)
+
+    def asked(self, nulls: Mapping[str, int], unknown: Mapping[str, int]) -> None:
+        """The data's quality as it arrives."""
+        for name, count in nulls.items():
+            self._count("noria_nulls", count, column=name)
+        for name, count in unknown.items():
+            self._count("noria_unknown_categories", count, column=name)
+
+    def failed(self, code: str) -> None:
+        self._count("noria_failures", 1, code=code)
+
+    def _count(self, name: str, count: float, **labels: str) -> None:
+        self.tally.add(self.tally.counter(name, **labels, **self._own), count)

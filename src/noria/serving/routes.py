@@ -1,10 +1,10 @@
-"""Which path means what: a table of routes, and the one door through which a request comes."""
+"""Which path means what: a table of routes, and the one door through which a worker's requests come."""
 
 from __future__ import annotations
 
+import asyncio
 import re
 import secrets
-import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
@@ -13,12 +13,16 @@ from typing import Any
 from noria.errors import NoriaError
 from noria.serving import pages
 from noria.serving.answering import Answering, Reference, reference
+from noria.serving.connection import Raw
 from noria.serving.errors import Broken, NoSuchPath, WrongMethod
-from noria.serving.labels import Labels
-from noria.serving.lane import Lane
+from noria.serving.hub import pass_on
 from noria.serving.log import Narrator, stack
-from noria.serving.messages import TEXT, Request, Response, refusal, reply
-from noria.serving.metrics import Metrics
+from noria.serving.messages import Request, Response, refusal, reply
+from noria.serving.metrics import Metrics, VersionMetrics
+
+HUB_SECONDS = 30.0  # s for the keeper to take labels, or to gather the metrics
+
+Send = Callable[[bytes | Response], None]
 
 
 @dataclass(frozen=True)
@@ -30,28 +34,37 @@ class Route:
     act: Callable[[Any, Request, dict[str, str | None]], Awaitable[Response]]
 
 
-class Front:
-    """A service's paths. `handle` never raises: whatever goes wrong is a response."""
+class Routes:
+    """A table of routes. `answer` never raises: whatever goes wrong is a response."""
 
-    def __init__(
-        self, answering: Answering, labels: Labels, lane: Lane, metrics: Metrics, narrate: Narrator
-    ) -> None:
-        self.answering = answering
-        self.problem = ""
-        """Why the version that is followed is not the one that answers."""
-        self._lane = lane
-        self._labels = labels
-        self._labels_lane = Lane("labels")
+    def __init__(self, table: tuple[Route, ...], metrics: Metrics, narrate: Narrator, *, about: str) -> None:
+        self._table = table
         self._metrics = metrics
         self._narrate = narrate
+        self._about = about
+        self._tasks: set[asyncio.Task[None]] = set()
 
-    async def handle(self, request: Request) -> Response:
+    def answer(self, raw: Raw, send: Send) -> None:
+        """Answer a request, sometime."""
+        task = asyncio.get_running_loop().create_task(self._answer(raw, send))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def refused(self, error: NoriaError) -> None:
+        """Count a request that could not even be read whole."""
+        self._metrics.request("unread", error.status)
+
+    async def _answer(self, raw: Raw, send: Send) -> None:
+        request = raw.request()
+        send(await self.handle(request, raw))
+
+    async def handle(self, request: Request, raw: Raw) -> Response:
         """The response to a whole request."""
         name, protocol = "unknown", request.path.startswith("/v2")
         try:
             route, named = self._route(request)
             name = route.name
-            response = await route.act(self, request, named)
+            response = await route.act(raw, request, named)
         except NoriaError as error:
             response = refusal(error, protocol=protocol)
         except (
@@ -63,64 +76,111 @@ class Front:
         self._metrics.request(name, response.status)
         return response
 
-    def refuse(self, error: NoriaError, path: str) -> Response:
-        """The response to a request that could not even be read whole."""
-        self._metrics.request("unread", error.status)
-        return refusal(error, protocol=path.startswith("/v2"))
-
-    def close(self) -> None:
-        self._lane.close()
-        self._labels_lane.close()
-
     def _route(self, request: Request) -> tuple[Route, dict[str, str | None]]:
         allowed = []
-        for route in ROUTES:
+        method = "GET" if request.method == "HEAD" else request.method
+        for route in self._table:
             found = route.path.fullmatch(request.path)
             if found is None:
                 continue
-            if route.method == request.method:
+            if route.method == method:
                 return route, found.groupdict()
             allowed.append(route.method)
         if allowed:
             raise WrongMethod(path=_cut(request.path), method=request.method, allowed=allowed)
-        raise NoSuchPath(path=_cut(request.path), model=self.answering.served.version.model)
+        raise NoSuchPath(path=_cut(request.path), model=self._about)
 
-    async def predict(self, request: Request, named: dict[str, str | None]) -> Response:
-        work = partial(self.answering.predict, request, _reference(named), time.perf_counter())
-        return await self._lane.do(work, size=len(request.body))
 
-    async def infer(self, request: Request, named: dict[str, str | None]) -> Response:
-        work = partial(self.answering.infer, request, _reference(named), time.perf_counter())
-        return await self._lane.do(work, size=len(request.body))
+class Front:
+    """A worker's paths."""
 
-    async def feedback(self, request: Request, named: dict[str, str | None]) -> Response:
-        self.answering.named(
-            Reference(_reference(named).model)
-        )  # labels are for a model, whichever version answered
-        return await self._labels_lane.do(partial(self._labels.take, request), size=len(request.body))
+    def __init__(self, answering: Answering, metrics: VersionMetrics, narrate: Narrator, *, hub: str) -> None:
+        self.answering = answering
+        self.problem = ""
+        """Why the version that is followed is not the one that answers."""
+        self._metrics = metrics
+        self._hub = hub
+        self._quick = _quick_paths(answering)
+        self.routes = Routes(self._table(), metrics, narrate, about=answering.served.version.model)
 
-    async def summary(self, request: Request, named: dict[str, str | None]) -> Response:
+    def answer(self, raw: Raw, send: Send) -> None:
+        """Answer a request, at once where that can be."""
+        metrics = self._metrics
+        metrics.began()
+
+        def sent(answer: bytes | Response) -> None:
+            metrics.ended()
+            send(answer)
+
+        if raw.method == b"POST" and raw.url in self._quick:
+
+            def counted(answer: bytes | Response) -> None:
+                metrics.request("predict", 200 if type(answer) is bytes else answer.status)  # type: ignore[union-attr]
+                sent(answer)
+
+            if self.answering.quick(raw, counted):
+                return
+        self.routes.answer(raw, sent)
+
+    async def predict(self, raw: Raw, request: Request, named: dict[str, str | None]) -> Response:
+        return await self.answering.careful(request, _reference(named), "predict")
+
+    async def infer(self, raw: Raw, request: Request, named: dict[str, str | None]) -> Response:
+        return await self.answering.careful(request, _reference(named), "infer")
+
+    async def feedback(self, raw: Raw, request: Request, named: dict[str, str | None]) -> Response:
+        # labels are for a model, whichever version answered
+        self.answering.named(Reference(_reference(named).model))
+        return await self.keeper(raw, request, named)
+
+    async def keeper(self, raw: Raw, request: Request, named: dict[str, str | None]) -> Response:
+        self._metrics.tally.publish()  # so that whoever asked finds its own requests counted
+        return await pass_on(raw, self._hub, seconds=HUB_SECONDS)
+
+    async def summary(self, raw: Raw, request: Request, named: dict[str, str | None]) -> Response:
         served = self.answering.named(_reference(named))
         return reply(pages.summary(served, follows=self.answering.follows, problem=self.problem))
 
-    async def metadata(self, request: Request, named: dict[str, str | None]) -> Response:
+    async def metadata(self, raw: Raw, request: Request, named: dict[str, str | None]) -> Response:
         return reply(pages.model_metadata(self.answering.named(_reference(named))))
 
-    async def model_ready(self, request: Request, named: dict[str, str | None]) -> Response:
+    async def model_ready(self, raw: Raw, request: Request, named: dict[str, str | None]) -> Response:
         served = self.answering.named(_reference(named))
         return reply({"name": served.version.model, "ready": True})
 
-    async def live(self, request: Request, named: dict[str, str | None]) -> Response:
+    async def live(self, raw: Raw, request: Request, named: dict[str, str | None]) -> Response:
         return reply({"live": True})
 
-    async def ready(self, request: Request, named: dict[str, str | None]) -> Response:
-        return reply({"ready": True})  # a service listens only once a version answers, and always keeps one
+    async def ready(self, raw: Raw, request: Request, named: dict[str, str | None]) -> Response:
+        return reply({"ready": True})  # a worker accepts nobody before it has answered rows of its own
 
-    async def server(self, request: Request, named: dict[str, str | None]) -> Response:
+    async def server(self, raw: Raw, request: Request, named: dict[str, str | None]) -> Response:
         return reply(pages.server_metadata())
 
-    async def metrics(self, request: Request, named: dict[str, str | None]) -> Response:
-        return Response(200, self._metrics.page(), TEXT)
+    def _table(self) -> tuple[Route, ...]:
+        return tuple(
+            Route(name, method, re.compile(path), partial(act))
+            for name, method, path, act in (
+                ("predict", "POST", V1 + "/predict", self.predict),
+                ("infer", "POST", V2 + "/infer", self.infer),
+                ("feedback", "POST", V1 + "/feedback", self.feedback),
+                ("summary", "GET", V1, self.summary),
+                ("metadata", "GET", V2, self.metadata),
+                ("ready", "GET", V2 + "/ready", self.model_ready),
+                ("live", "GET", "/v2/health/live", self.live),
+                ("ready", "GET", "/v2/health/ready", self.ready),
+                ("server", "GET", "/v2", self.server),
+                ("metrics", "GET", "/metrics", self.keeper),
+            )
+        )
+
+
+def _quick_paths(answering: Answering) -> frozenset[bytes]:
+    """Every way in which a request may name the version that answers, as the bytes of its path."""
+    version, follows = answering.served.version, answering.follows
+    model, number = version.model, version.number
+    names = {model, f"{model}:{number}", f"{model}@{number}", f"{model}@{follows}", f"{model}:{follows}"}
+    return frozenset(f"/v1/models/{name}/predict".encode() for name in names)
 
 
 def _reference(named: dict[str, str | None]) -> Reference:
@@ -133,19 +193,3 @@ def _cut(path: str) -> str:
 
 V1 = r"/v1/models/(?P<model>[^/]+)"
 V2 = r"/v2/models/(?P<model>[^/]+)(?:/versions/(?P<version>[^/]+))?"
-
-ROUTES = tuple(
-    Route(name, method, re.compile(path), act)
-    for name, method, path, act in (
-        ("predict", "POST", V1 + "/predict", Front.predict),
-        ("infer", "POST", V2 + "/infer", Front.infer),
-        ("feedback", "POST", V1 + "/feedback", Front.feedback),
-        ("summary", "GET", V1, Front.summary),
-        ("metadata", "GET", V2, Front.metadata),
-        ("ready", "GET", V2 + "/ready", Front.model_ready),
-        ("live", "GET", "/v2/health/live", Front.live),
-        ("ready", "GET", "/v2/health/ready", Front.ready),
-        ("server", "GET", "/v2", Front.server),
-        ("metrics", "GET", "/metrics", Front.metrics),
-    )
-)

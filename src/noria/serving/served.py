@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from noria.artifacts.kinds import kind_wanted
-from noria.declare import Pipeline, Resolved, resolve
+from noria.declare import Resolved, resolve
 from noria.errors import NoriaError, NotFound
 from noria.graph.answer import Graph
 from noria.graph.columns import kind_of
-from noria.graph.load import forget, load_pipeline
+from noria.graph.load import load_pipeline
 from noria.graph.open import open_graph
 from noria.ports.serving import CodeTrees
 from noria.records.versions import Version
@@ -23,6 +19,7 @@ from noria.serving.answers import Answers, plain
 from noria.serving.asked import Asked, Reader
 from noria.serving.errors import CannotAnswer
 from noria.serving.log import Narrator
+from noria.serving.quick import QuickReader, Values
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -37,8 +34,6 @@ class Served:
     """One version, answering. Its graph is for one thread at a time."""
 
     version: Version
-    root: Path
-    pipeline: Pipeline
     reader: Reader
     answers: Answers
     graph: Graph
@@ -48,6 +43,10 @@ class Served:
     """How the training data held the request's columns, where that is known and differs from plain types."""
     example: Mapping[str, Any] | None
     """A row of the training data as a request would send it."""
+    quick: QuickReader | None
+    """None for a version whose answers only Arrow can hold: then every request goes the careful way."""
+    direct: Callable[[Sequence[Values]], Sequence[tuple[Any, ...]]] | None = None
+    """The answers to some rows without the graph, where the version has such a way; in any thread."""
 
     def answer(self, rows: pa.RecordBatch) -> pa.RecordBatch:
         """The answers to typed rows, as the signature has them. Raises what the user's code raises."""
@@ -65,9 +64,21 @@ class Served:
     def read(self, rows: object) -> Asked:
         return self.reader.rows(rows)
 
+    def answer_rows(self, rows: Sequence[Values]) -> list[tuple[Any, ...]]:
+        """The answers to rows of the quick reader, a tuple of the answer's columns each."""
+        import pyarrow as pa
+
+        schema = self.reader.schema
+        columns = [
+            pa.array(values, field.type)
+            for values, field in zip(zip(*rows, strict=True), schema, strict=True)
+        ]
+        answers = self.answer(pa.RecordBatch.from_arrays(columns, schema=schema))
+        return list(zip(*(column.to_pylist() for column in answers.columns), strict=True))
+
 
 class Loader:
-    """Makes versions ready, one at a time."""
+    """Makes a version ready."""
 
     def __init__(self, artifacts: Artifacts, trees: CodeTrees, narrate: Narrator, *, max_rows: int) -> None:
         self._artifacts = artifacts
@@ -75,31 +86,25 @@ class Loader:
         self._narrate = narrate
         self._max_rows = max_rows
 
-    def load(self, version: Version, current: Served | None = None) -> Served:
-        """Load a version beside the one that answers now, and let it answer rows of its own training data.
-
-        Raises whatever keeps it from answering; the process then imports from the current version's tree as before.
-        """
-        root = self._trees.materialise(version.code)
-        with _imports_of(root, current):
-            same = current is not None and current.root == root
-            pipeline = current.pipeline if same and current else load_pipeline(root, version.graph.pipeline)
-            resolved, signature = resolve(pipeline), version.signature
-            graph = open_graph(version.graph, resolved, self._artifacts)
-            sample = self._sample(version)
-            served = Served(
-                version=version,
-                root=root,
-                pipeline=pipeline,
-                reader=Reader(signature, model=version.model, max_rows=self._max_rows),
-                answers=Answers(signature, version=version.name),
-                graph=graph,
-                polars=_reads_polars(resolved),
-                trained=None if sample is None else _trained(sample.schema, signature.request),
-                example=None if sample is None or not sample.num_rows else _as_json(sample.slice(0, 1)),
-            )
-            if sample is not None:
-                _try(served, sample)
+    def load(self, version: Version) -> Served:
+        """Load a version and let it answer rows of its own training data. Raises whatever keeps it from answering."""
+        root, signature = self._trees.materialise(version.code), version.signature
+        resolved = resolve(load_pipeline(root, version.graph.pipeline))
+        graph = open_graph(version.graph, resolved, self._artifacts)
+        sample = self._sample(version)
+        answers = Answers(signature, version=version.name)
+        served = Served(
+            version=version,
+            reader=Reader(signature, model=version.model, max_rows=self._max_rows),
+            answers=answers,
+            graph=graph,
+            polars=_reads_polars(resolved),
+            trained=None if sample is None else _trained(sample.schema, signature.request),
+            example=None if sample is None or not sample.num_rows else _as_json(sample.slice(0, 1)),
+            quick=QuickReader(signature, max_rows=self._max_rows) if answers.plain else None,
+        )
+        if sample is not None:
+            _try(served, sample)
         return served
 
     def _sample(self, version: Version) -> pa.Table | None:
@@ -110,32 +115,6 @@ class Loader:
         except NotFound as error:
             self._narrate("warmup.skipped", version=version.name, why=str(error))
             return None
-
-
-@contextmanager
-def _imports_of(root: Path, current: Served | None) -> Iterator[None]:
-    """Let modules come from `root` in place of the current version's; as they were before when the block fails."""
-    before = current.root if current is not None and current.root != root else None
-    kept = _modules_of(before) if before is not None else {}
-    if before is not None:
-        forget(before)
-    try:
-        yield
-    except BaseException:
-        if current is None or before is not None:
-            forget(root)
-        if before is not None:
-            sys.modules.update(kept)
-            sys.path.insert(0, str(before))
-        raise
-
-
-def _modules_of(root: Path) -> dict[str, ModuleType]:
-    return {
-        name: module
-        for name, module in list(sys.modules.items())
-        if (file := getattr(module, "__file__", None)) and Path(file).is_relative_to(root)
-    }
 
 
 def _trained(schema: pa.Schema, request: tuple[Any, ...]) -> pa.Schema | None:

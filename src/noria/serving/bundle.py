@@ -1,0 +1,30 @@
+"""All that a worker is told: one file, written by the keeper, so that a worker needs neither records nor policies."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from noria.records.base import Record
+from noria.records.versions import Version
+
+FORMAT = 1
+
+
+class Bundle(Record, kw_only=True):
+    """What one version's workers answer with, and how."""
+
+    format: int = FORMAT
+    version: Version
+    follows: str
+    """The alias or number that the service follows."""
+    state: str
+    """The project's state folder: objects, source trees and the prediction log are under it."""
+    objects: str | None = None
+    """Where objects are kept, if not in the state folder."""
+    hub: str
+    """The keeper's own Unix socket, for what is no business of one version: labels, metrics."""
+    max_body: int
+    max_rows: int
+    deadline: float
+    """Seconds that a request may wait for its turn."""
+    durability: Literal["sync", "async", "off"]

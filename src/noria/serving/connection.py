@@ -1,0 +1,349 @@
+"""The transport: HTTP/1.1 on a socket that somebody else may own. Nothing here knows a model.
+
+One object a connection, driven by the event loop's callbacks; no task unless an answer has to be waited for. A connection
+between two requests can be taken off this process with `part`, and go on in another one (see `handover`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from email.utils import formatdate
+from typing import Any, cast
+
+import httptools
+
+from noria.errors import NoriaError
+from noria.serving.errors import BadHttp, BodyTooLarge, BodyTooSlow, HeadersTooLarge, TooManyConnections
+from noria.serving.messages import Request, Response, refusal
+
+BODY_SECONDS = 30.0  # s for a whole request; a client that trickles longer holds memory for nothing
+READ_SECONDS = 30.0  # s for a client to take an answer that lies ready
+KEEP_ALIVE = (
+    75.0  # s; longer than the 60 of common proxies, so that the proxy closes an idle connection, not we
+)
+LINGER = 2.0  # s that a refused body is read and thrown away, so that its sender gets to read why
+HEADERS = 64 * 2**10  # bytes of a request's line and headers: eight times what common servers take
+SWEEP = 0.5  # s between two looks at what has waited too long
+PIPELINED = 64  # requests of one connection that wait for those before them, until no more are read
+
+REASONS = {
+    200: b"OK",
+    400: b"Bad Request",
+    401: b"Unauthorized",
+    403: b"Forbidden",
+    404: b"Not Found",
+    405: b"Method Not Allowed",
+    408: b"Request Timeout",
+    409: b"Conflict",
+    413: b"Content Too Large",
+    415: b"Unsupported Media Type",
+    422: b"Unprocessable Content",
+    429: b"Too Many Requests",
+    431: b"Request Header Fields Too Large",
+    500: b"Internal Server Error",
+    502: b"Bad Gateway",
+    503: b"Service Unavailable",
+    504: b"Gateway Timeout",
+}
+
+Headers = list[tuple[bytes, bytes]]
+Send = Callable[[Response], None]
+
+
+class Raw:
+    """A whole request as it came, before anybody looked into it."""
+
+    __slots__ = ("body", "headers", "keep", "method", "url")
+
+    def __init__(self, method: bytes, url: bytes, headers: Headers, body: bytes, keep: bool) -> None:
+        self.method = method
+        self.url = url
+        self.headers = headers
+        self.body = body
+        self.keep = keep
+
+    def request(self) -> Request:
+        """As the routes read it: a path without its query, names of headers in lower case."""
+        path = httptools.parse_url(self.url).path or b"/"
+        headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in self.headers}
+        return Request(self.method.decode("latin-1"), path.decode("latin-1"), headers, self.body)
+
+
+@dataclass
+class Desk:
+    """What all connections of a process share."""
+
+    answer: Callable[[Raw, Callable[[bytes | Response], None]], None]
+    """Answers a whole request, now or later, by calling what it is given, once."""
+    refused: Callable[[NoriaError], None]
+    """Told of a request that was refused before it was whole."""
+    max_body: int
+    max_connections: int = 20_000
+    connections: set[Connection] = field(default_factory=set)
+    date: bytes = b""
+    closing: bool = False
+    """Every answer from now on is the last of its connection."""
+    parting: Callable[[Connection], None] | None = None
+    """Takes over a connection that is between two requests, instead of closing it, while this process leaves."""
+
+    def tick(self) -> None:
+        self.date = b"date: " + formatdate(usegmt=True).encode() + b"\r\n"
+
+    async def sweep(self) -> None:
+        """Close what has waited too long, for as long as the process lives."""
+        loop = asyncio.get_running_loop()
+        while True:
+            self.tick()
+            now = loop.time()
+            for connection in list(self.connections):
+                connection.look(now)
+            await asyncio.sleep(SWEEP)
+
+
+class Connection(asyncio.Protocol):
+    """A client's connection. Requests of one connection are answered in their order, one at a time."""
+
+    __slots__ = (
+        "_body",
+        "_desk",
+        "_head",
+        "_headers",
+        "_loop",
+        "_parser",
+        "_size",
+        "_stopped",
+        "_url",
+        "_waiting",
+        "_working",
+        "_writable",
+        "since",
+        "transport",
+        "unfinished",
+    )
+
+    def __init__(self, desk: Desk, loop: asyncio.AbstractEventLoop) -> None:
+        self._desk = desk
+        self._loop = loop
+        self._parser: Any = httptools.HttpRequestParser(self)
+        self._url = b""
+        self._headers: Headers = []
+        self._body: list[bytes] = []
+        self._head = 0
+        self._size = 0
+        self._stopped = False
+        self._working = False
+        self._writable = True
+        self._waiting: deque[Raw] = deque()
+        self.unfinished = False
+        """Whether a request has begun to come that is not whole yet."""
+        self.since = loop.time()
+        """When it began to come, or when the last answer left."""
+        self.transport: asyncio.Transport = cast("asyncio.Transport", None)
+
+    # -- the event loop's callbacks
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast("asyncio.Transport", transport)
+        if len(self._desk.connections) >= self._desk.max_connections:
+            self._stop(refusal(TooManyConnections(limit=self._desk.max_connections)))
+            return
+        self._desk.connections.add(self)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._stopped = True
+        self._waiting.clear()
+        self._desk.connections.discard(self)
+
+    def pause_writing(self) -> None:
+        self._writable = False
+        self.since = self._loop.time()
+
+    def resume_writing(self) -> None:
+        self._writable = True
+
+    def data_received(self, data: bytes) -> None:
+        if self._stopped:
+            return
+        if not self.unfinished and not self._working:
+            self.since = self._loop.time()
+        self.unfinished = True
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:  # we speak HTTP/1.1 alone, and may: the request stands
+            self._parser = httptools.HttpRequestParser(self)
+            if rest := data[upgrade.args[0] :]:
+                self.data_received(rest)
+        except httptools.HttpParserError as error:
+            if not self._stopped:  # else the parser stumbles over what follows a request that was refused
+                self._refuse(BadHttp(problem=str(error) or type(error).__name__))
+
+    # -- the parser's callbacks
+
+    def on_url(self, url: bytes) -> None:
+        if self._counted(len(url)):
+            self._url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._counted(len(name) + len(value)):
+            self._headers.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        self._head = 0
+        if self._stopped:
+            return
+        for name, value in self._headers:
+            size = len(name)
+            if size == 14 and name.lower() == b"content-length":
+                if int(value) > self._desk.max_body:
+                    self._refuse(BodyTooLarge(limit=self._desk.max_body))
+            elif size == 6 and name.lower() == b"expect" and value.lower() == b"100-continue":
+                self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def on_body(self, body: bytes) -> None:
+        self._size += len(body)
+        if self._stopped:
+            return
+        if self._size > self._desk.max_body:
+            self._refuse(BodyTooLarge(limit=self._desk.max_body))
+        else:
+            self._body.append(body)
+
+    def on_message_complete(self) -> None:
+        if self._stopped:
+            return
+        parser = self._parser
+        body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
+        raw = Raw(parser.get_method(), self._url, self._headers, body, parser.should_keep_alive())
+        self._url, self._headers, self._body, self._size = b"", [], [], 0
+        self.unfinished = False
+        if self._working:
+            self._waiting.append(raw)
+            if len(self._waiting) >= PIPELINED:
+                self.transport.pause_reading()
+        else:
+            self._begin(raw)
+
+    # -- answers
+
+    def _begin(self, raw: Raw) -> None:
+        self._working = True
+
+        def send(answer: bytes | Response) -> None:
+            self._send(answer, raw)
+
+        self._desk.answer(raw, send)
+
+    def _send(self, answer: bytes | Response, raw: Raw) -> None:
+        """Write an answer: bytes are a body of JSON with status 200."""
+        if self._stopped:
+            return
+        keep = raw.keep and not self._desk.closing
+        self._write(answer, keep=keep, bodiless=raw.method == b"HEAD")
+        self._working = False
+        self.since = self._loop.time()
+        if not keep:
+            self._stopped = True
+            self.transport.close()
+        elif self._waiting:
+            self._loop.call_soon(self._next)
+        elif self._desk.parting is not None:
+            self._loop.call_soon(self._offer)
+
+    def _next(self) -> None:
+        if self._waiting and not self._working and not self._stopped:
+            raw = self._waiting.popleft()
+            if len(self._waiting) == PIPELINED // 2:
+                self.transport.resume_reading()
+            self._begin(raw)
+
+    def _write(self, answer: bytes | Response, *, keep: bool, bodiless: bool = False) -> None:
+        ending = b"\r\n" if keep else b"connection: close\r\n\r\n"
+        if type(answer) is bytes:
+            self.transport.write(
+                b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n%b%b%b"
+                % (len(answer), self._desk.date, ending, b"" if bodiless else answer)
+            )
+            return
+        response = cast("Response", answer)
+        more = "".join(f"{name}: {value}\r\n" for name, value in response.headers.items()).encode("latin-1")
+        self.transport.write(
+            b"HTTP/1.1 %d %b\r\ncontent-type: %b\r\ncontent-length: %d\r\n%b%b%b%b"
+            % (
+                response.status,
+                REASONS.get(response.status, b"Other"),
+                response.content_type.encode(),
+                len(response.body),
+                more,
+                self._desk.date,
+                ending,
+                b"" if bodiless else response.body,
+            )
+        )
+
+    # -- ends
+
+    def look(self, now: float) -> None:
+        """Close it if its client has kept us waiting for too long."""
+        waited = now - self.since
+        if not self._writable:
+            if waited > READ_SECONDS:
+                self.transport.abort()
+        elif self.unfinished and not self._working:
+            if waited > BODY_SECONDS and not self._stopped:
+                self._refuse(BodyTooSlow(seconds=BODY_SECONDS))
+        elif not self._working and not self._stopped and waited > KEEP_ALIVE:
+            self.transport.close()
+
+    @property
+    def between(self) -> bool:
+        """Whether nothing of a request has come and nothing of an answer is on its way."""
+        return not (
+            self._working
+            or self._waiting
+            or self.unfinished
+            or self._stopped
+            or self.transport.get_write_buffer_size()
+        )
+
+    def part(self) -> socket.socket | None:
+        """The connection's socket, for another process to go on with; None where it is not between two requests.
+        Whoever takes it closes it; here it is over, and the client sees nothing of that."""
+        if not self.between:
+            return None
+        self.transport.pause_reading()  # what comes from now on stays in the kernel
+        held: socket.socket = self.transport.get_extra_info("socket")
+        mine = socket.fromfd(held.fileno(), held.family, held.type)
+        self._stopped = True
+        self._desk.connections.discard(self)
+        self.transport.abort()  # closes this process's descriptor; the connection has another one
+        return mine
+
+    def _offer(self) -> None:
+        if self._desk.parting is not None and self in self._desk.connections:
+            self._desk.parting(self)
+
+    def _counted(self, size: int) -> bool:
+        """Whether there is room for more of the headers."""
+        self._head += size
+        if self._head > HEADERS and not self._stopped:
+            self._refuse(HeadersTooLarge(limit=HEADERS))
+        return not self._stopped
+
+    def _refuse(self, error: NoriaError) -> None:
+        """Answer a request that is not whole; what still comes of it is read and thrown away for a moment."""
+        self._desk.refused(error)
+        self._stop(refusal(error, protocol=self._url.startswith(b"/v2")))
+
+    def _stop(self, response: Response) -> None:
+        self._stopped = True
+        self._write(response, keep=False)
+        # Closing at once would reset the connection, and the client would never see the response.
+        with contextlib.suppress(OSError, NotImplementedError, RuntimeError):
+            if self.transport.can_write_eof():
+                self.transport.write_eof()
+        self._loop.call_later(LINGER, self.transport.close)

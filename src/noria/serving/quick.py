@@ -1,0 +1,142 @@
+"""The quick way to read rows: a type made from the signature, into which msgspec decodes JSON and checks it at once.
+
+It takes only what leaves no doubt; for all else it gives None, and the careful reader (`asked`) looks at the request
+once more and names every fault. So the two cannot disagree about a request that is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import msgspec
+
+from noria.graph.columns import Kind, Misfit, kind_of
+from noria.records.versions import RequestColumn, Signature
+
+Values = tuple[Any, ...]
+"""A row, in the signature's order, as Arrow takes it: times are whole ticks since 1970."""
+
+_INTEGERS = {
+    f"{sign}int{bits}": (0 if sign else -(2 ** (bits - 1)), 2**bits - 1 if sign else 2 ** (bits - 1) - 1)
+    for sign in ("", "u")
+    for bits in (8, 16, 32, 64)
+}
+_LARGEST = 2**63 - 1  # what msgspec can bound an integer by
+
+
+@dataclass(frozen=True)
+class Read:
+    """The rows of one request."""
+
+    rows: Sequence[Values]
+    single: bool
+    """Whether it was a row itself, and no list of rows."""
+
+
+class QuickReader:
+    """Reads the rows of one version's requests."""
+
+    def __init__(self, signature: Signature, *, max_rows: int) -> None:
+        columns = signature.request
+        kinds = [kind_of(column.name, column.type) for column in columns]
+        self._max = max_rows
+        self._row = _row_type(signature)
+        self._one = msgspec.json.Decoder(self._row).decode
+        many = msgspec.defstruct("Rows", [("rows", list[self._row])], forbid_unknown_fields=True, gc=False)  # type: ignore[name-defined]
+        self._many: Callable[[bytes], Any] = msgspec.json.Decoder(many).decode
+        self._single_possible = "rows" not in {column.name for column in columns}
+        self._convert: list[tuple[int, Callable[[Any], Any]]] = [
+            (at, kind.convert)
+            for at, (column, kind) in enumerate(zip(columns, kinds, strict=True))
+            if not _decoded(column)
+        ]
+        self._levels = [
+            (at, frozenset(column.levels)) for at, column in enumerate(columns) if column.levels is not None
+        ]
+        self._never_null = [at for at, _ in self._convert if not _may_be_null(columns[at], signature)]
+        self._refuses = signature.unknown == "refuse"
+        self._names = [column.name for column in columns]
+
+    def read(self, body: bytes) -> Read | None:
+        """The rows in a body of JSON; None where only the careful reader can tell."""
+        single = self._single_possible and body[:7] != b'{"rows"'
+        try:
+            found = [self._one(body)] if single else self._many(body).rows
+            if not 0 < len(found) <= self._max:
+                return None
+            rows = [self._values(row) for row in found]
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, Misfit):
+            return None
+        if self._refuses and self.unknown(rows):
+            return None
+        return Read(rows, single)
+
+    def unknown(self, rows: Sequence[Values]) -> dict[str, int]:
+        """Values that training never saw, by column, where there are any."""
+        counts: dict[str, int] = {}
+        for at, levels in self._levels:
+            strange = 0
+            for row in rows:
+                value = row[at]
+                if value is not None and value not in levels:
+                    strange += 1
+            if strange:
+                counts[self._names[at]] = strange
+        return counts
+
+    def nulls(self, rows: Sequence[Values]) -> dict[str, int]:
+        """Nulls by column, where there are any."""
+        counts: dict[str, int] = {}
+        for row in rows:
+            if None in row:
+                for at, value in enumerate(row):
+                    if value is None:
+                        counts[self._names[at]] = counts.get(self._names[at], 0) + 1
+        return counts
+
+    def _values(self, row: Any) -> Values:
+        values: Values = msgspec.structs.astuple(row)
+        if not self._convert:
+            return values
+        changed = list(values)
+        for at, convert in self._convert:
+            if changed[at] is not None:
+                changed[at] = convert(changed[at])
+            elif at in self._never_null:
+                raise Misfit("null")
+        return tuple(changed)
+
+
+def _row_type(signature: Signature) -> type[msgspec.Struct]:
+    """A struct of the request's columns, each as JSON may give it; strict, so "17.9" and true are no numbers."""
+    fields, names = [], {}
+    for at, column in enumerate(signature.request):
+        kind = _decoded(column)
+        nullable = kind is not None and _may_be_null(column, signature)
+        fields.append((f"c{at}", Any if kind is None else kind | None if nullable else kind))
+        names[f"c{at}"] = column.name
+    row: type[msgspec.Struct] = msgspec.defstruct(
+        "Row", fields, rename=names, forbid_unknown_fields=True, gc=False
+    )
+    return row
+
+
+def _may_be_null(column: RequestColumn, signature: Signature) -> bool:
+    return column.name not in signature.key and (column.nulls or signature.unknown == "accept")
+
+
+def _decoded(column: RequestColumn) -> Any:
+    """What msgspec can decode a column into by itself; None for what has to be converted, value by value."""
+    kind: Kind = kind_of(column.name, column.type)
+    if column.type == "double":
+        return float
+    if column.type == "bool":
+        return bool
+    if kind.expected == "a string":
+        return str
+    if column.type in _INTEGERS and _INTEGERS[column.type][1] <= _LARGEST:
+        low, high = _INTEGERS[column.type]
+        return Annotated[int, msgspec.Meta(ge=low, le=high)]
+    return None

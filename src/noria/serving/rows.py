@@ -1,0 +1,123 @@
+"""Rows as the prediction log has them: when, whose, how long it took, what was asked and what was answered."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from noria.ports.serving import ANSWER, AT, KEY, REQUEST, TIME, TOOK, UNIT, WAY, Layout
+from noria.records.predictions import key_text
+from noria.records.versions import RequestColumn, Signature
+from noria.serving.asked import Asked, event_times, keys, units
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from noria.serving.served import Served
+
+_TICKS = {"s": 1_000_000, "ms": 1_000, "us": 1}  # microseconds; a nanosecond is a thousandth of one
+_TIMESTAMP = re.compile(r"timestamp\[(s|ms|us|ns)(?:, tz=(.+))?\]")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+Place = Callable[[Sequence[Any], int], tuple[str | None, str | None, int]]
+"""Key, unit and event time (microseconds since 1970) of a row as the quick reader gives it, received at a time."""
+
+
+def places(signature: Signature) -> Place:
+    """As `keys`, `units` and `event_times` find them in Arrow, for one row without it."""
+    at_of = {column.name: at for at, column in enumerate(signature.request)}
+    columns = {column.name: column for column in signature.request}
+    key = [(at_of[name], _as_python(columns[name])) for name in signature.key]
+    unit = (at_of[signature.unit], _as_python(columns[signature.unit])) if signature.unit else None
+    time = (at_of[signature.time], _as_micros(columns[signature.time])) if signature.time else None
+
+    def place(row: Sequence[Any], received: int) -> tuple[str | None, str | None, int]:
+        own = key_text([read(row[at]) for at, read in key]) if key else None
+        whose = own
+        if unit is not None and row[unit[0]] is not None:
+            whose = key_text([unit[1](row[unit[0]])])
+        moment = received
+        if time is not None and row[time[0]] is not None:
+            found = time[1](row[time[0]])
+            moment = received if found is None else found
+        return own, whose, moment
+
+    return place
+
+
+def layout_of(served: Served) -> Layout:
+    """The log's layout of a version's answers."""
+    import pyarrow as pa
+
+    answers = [pa.field(name, kind or pa.null()) for name, kind in served.answers.types.items()]
+    schema = _schema(served.reader.schema, answers)
+    return Layout(served.version.number, len(served.reader.kinds), schema.serialize().to_pybytes())
+
+
+def log_rows(
+    served: Served, asked: Asked, answers: pa.RecordBatch, at: datetime, *, took: float
+) -> pa.RecordBatch:
+    """The rows of the prediction log, but for what the log itself adds."""
+    import pyarrow as pa
+
+    signature, rows = served.version.signature, asked.rows
+    key, count = keys(signature, rows), rows.num_rows
+    own = [
+        pa.array([at] * count, pa.timestamp("us", tz="UTC")),
+        event_times(signature, rows, at),
+        pa.array(key if key is not None else [None] * count, pa.string()),
+        pa.array(units(signature, rows, key), pa.string()),
+        pa.array([int(took * 1e6)] * count, pa.int64()),
+        pa.array([""] * count, pa.string()),
+    ]
+    schema = _schema(rows.schema, list(answers.schema))
+    return pa.RecordBatch.from_arrays([*own, *rows.columns, *answers.columns], schema=schema)
+
+
+def _schema(request: pa.Schema, answers: Sequence[pa.Field]) -> pa.Schema:
+    import pyarrow as pa
+
+    moment = pa.timestamp("us", tz="UTC")
+    own = [
+        pa.field(AT, moment),
+        pa.field(TIME, moment),
+        pa.field(KEY, pa.string()),
+        pa.field(UNIT, pa.string()),
+        pa.field(TOOK, pa.int64()),
+        pa.field(WAY, pa.string()),
+    ]
+    asked = [pa.field(REQUEST + field.name, field.type) for field in request]
+    return pa.schema([*own, *asked, *(pa.field(ANSWER + field.name, field.type) for field in answers)])
+
+
+def _as_python(column: RequestColumn) -> Callable[[Any], Any]:
+    """From what Arrow takes to what it gives back: ticks to times."""
+    timed = _TIMESTAMP.fullmatch(column.type)
+    if timed is None:
+        return _same
+    zone, micros = bool(timed[2]), _as_micros(column)
+
+    def read(ticks: Any) -> datetime:
+        moment = _EPOCH + timedelta(microseconds=micros(ticks) or 0)
+        return moment if zone else moment.replace(tzinfo=None)
+
+    return read
+
+
+def _as_micros(column: RequestColumn) -> Callable[[Any], int | None]:
+    """Microseconds since 1970 of a time's ticks or a day; None for what is no time."""
+    if column.type == "date32[day]":
+        return lambda day: (day - date(1970, 1, 1)).days * 86_400_000_000
+    timed = _TIMESTAMP.fullmatch(column.type)
+    if timed is None:
+        return lambda value: None
+    if timed[1] == "ns":
+        return lambda ticks: ticks // 1000 if ticks >= 0 else -(-ticks // 1000)
+    factor = _TICKS[timed[1]]
+    return lambda ticks: ticks * factor
+
+
+def _same(value: Any) -> Any:
+    return value

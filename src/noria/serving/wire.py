@@ -1,0 +1,104 @@
+"""What the keeper of a service and its workers say to one another, over one socket a worker.
+
+A message is one datagram of JSON, tagged with what it is, and may carry open sockets. Each side says its protocol first
+(`Hello`, `Ready`); a message that the other side does not know is passed over, so that a worker in the environment of an
+older version, with the Noria of that time, can still be kept.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Sequence
+from contextlib import suppress
+
+import msgspec
+
+PROTOCOL = 1
+LARGEST = 60_000  # bytes of a message: what any kernel takes as one datagram
+TOGETHER = 16  # sockets in one message; kernels allow some 250
+
+
+class Message(msgspec.Struct, frozen=True, tag_field="is", rename="kebab"):
+    """A message; its class's name in lower case is what it is."""
+
+
+class Accept(Message, frozen=True, tag="accept"):
+    """To a worker, with a listening socket: answer who connects to it, from now on."""
+
+
+class Take(Message, frozen=True, tag="take"):
+    """Connections, each between two requests: go on with them."""
+
+
+class Leave(Message, frozen=True, tag="leave"):
+    """To a worker: accept nobody any more, give back every connection as soon as it is between two requests, and end."""
+
+
+class Drain(Message, frozen=True, tag="drain"):
+    """To a worker: accept nobody any more, let each answer be the last of its connection, and end."""
+
+
+class Told(Message, frozen=True, tag="told"):
+    """To a worker: why the version that is followed is not the one that answers; empty when it is."""
+
+    problem: str
+
+
+class Ready(Message, frozen=True, tag="ready"):
+    """From a worker: it could answer now."""
+
+    protocol: int
+    pid: int
+
+
+class Failed(Message, frozen=True, tag="failed"):
+    """From a worker: it cannot answer, and ends. `reason` may name paths."""
+
+    code: str
+    reason: str
+
+
+AnyMessage = Accept | Take | Leave | Drain | Told | Ready | Failed
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(AnyMessage).decode
+
+
+def pair() -> tuple[socket.socket, socket.socket]:
+    """The keeper's end and the worker's."""
+    return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+
+
+def say(channel: socket.socket, message: AnyMessage, sockets: Sequence[socket.socket] = ()) -> None:
+    """Send a message; blocks while the other side is behind. Raises OSError when the other side is gone."""
+    blocking = channel.getblocking()
+    channel.setblocking(True)
+    try:
+        socket.send_fds(channel, [_encode(message)], [one.fileno() for one in sockets])
+    finally:
+        channel.setblocking(blocking)
+
+
+def give(channel: socket.socket, connections: Sequence[socket.socket]) -> None:
+    """Hand connections to the other side, and close them here."""
+    for start in range(0, len(connections), TOGETHER):
+        some = connections[start : start + TOGETHER]
+        say(channel, Take(), some)
+        for one in some:
+            one.close()
+
+
+def hear(channel: socket.socket) -> tuple[AnyMessage | None, list[socket.socket]] | None:
+    """The next message with its sockets; None in its place where it is of a kind that is not known here; None for all
+    when the other side is gone. Raises BlockingIOError where nothing has come."""
+    try:
+        data, descriptors, _, _ = socket.recv_fds(channel, LARGEST, 4 * TOGETHER)
+    except ConnectionError:
+        return None
+    if not data:
+        return None
+    sockets = [socket.socket(fileno=one) for one in descriptors]
+    message = None
+    with suppress(msgspec.ValidationError):  # of a later protocol
+        message = _decode(data)
+    return message, sockets

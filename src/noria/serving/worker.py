@@ -1,0 +1,265 @@
+"""One process that answers with one version, in that version's environment: `python -m noria.serving.worker`.
+
+It is started by the keeper with a bundle and its end of a channel, and ends when the channel does.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import resource
+import socket
+import sys
+from collections.abc import Coroutine
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import uvloop
+
+from noria.errors import NoriaError
+from noria.ports.clock import RealClock
+from noria.ports.serving import PredictionLog
+from noria.ports.surroundings import THREADS
+from noria.records.base import parse
+from noria.serving import wire
+from noria.serving.answering import Answering
+from noria.serving.batching import Batcher
+from noria.serving.bundle import Bundle
+from noria.serving.connection import Connection, Desk
+from noria.serving.log import Narrator, narrator, stack
+from noria.serving.metrics import VersionMetrics
+from noria.serving.outbox import Outbox
+from noria.serving.routes import Front
+from noria.serving.served import Served
+from noria.serving.tally import EVERY, Tally
+
+if TYPE_CHECKING:
+    from noria.ports.objects import ObjectStore
+    from noria.records.base import Digest
+
+BACKLOG = 2048  # connections that wait to be accepted
+LATE = 0.05  # s between two looks at whether the last connection has gone
+
+
+@dataclass(frozen=True)
+class Trees:
+    """The `CodeTrees` of a state folder."""
+
+    store: ObjectStore
+    into: Path
+
+    def materialise(self, tree: Digest) -> Path:
+        from noria.artifacts.trees import materialise
+
+        return materialise(tree, self.store, self.into)
+
+
+def main() -> int:
+    """Answer until told to leave; the exit code."""
+    options = _parser().parse_args()
+    os.environ.update(dict.fromkeys(THREADS, str(options.threads)))  # the libraries are imported below
+    channel = socket.socket(fileno=options.channel)
+    narrate = narrator(RealClock(), sys.stderr.fileno())
+    try:
+        bundle = parse(Path(options.bundle).read_bytes(), Bundle)
+        served = _load(bundle, narrate)
+    except BaseException as error:  # a user's module may raise anything, SystemExit too, while it is imported
+        narrate("worker.failed", bundle=options.bundle, stack=stack(error))
+        known = isinstance(error, NoriaError)
+        told = str(error) if known else f"{type(error).__name__}: {error}"
+        with suppress(OSError):
+            wire.say(
+                channel,
+                wire.Failed(code=error.code if isinstance(error, NoriaError) else "", reason=told[:2000]),
+            )
+        return 1
+    _open_many_files()
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(Worker(bundle, served, channel, Path(options.counts), narrate).live())
+    return 0
+
+
+class Worker:
+    """A version that answers, and what the keeper says to it."""
+
+    def __init__(
+        self, bundle: Bundle, served: Served, channel: socket.socket, counts: Path, narrate: Narrator
+    ) -> None:
+        self._bundle = bundle
+        self._served = served
+        self._channel = channel
+        self._counts = counts
+        self._narrate = narrate
+        self._servers: list[asyncio.AbstractServer] = []
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._over = asyncio.Event()
+
+    async def live(self) -> None:
+        """Until the keeper says that it is over, or is gone."""
+        loop, bundle, version = asyncio.get_running_loop(), self._bundle, self._served.version
+        log = _log(bundle)
+        metrics = VersionMetrics(Tally(self._counts), model=version.model, version=version.number)
+        batcher = Batcher(self._served.answer_rows, loop, told=metrics.batch)
+        answering = Answering(
+            self._served,
+            follows=bundle.follows,
+            outbox=Outbox(log, bundle.durability, loop),
+            batcher=batcher,
+            metrics=metrics,
+            clock=RealClock(),
+            narrate=self._narrate,
+            deadline=bundle.deadline,
+            loop=loop,
+        )
+        self._front = Front(answering, metrics, self._narrate, hub=bundle.hub)
+        self._desk = Desk(self._front.answer, self._front.routes.refused, max_body=bundle.max_body)
+        self._desk.tick()
+        self._channel.setblocking(False)
+        loop.add_reader(self._channel, self._hear)
+        sweeping = loop.create_task(self._desk.sweep())
+        counting = loop.create_task(_publish(metrics, log, batcher, self._desk))
+        wire.say(self._channel, wire.Ready(protocol=wire.PROTOCOL, pid=os.getpid()))
+        await self._over.wait()
+        for task in (sweeping, counting):
+            task.cancel()
+        batcher.close()
+        log.close()
+        metrics.tally.close()
+
+    def _hear(self) -> None:
+        while True:
+            try:
+                heard = wire.hear(self._channel)
+            except BlockingIOError:
+                return
+            if heard is None:  # the keeper is gone: nobody could be told of anything any more
+                asyncio.get_running_loop().remove_reader(self._channel)
+                self._drain()
+                return
+            self._act(*heard)
+
+    def _act(self, message: wire.AnyMessage | None, sockets: list[socket.socket]) -> None:
+        loop = asyncio.get_running_loop()
+        match message:
+            case wire.Accept():
+                for one in sockets:
+                    self._begin(self._accept(one))
+            case wire.Take():
+                for one in sockets:
+                    one.setblocking(False)
+                    self._begin(loop.connect_accepted_socket(self._connection, one))
+            case wire.Leave():
+                self._leave()
+            case wire.Drain():
+                self._drain()
+            case wire.Told(problem=problem):
+                self._front.problem = problem
+            case _:
+                self._narrate("worker.puzzled", message=str(message))
+                for one in sockets:
+                    one.close()
+
+    def _begin(self, work: Coroutine[Any, Any, Any]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _accept(self, listening: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        self._servers.append(await loop.create_server(self._connection, sock=listening, backlog=BACKLOG))
+
+    def _connection(self) -> Connection:
+        return Connection(self._desk, asyncio.get_running_loop())
+
+    def _leave(self) -> None:
+        """Give back each connection as soon as it is between two requests, and end with the last."""
+        self._stop_accepting()
+        self._desk.parting = self._part
+        for connection in list(self._desk.connections):
+            self._part(connection)
+        self._end_with_the_last()
+
+    def _part(self, connection: Connection) -> None:
+        taken = connection.part()
+        if taken is None:
+            return
+        try:
+            wire.give(self._channel, [taken])
+        except OSError:
+            taken.close()
+
+    def _drain(self) -> None:
+        """Let each answer be the last of its connection; who asks nothing is let go."""
+        self._stop_accepting()
+        self._desk.parting = None
+        self._desk.closing = True
+        for connection in list(self._desk.connections):
+            if connection.between:
+                connection.transport.close()
+        self._end_with_the_last()
+
+    def _stop_accepting(self) -> None:
+        for server in self._servers:
+            server.close()
+        self._servers.clear()
+
+    def _end_with_the_last(self) -> None:
+        if self._desk.connections:
+            asyncio.get_running_loop().call_later(LATE, self._end_with_the_last)
+        else:
+            self._over.set()
+
+
+async def _publish(metrics: VersionMetrics, log: PredictionLog, batcher: Batcher, desk: Desk) -> None:
+    tally = metrics.tally
+    while True:
+        tally.put(metrics.waiting, batcher.waiting)
+        tally.put(metrics.connections, len(desk.connections))
+        tally.put(metrics.log_bytes, log.size)
+        tally.publish()
+        await asyncio.sleep(EVERY)
+
+
+def _log(bundle: Bundle) -> PredictionLog:
+    from noria.adapters.log_writer import LogWriter, Unlogged
+
+    if bundle.durability == "off":
+        return Unlogged()
+    return LogWriter(Path(bundle.state) / "log", bundle.version.model)
+
+
+def _load(bundle: Bundle, narrate: Narrator) -> Served:
+    """The version, loaded and tried. Raises whatever keeps it from answering."""
+    from noria.adapters.objects import open_objects
+    from noria.artifacts import Artifacts
+    from noria.inside.context import hold
+    from noria.serving.served import Loader
+
+    state = Path(bundle.state)
+    store, _ = open_objects(bundle.objects, state)
+    hold(store)
+    loader = Loader(Artifacts(store), Trees(store, state / "code"), narrate, max_rows=bundle.max_rows)
+    return loader.load(bundle.version)
+
+
+def _open_many_files() -> None:
+    """As many connections as the machine lets this user have."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m noria.serving.worker", description=__doc__)
+    parser.add_argument("--bundle", required=True, help="what to answer with")
+    parser.add_argument("--channel", required=True, type=int, help="this worker's end of the channel")
+    parser.add_argument("--counts", required=True, help="where to count")
+    parser.add_argument("--threads", type=int, default=1, help="threads of the model's libraries")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
