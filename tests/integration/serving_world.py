@@ -203,6 +203,11 @@ class Running:
     def until_version(self, number: int, seconds: float = 20.0) -> None:
         until(lambda: self.version() == number, seconds, f"version {number}")
 
+    def workers(self) -> list[int]:
+        """The process ids of the workers that were told to accept, in their order, whether they live or not."""
+        pids = {each["worker"]: each["pid"] for each in self.events() if each["event"] == "worker.started"}
+        return [pids[each["worker"]] for each in self.events() if each["event"] == "worker.accepts"]
+
     def events(self) -> list[dict[str, Any]]:
         lines = self.log.read_text().splitlines()
         return [json.loads(line) for line in lines if line.startswith("{")]

@@ -162,6 +162,12 @@ class WorkerFailed(StepFailed):
     next: ClassVar[str] = "the service's log has the stack; `noria show {version}` says what it was made of"
     version: str
     reason: str
+    because: str = ""
+    """The code of the error that the worker ended with, where that was one of Noria's."""
+
+    def __post_init__(self) -> None:
+        if self.because:
+            self.code = self.because  # type: ignore[misc]
 
 
 @dataclass(eq=False)

@@ -242,8 +242,8 @@ class Fleet:
                 case wire.Ready():
                     if not worker.ready.done():
                         worker.ready.set_result(None)
-                case wire.Failed(reason=reason):
-                    self._fail(worker, reason)
+                case wire.Failed(reason=reason, code=code):
+                    self._fail(worker, reason, code)
                 case wire.Take():
                     self.handed_over += len(sockets)
                     self._rehouse(sockets)
@@ -263,9 +263,9 @@ class Fleet:
             else:
                 self._homeless.append(one)
 
-    def _fail(self, worker: Worker, reason: str) -> None:
+    def _fail(self, worker: Worker, reason: str, code: str = "") -> None:
         if not worker.ready.done():
-            worker.ready.set_exception(WorkerFailed(version=worker.bundle.version.name, reason=reason))
+            worker.ready.set_exception(WorkerFailed(worker.bundle.version.name, reason, code))
 
     def _gone(self, worker: Worker) -> None:
         """A worker's channel has ended: it has left, or was lost."""

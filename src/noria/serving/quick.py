@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Annotated, Any
 
 import msgspec
@@ -16,13 +17,14 @@ from noria.graph.columns import Kind, Misfit, kind_of
 from noria.records.versions import RequestColumn, Signature
 
 Values = tuple[Any, ...]
-"""A row, in the signature's order, as Arrow takes it: times are whole ticks since 1970."""
+"""A row, in the signature's order, as Arrow takes it: times are whole ticks since 1970, and days are days since then."""
 
 _INTEGERS = {
     f"{sign}int{bits}": (0 if sign else -(2 ** (bits - 1)), 2**bits - 1 if sign else 2 ** (bits - 1) - 1)
     for sign in ("", "u")
     for bits in (8, 16, 32, 64)
 }
+EPOCH = date(1970, 1, 1).toordinal()
 _LARGEST = 2**63 - 1  # what msgspec can bound an integer by
 
 
@@ -48,7 +50,7 @@ class QuickReader:
         self._many: Callable[[bytes], Any] = msgspec.json.Decoder(many).decode
         self._single_possible = "rows" not in {column.name for column in columns}
         self._convert: list[tuple[int, Callable[[Any], Any]]] = [
-            (at, kind.convert)
+            (at, _days(kind.convert) if column.type == "date32[day]" else kind.convert)
             for at, (column, kind) in enumerate(zip(columns, kinds, strict=True))
             if not _decoded(column)
         ]
@@ -121,6 +123,13 @@ def _row_type(signature: Signature) -> type[msgspec.Struct]:
         "Row", fields, rename=names, forbid_unknown_fields=True, gc=False
     )
     return row
+
+
+def _days(convert: Callable[[Any], Any]) -> Callable[[Any], int]:
+    def read(value: Any) -> int:
+        return int(convert(value).toordinal()) - EPOCH
+
+    return read
 
 
 def _may_be_null(column: RequestColumn, signature: Signature) -> bool:

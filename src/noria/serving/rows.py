@@ -11,6 +11,7 @@ from noria.ports.serving import ANSWER, AT, KEY, REQUEST, TIME, TOOK, UNIT, WAY,
 from noria.records.predictions import key_text
 from noria.records.versions import RequestColumn, Signature
 from noria.serving.asked import Asked, event_times, keys, units
+from noria.serving.quick import EPOCH
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 _TICKS = {"s": 1_000_000, "ms": 1_000, "us": 1}  # microseconds; a nanosecond is a thousandth of one
 _TIMESTAMP = re.compile(r"timestamp\[(s|ms|us|ns)(?:, tz=(.+))?\]")
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_START = datetime(1970, 1, 1, tzinfo=UTC)
 
 Place = Callable[[Sequence[Any], int], tuple[str | None, str | None, int]]
 """Key, unit and event time (microseconds since 1970) of a row as the quick reader gives it, received at a time."""
@@ -95,12 +96,14 @@ def _schema(request: pa.Schema, answers: Sequence[pa.Field]) -> pa.Schema:
 def _as_python(column: RequestColumn) -> Callable[[Any], Any]:
     """From what Arrow takes to what it gives back: ticks to times."""
     timed = _TIMESTAMP.fullmatch(column.type)
+    if column.type == "date32[day]":
+        return lambda day: date.fromordinal(day + EPOCH)
     if timed is None:
         return _same
     zone, micros = bool(timed[2]), _as_micros(column)
 
     def read(ticks: Any) -> datetime:
-        moment = _EPOCH + timedelta(microseconds=micros(ticks) or 0)
+        moment = _START + timedelta(microseconds=micros(ticks) or 0)
         return moment if zone else moment.replace(tzinfo=None)
 
     return read
@@ -109,7 +112,7 @@ def _as_python(column: RequestColumn) -> Callable[[Any], Any]:
 def _as_micros(column: RequestColumn) -> Callable[[Any], int | None]:
     """Microseconds since 1970 of a time's ticks or a day; None for what is no time."""
     if column.type == "date32[day]":
-        return lambda day: (day - date(1970, 1, 1)).days * 86_400_000_000
+        return lambda day: day * 86_400_000_000
     timed = _TIMESTAMP.fullmatch(column.type)
     if timed is None:
         return lambda value: None

@@ -67,19 +67,22 @@ def main() -> int:
         bundle = parse(Path(options.bundle).read_bytes(), Bundle)
         served = _load(bundle, narrate)
     except BaseException as error:  # a user's module may raise anything, SystemExit too, while it is imported
-        narrate("worker.failed", bundle=options.bundle, stack=stack(error))
-        known = isinstance(error, NoriaError)
-        told = str(error) if known else f"{type(error).__name__}: {error}"
-        with suppress(OSError):
-            wire.say(
-                channel,
-                wire.Failed(code=error.code if isinstance(error, NoriaError) else "", reason=told[:2000]),
-            )
+        _tell_failure(error, channel, narrate)
         return 1
     _open_many_files()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(Worker(bundle, served, channel, Path(options.counts), narrate).live())
     return 0
+
+
+def _tell_failure(error: BaseException, channel: socket.socket, narrate: Narrator) -> None:
+    code, told = "", f"{type(error).__name__}: {error}"
+    if isinstance(error, NoriaError):
+        code, told = error.code, str(error)
+    else:
+        narrate("worker.failed", pid=os.getpid(), stack=stack(error))
+    with suppress(OSError):  # the keeper is gone, and with it whoever wanted to know
+        wire.say(channel, wire.Failed(code=code, reason=told[:2000]))
 
 
 class Worker:
