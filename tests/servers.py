@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -77,11 +77,13 @@ class PostgresServer:
         return self.at(name)
 
     def run(self, statement: str, *, url: str | None = None) -> list[tuple[Any, ...]]:
-        import psycopg
+        import psycopg2
 
-        with psycopg.connect(url or self.url, autocommit=True) as connection:
-            done = connection.execute(statement.encode())
-            return done.fetchall() if done.description else []
+        with closing(psycopg2.connect(url or self.url)) as connection:
+            connection.autocommit = True  # CREATE DATABASE is no part of a transaction
+            with connection.cursor() as cursor:
+                cursor.execute(statement)
+                return cursor.fetchall() if cursor.description else []
 
     def start(self) -> None:
         words = [
@@ -113,14 +115,14 @@ class PostgresServer:
         self.start()
 
     def _await(self) -> None:
-        import psycopg
+        import psycopg2
 
         deadline = time.monotonic() + PATIENCE
         while True:
             try:
                 self.run("SELECT 1")
                 return
-            except psycopg.OperationalError:
+            except psycopg2.OperationalError:
                 if time.monotonic() > deadline:
                     raise
             time.sleep(0.05)

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from functools import partial
 from textwrap import dedent
 
@@ -167,11 +168,11 @@ class TestOpening:
         assert verify_chain(records.ledger.events(MODEL)) == 40
 
     def test_who_waits_too_long_for_another_is_told(self, server: PostgresServer, url: str) -> None:
-        import psycopg
+        import psycopg2
 
-        with open_records(url, busy=0.3) as impatient, psycopg.connect(url) as other:
+        with open_records(url, busy=0.3) as impatient, closing(psycopg2.connect(url)) as other:
             begin(impatient)
-            other.execute("SELECT * FROM models FOR UPDATE")
+            other.cursor().execute("SELECT * FROM models FOR UPDATE")
             with pytest.raises(Unavailable) as caught:
                 begin(impatient)
             assert caught.value.code == "RECORDS-BUSY"

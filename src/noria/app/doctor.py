@@ -31,7 +31,7 @@ EXTRAS = {
     "xgboost": ("xgboost",),
     "pandas": ("pandas",),
     "figures": ("matplotlib", "plotext"),
-    "postgres": ("psycopg",),
+    "postgres": ("psycopg2",),
     "s3": ("obstore",),
     "ray": ("ray",),
     "tune": ("optuna",),
