@@ -82,7 +82,7 @@ class Postgres:
                     self._lock_schema(connection)
                     yield connection
             except DBAPIError as error:
-                raise self._wire.failed(error.orig or error) from error
+                raise self._wire.failed(error.orig) from error  # type: ignore[arg-type]  # it is the driver's
 
     def close(self) -> None:
         self._pool.close()

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import psycopg2
-from psycopg2.extensions import POLL_OK, POLL_READ
+from psycopg2.extensions import POLL_OK, POLL_READ, POLL_WRITE
 
 from noria.adapters.sql.database import Row
 from noria.adapters.sql.sqlstate import BAD_ADDRESS, Failed
@@ -27,6 +27,7 @@ AT_ONCE = 200  # rows of one message; beyond, a row costs what it costs
 
 Values = Mapping[str, Any] | Sequence[Any]
 
+_FOR = {POLL_READ: select.POLLIN, POLL_WRITE: select.POLLOUT}
 _ADDRESS: dict[str, Any] = {
     "application_name": "noria",
     "client_encoding": "UTF8",
@@ -53,10 +54,9 @@ def connect_plainly(url: str) -> Any:
     return psycopg2.connect(url, connect_timeout=UNANSWERED, **_ADDRESS)
 
 
-def failed(error: BaseException) -> Failed:
+def failed(error: psycopg2.Error) -> Failed:
     """What the driver's error says. An error without a state that is of no kind in particular is a connection whose
     words no longer made sense."""
-    assert isinstance(error, psycopg2.Error)
     state = error.pgcode or ""
     if not state and isinstance(error, psycopg2.ProgrammingError) and "invalid dsn" in str(error):
         state = BAD_ADDRESS
@@ -130,8 +130,10 @@ def _wait(raw: Any, *, seconds: float | None = None) -> None:
     """Until it is done with what it was asked; `seconds` is for how long it may be silent."""
     poll = select.poll()  # not `select`, which knows no descriptor beyond 1023
     while (state := raw.poll()) != POLL_OK:
+        if state not in _FOR:
+            raise psycopg2.OperationalError("the connection was lost")
         descriptor = raw.fileno()  # while it connects, each address that it tries has another
-        poll.register(descriptor, select.POLLIN if state == POLL_READ else select.POLLOUT)
+        poll.register(descriptor, _FOR[state])
         if not poll.poll(None if seconds is None else 1000 * seconds):
             raise psycopg2.OperationalError(f"the server said nothing for {seconds:g} s")
         poll.unregister(descriptor)
