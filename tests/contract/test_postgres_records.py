@@ -20,6 +20,7 @@ from noria.adapters.sql.postgres import Postgres
 from noria.adapters.sql.tables import REVISION
 from noria.errors import BackendError, Unavailable
 from noria.records.chain import verify_chain
+from noria.records.monitoring import NewFeedback
 from noria.testing.records import (
     FeedbackRecordsContract,
     LedgerContract,
@@ -30,7 +31,7 @@ from noria.testing.records import (
     VersionRecordsContract,
 )
 from noria.testing.records.doors import append, begin, every_change
-from noria.testing.samples import MODEL, a_result, step_finished
+from noria.testing.samples import MODEL, NOON, a_result, step_finished
 from servers import PostgresServer, postgres
 
 pytestmark = pytest.mark.xdist_group("postgres")
@@ -178,6 +179,31 @@ class TestOpening:
             assert caught.value.code == "RECORDS-BUSY"
             other.rollback()
             begin(impatient)
+
+
+class TestText:
+    """Values travel within the statement, so they must come back as they were."""
+
+    def test_a_batch_of_any_text_keeps_its_order(self, records: Records) -> None:
+        odd = [
+            "100 %",
+            "%(model)s",
+            ":model",
+            "it's",
+            'say "no"',
+            "back\\slash",
+            "'; --",
+            "Zürich 🜁",
+            "{}",
+            "%%",
+        ]
+        refs = [f"{word} {number}" for number in range(45) for word in odd]
+        labels = [NewFeedback(by="id", ref=ref, label=ref, known=NOON) for ref in refs]
+        assert set(records.feedback.add(MODEL, labels, at=NOON)) == {"stored"}
+        assert [(one.what.ref, one.what.label) for one in records.feedback.after(MODEL, 0)] == [
+            (ref, ref) for ref in refs
+        ]
+        assert set(records.feedback.current(MODEL, "id", refs)) == set(refs)
 
 
 class TestTampering:

@@ -23,7 +23,9 @@ from noria.adapters.sql.sqlstate import BAD_ADDRESS, Failed
 
 UNANSWERED = 10  # s until the kernel gives a host up that acknowledges nothing; libpq then tries the address's next one
 SILENT = 15  # s until a server that accepts and says nothing is given up; more than UNANSWERED, which needs its turn
-AT_ONCE = 200  # rows of one message; beyond, a row costs what it costs
+AT_ONCE = (
+    200  # rows of one message: 30 kB of labels, 300 kB of steps; a wait for the server is shared by so many
+)
 
 Values = Mapping[str, Any] | Sequence[Any]
 
