@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import importlib.util
 import logging
 import os
@@ -17,6 +18,7 @@ from typing import Any
 
 from noria.adapters.local_capacity import asked
 from noria.adapters.ray_errors import NoCluster, NoRay, OtherCluster, RayNotStarted
+from noria.adapters.ray_head import Head, Silent
 from noria.errors import NoriaError
 from noria.records.needs import Needs
 
@@ -25,6 +27,8 @@ BREAKPOINT = "PYTHONBREAKPOINT"
 KNOCK = 10.0  # s for a connection to the head's port: two retransmissions of a lost packet, on any network
 JOIN = 60.0  # s until Ray must have let us in; by itself it tries for more than three minutes
 START = 180.0  # s until a Ray must have been started here: half a minute on a busy machine
+PARTING = 5.0  # s for a connection whose head is lost to end: with one, Ray takes a second
+SLICE = 2.0  # s of waiting between two looks at the head
 FRESH = 2.0  # s for which a list of the nodes is believed: a question to the head takes a few milliseconds
 SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",  # nobody is called from a user's machine without being asked
@@ -59,6 +63,7 @@ class Cluster:
         self.users = 0
         self.here = ""
         """The node that this process is on."""
+        self.head: Head | None = None
         self._leave = threading.Event()
         self._left = threading.Event()
         self._joined = threading.Event()
@@ -69,6 +74,11 @@ class Cluster:
     def own(self) -> bool:
         """Whether it was started by this process, and on this machine alone."""
         return self.address == LOCAL
+
+    @property
+    def lost(self) -> bool:
+        """Whether its head was found to be gone."""
+        return self.head is not None and self.head.lost is not None
 
     def join(self, limits: Mapping[str, int]) -> None:
         """In a thread that lives as long as the connection: the kernel ends a Ray that was started here together with
@@ -81,15 +91,36 @@ class Cluster:
             raise self._failure
 
     def leave(self) -> None:
+        """Where the head is lost, Ray may never come back from its own end, and is not waited for at exit either."""
         self._leave.set()
-        self._left.wait(START)
+        if not self._left.wait(PARTING if self.lost else START):
+            import ray
+
+            atexit.unregister(ray.shutdown)
+
+    def check(self, *, now: bool = False) -> None:
+        """Whether its head is there: raises `HeadLost`. Ray's own answer to that is the end of this process."""
+        if self.head is not None:
+            self.head.check(now=now)
+
+    def wait(self, refs: list[Any], *, count: int = 1, until: float = float("inf")) -> list[Any]:
+        """Those of them that are ready, once so many are; none at `until`, by the monotonic clock. Raises `HeadLost`."""
+        import ray
+
+        while True:
+            self.check()
+            seconds = max(0.0, min(until - time.monotonic(), SLICE))
+            ready, _ = ray.wait(refs, num_returns=count, timeout=seconds, fetch_local=False)
+            if len(ready) >= count or time.monotonic() >= until:
+                return list(ready)
 
     def nodes(self, *, fresh: bool = False) -> tuple[Node, ...]:
-        """Those that are there, and those that were; `fresh`: as the head knows them now."""
+        """Those that are there, and those that were; `fresh`: as the head knows them now. Raises `HeadLost`."""
         import ray
 
         at, nodes = self._nodes
         if fresh or time.monotonic() - at > FRESH:
+            self.check(now=True)
             nodes = named(ray.nodes())  # type: ignore[no-untyped-call]
             self._nodes = time.monotonic(), nodes
         return nodes
@@ -97,6 +128,7 @@ class Cluster:
     def _live(self, limits: dict[str, int]) -> None:
         try:
             self.here = _init(self.address, limits)
+            self.head = _head_of(self.address)
         except NoriaError as error:
             self._failure = error
         except Exception as error:  # Ray raises plain ones; whoever waits for the answer must get it
@@ -180,6 +212,15 @@ def _init(address: str, limits: dict[str, int]) -> str:
     with _breakpoints_kept():
         _begin(address, more)
     return str(ray.get_runtime_context().get_node_id())
+
+
+def _head_of(address: str) -> Head:
+    import ray
+
+    try:
+        return Head(str(ray.get_runtime_context().gcs_address))
+    except Silent as error:
+        raise NoCluster(address, str(error)) from error
 
 
 def _begin(address: str, more: dict[str, Any]) -> None:

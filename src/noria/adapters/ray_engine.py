@@ -133,6 +133,8 @@ class RayEngine:
 
     def close(self) -> None:
         self._held.clear()
+        if self._at is not None and self._at.cluster.lost:
+            self._attempts.clear()  # nobody is left who could be told to end them: their nodes end them
         for id in list(self._attempts):
             self.cancel(id)
         if self._at is not None:
@@ -227,9 +229,8 @@ class RayEngine:
 
         some_wait = any(not one.node for one in self._attempts.values())
         rest = min(until - time.monotonic(), WAITING if some_wait else float("inf"))
-        seconds = None if rest == float("inf") else max(0.0, rest)
-        streams = list(self._streams)
-        ready, _ = ray.wait(streams, num_returns=1, timeout=seconds, fetch_local=False)
+        streams, cluster = list(self._streams), self._joined().cluster
+        ready = cluster.wait(streams, until=time.monotonic() + rest)
         if len(streams) > 1 and ready:
             ready, _ = ray.wait(streams, num_returns=len(streams), timeout=0, fetch_local=False)
         for stream in ready:
@@ -247,6 +248,7 @@ class RayEngine:
         try:
             words = decode_words(ray.get(next(stream)))
         except (RayError, StopIteration, ImportError) as error:
+            self._joined().cluster.check(now=True)  # with its head, all of its tasks end: no fault of theirs
             name = self._joined().room.name(attempt.node)
             self._broke(id, *trouble(attempt.job, error, name))
             return

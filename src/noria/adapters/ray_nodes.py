@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -34,13 +35,13 @@ def _answers(cluster: Cluster, ground: Ground) -> list[tuple[Node, Mapping[str, 
     """Of each node that is still there. The question to one that goes meanwhile fails before the cluster knows that it
     is gone; asked once more, it waits until that is known."""
     asked = _working(cluster)
-    answers = _asked(asked, ground)
+    answers = _asked(cluster, asked, ground)
     for _ in range(AGAIN):
         there = {node.id for node in _working(cluster)}
         failed = [node for node in asked if node.id in there and "failed" in answers.get(node.id, {})]
         if not failed:
             break
-        answers |= _asked(failed, ground)
+        answers |= _asked(cluster, failed, ground)
     there = {node.id for node in _working(cluster)}
     return [(node, answers.get(node.id)) for node in asked if node.id in there]
 
@@ -49,7 +50,7 @@ def _working(cluster: Cluster) -> list[Node]:
     return [node for node in cluster.nodes(fresh=True) if node.alive and (node.cpus or node.gpus)]
 
 
-def _asked(nodes: list[Node], ground: Ground) -> dict[str, Mapping[str, Any]]:
+def _asked(cluster: Cluster, nodes: list[Node], ground: Ground) -> dict[str, Mapping[str, Any]]:
     import ray
     import ray.cloudpickle
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -66,7 +67,8 @@ def _asked(nodes: list[Node], ground: Ground) -> dict[str, Mapping[str, Any]]:
             ).remote(node.id, ground.objects, ground.tree, ground.variables): node.id
             for node in nodes
         }
-        ready, _ = ray.wait(list(asked), num_returns=len(asked), timeout=ray_probe.PATIENCE)
+        until = time.monotonic() + ray_probe.PATIENCE
+        ready = cluster.wait(list(asked), count=len(asked), until=until) if asked else []
         return {asked[ref]: _answer(ref) for ref in ready}
     finally:
         pickle.unregister_pickle_by_value(sys.modules[ray_probe.__name__])
