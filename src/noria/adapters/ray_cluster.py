@@ -64,6 +64,10 @@ class Cluster:
         self.here = ""
         """The node that this process is on."""
         self.head: Head | None = None
+        self.asking = threading.Lock()
+        """Held by the engine that asks the nodes whether they are fit; others of this process wait for its answer."""
+        self.fit: list[Any] = []
+        """What they were found to be fit for."""
         self._leave = threading.Event()
         self._left = threading.Event()
         self._joined = threading.Event()

@@ -20,9 +20,17 @@ AGAIN = 3  # times that a node which cannot be asked is asked once more
 
 def check_nodes(cluster: Cluster, ground: Ground, store: ObjectStore) -> None:
     """Raises `UnfitNodes`, naming every node that differs from this machine or sees another store. A node that comes
-    later is not asked: what it lacks, its first job says."""
+    later is not asked: what it lacks, its first job says. What was asked for another engine of this process, as trials
+    side by side have them, is not asked again."""
     if cluster.own:
         return
+    with cluster.asking:
+        if ground not in cluster.fit:
+            _check(cluster, ground, store)
+            cluster.fit.append(ground)
+
+
+def _check(cluster: Cluster, ground: Ground, store: ObjectStore) -> None:
     here = ray_probe.ours()
     faults: list[str] = []
     for node, answer in _answers(cluster, ground):
