@@ -43,6 +43,7 @@ SETTINGS = {
     "RAY_gcs_server_request_timeout_seconds": "15",  # else a node that has not come up is waited for four times as long
 }
 STARTED = "the node has started"
+MEMORY = 2 << 30  # bytes that a node says it has a core, so that it is known which has more
 STORE = 80_000_000  # bytes of Ray's own object store, which holds messages here
 
 
@@ -89,6 +90,7 @@ class RayNode:
         self._asked: dict[str, object] = {
             "node_ip_address": ip,
             "num_cpus": cpus,
+            "memory": cpus * MEMORY,
             "object_store_memory": STORE,
         }
         self._asked |= {"include_log_monitor": False, "no_monitor": True}

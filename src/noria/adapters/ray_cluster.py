@@ -19,6 +19,7 @@ from typing import Any
 from noria.adapters.local_capacity import asked
 from noria.adapters.ray_errors import NoCluster, NoRay, OtherCluster, RayNotStarted
 from noria.adapters.ray_head import Head, Silent
+from noria.adapters.ray_release import check_release, differs
 from noria.errors import NoriaError
 from noria.records.needs import Needs
 
@@ -118,6 +119,10 @@ class Cluster:
             if len(ready) >= count or time.monotonic() >= until:
                 return list(ready)
 
+    def left(self, seconds: float) -> bool:
+        """Whether the connection has ended, waited for so long."""
+        return self._left.wait(seconds)
+
     def nodes(self, *, fresh: bool = False) -> tuple[Node, ...]:
         """Those that are there, and those that were; `fresh`: as the head knows them now. Raises `HeadLost`."""
         import ray
@@ -137,7 +142,8 @@ class Cluster:
             self._failure = error
         except Exception as error:  # Ray raises plain ones; whoever waits for the answer must get it
             why = str(error).strip().partition("\n")[0] or type(error).__name__
-            self._failure = RayNotStarted(why) if self.own else NoCluster(self.address, why)
+            refused = differs(self.address, error) or NoCluster(self.address, why)
+            self._failure = RayNotStarted(why) if self.own else refused
         self._joined.set()
         if self._failure is None:
             self._leave.wait()
@@ -152,6 +158,8 @@ class _Process:
 
     lock = threading.Lock()
     cluster: Cluster | None = None
+    parting: Cluster | None = None
+    """One whose head was lost, which Ray may not have let go of yet."""
 
 
 _process = _Process()
@@ -159,13 +167,15 @@ _process = _Process()
 
 def join(address: str | None, limits: Mapping[str, int] | None = None) -> Cluster:
     """The cluster at an address; without one at RAY_ADDRESS, else one that is started here with these limits (`num_cpus`
-    and the like). Raises `NoRay`, `NoCluster`, `RayNotStarted`, `OtherCluster`. Each call wants a `leave`."""
+    and the like). Raises `NoRay`, `OtherRelease`, `ClusterDiffers`, `NoCluster`, `RayNotStarted`, `OtherCluster`. Each call wants a `leave`."""
     if importlib.util.find_spec("ray") is None:
         raise NoRay
+    check_release()
     wanted = address or os.environ.get("RAY_ADDRESS") or LOCAL
     with _process.lock:
         cluster = _process.cluster
         if cluster is None:
+            _await_parting(wanted)
             cluster = Cluster(wanted)
             cluster.join(limits or {})
             _process.cluster = cluster
@@ -182,6 +192,14 @@ def leave(cluster: Cluster) -> None:
         if not cluster.users:
             _process.cluster = None
             cluster.leave()
+            _process.parting = cluster if cluster.lost else None
+
+
+def _await_parting(wanted: str) -> None:
+    """Until Ray is free to join another cluster in this process, as the loop that triggers runs does."""
+    if _process.parting is not None and not _process.parting.left(JOIN):
+        raise NoCluster(wanted, f"Ray has not let go of {_process.parting.address} after {JOIN:g} s")
+    _process.parting = None
 
 
 def named(found: Sequence[Mapping[str, Any]]) -> tuple[Node, ...]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sys
+import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from noria.adapters import ray_probe
@@ -43,13 +45,13 @@ def _answers(cluster: Cluster, ground: Ground) -> list[tuple[Node, Mapping[str, 
     """Of each node that is still there. The question to one that goes meanwhile fails before the cluster knows that it
     is gone; asked once more, it waits until that is known."""
     asked = _working(cluster)
-    answers = _asked(cluster, asked, ground)
+    answers = _looked(cluster, asked, ground)
     for _ in range(AGAIN):
         there = {node.id for node in _working(cluster)}
         failed = [node for node in asked if node.id in there and "failed" in answers.get(node.id, {})]
         if not failed:
             break
-        answers |= _asked(cluster, failed, ground)
+        answers |= _looked(cluster, failed, ground)
     there = {node.id for node in _working(cluster)}
     return [(node, answers.get(node.id)) for node in asked if node.id in there]
 
@@ -58,7 +60,25 @@ def _working(cluster: Cluster) -> list[Node]:
     return [node for node in cluster.nodes(fresh=True) if node.alive and (node.cpus or node.gpus)]
 
 
-def _asked(cluster: Cluster, nodes: list[Node], ground: Ground) -> dict[str, Mapping[str, Any]]:
+def blind_nodes(cluster: Cluster, folder: Path) -> list[str]:
+    """Names of the nodes that do not see a folder of this machine: at its path there is nothing, or another one."""
+    if cluster.own:
+        return []
+    folder.mkdir(parents=True, exist_ok=True)
+    nodes = _working(cluster)
+    with tempfile.NamedTemporaryFile(dir=folder, prefix=".seen-") as mark:
+        answers = _asked(cluster, nodes, ray_probe.sees, lambda node: (mark.name,))
+    return [node.name for node in nodes if answers.get(node.id) != {"seen": True}]
+
+
+def _looked(cluster: Cluster, nodes: list[Node], ground: Ground) -> dict[str, Mapping[str, Any]]:
+    told = (ground.objects, ground.tree, ground.variables)
+    return _asked(cluster, nodes, ray_probe.look, lambda node: (node.id, *told))
+
+
+def _asked(
+    cluster: Cluster, nodes: list[Node], question: Callable[..., Any], told: Callable[[Node], tuple[Any, ...]]
+) -> dict[str, Mapping[str, Any]]:
     import ray
     import ray.cloudpickle
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -66,13 +86,13 @@ def _asked(cluster: Cluster, nodes: list[Node], ground: Ground) -> dict[str, Map
     pickle: Any = ray.cloudpickle
     pickle.register_pickle_by_value(sys.modules[ray_probe.__name__])  # a node may have no Noria
     try:
-        look = ray.remote(ray_probe.look)
+        ask = ray.remote(question)
         asked = {
-            look.options(
+            ask.options(
                 num_cpus=0,
                 max_retries=0,
                 scheduling_strategy=NodeAffinitySchedulingStrategy(node.id, soft=False),
-            ).remote(node.id, ground.objects, ground.tree, ground.variables): node.id
+            ).remote(*told(node)): node.id
             for node in nodes
         }
         until = time.monotonic() + ray_probe.PATIENCE
