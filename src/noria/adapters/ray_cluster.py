@@ -109,7 +109,8 @@ class Cluster:
             self.head.check(now=now)
 
     def wait(self, refs: list[Any], *, count: int = 1, until: float = float("inf")) -> list[Any]:
-        """Those of them that are ready, once so many are; none at `until`, by the monotonic clock. Raises `HeadLost`."""
+        """Those of them that are ready, once so many are, at `until` (by the monotonic clock) fewer.
+        Raises `HeadLost`."""
         import ray
 
         while True:
@@ -167,7 +168,8 @@ _process = _Process()
 
 def join(address: str | None, limits: Mapping[str, int] | None = None) -> Cluster:
     """The cluster at an address; without one at RAY_ADDRESS, else one that is started here with these limits (`num_cpus`
-    and the like). Raises `NoRay`, `OtherRelease`, `ClusterDiffers`, `NoCluster`, `RayNotStarted`, `OtherCluster`. Each call wants a `leave`."""
+    and the like). Raises `NoRay`, `OtherRelease`, `ClusterDiffers`, `NoCluster`, `RayNotStarted`, `OtherCluster`. Each
+    call wants a `leave`."""
     if importlib.util.find_spec("ray") is None:
         raise NoRay
     check_release()
@@ -242,6 +244,7 @@ def _head_of(address: str) -> Head:
     try:
         return Head(str(ray.get_runtime_context().gcs_address))
     except Silent as error:
+        ray.shutdown()
         raise NoCluster(address, str(error)) from error
 
 
