@@ -43,6 +43,7 @@ SETTINGS = {
     "RAY_gcs_server_request_timeout_seconds": "15",  # else a node that has not come up is waited for four times as long
 }
 STARTED = "the node has started"
+MEMORY = 2 << 30  # bytes that a node says it has a core, so that it is known which has more
 STORE = 80_000_000  # bytes of Ray's own object store, which holds messages here
 
 
@@ -78,8 +79,9 @@ class RayServer:
 class RayNode:
     """One node, in a session of its own. Of Ray's own processes only those that a node needs to run tasks."""
 
-    def __init__(self, folder: Path, ip: str, cpus: int, head: str | None) -> None:
-        self.ip = ip
+    def __init__(self, folder: Path, ip: str, cpus: int, head: str | None, port: int = 0) -> None:
+        """`port`: the one at which a head has to be, where it is to be at an address that others know."""
+        self.ip, self._port = ip, port
         self.log = folder / f"{ip}.log"
         self._tmp = folder / ip
         self._tmp.mkdir()
@@ -88,6 +90,7 @@ class RayNode:
         self._asked: dict[str, object] = {
             "node_ip_address": ip,
             "num_cpus": cpus,
+            "memory": cpus * MEMORY,
             "object_store_memory": STORE,
         }
         self._asked |= {"include_log_monitor": False, "no_monitor": True}
@@ -100,8 +103,8 @@ class RayNode:
         gcs, agent = free_ports(self.ip, 2)
         ports = {"runtime_env_agent_port": agent}  # Ray waits 15 s for one that the agent chooses itself
         if self._head is None:
-            self.address = f"{self.ip}:{gcs}"
-            ports["gcs_server_port"] = gcs
+            ports["gcs_server_port"] = self._port or gcs
+            self.address = f"{self.ip}:{ports['gcs_server_port']}"
         with self.log.open("ab") as log:
             return subprocess.Popen(
                 [python(), __file__, "node", json.dumps(self._asked | ports)],
@@ -199,15 +202,19 @@ def free_ports(ip: str, count: int) -> list[int]:
 
 
 @contextmanager
-def own_cluster(nodes: int = 1) -> Iterator[RayServer]:
-    """A head of 1 core, and nodes of 2 beside it."""
+def own_cluster(nodes: int = 1, *, at: str = "") -> Iterator[RayServer]:
+    """A head of 1 core, and nodes of 2 beside it; `at` an address that another cluster had."""
     folder = Path(tempfile.mkdtemp(prefix="noria-ray-", dir="/tmp"))  # its sockets' names must be short
     network = f"127.{random.randint(1, 250)}.{random.randint(1, 250)}"  # two test runs do not meet
+    port = 0
+    if at:
+        ip, _, asked = at.rpartition(":")
+        network, port = ip.rpartition(".")[0], int(asked)
     started: list[RayNode] = []
     try:
         for number in range(1 + nodes):
             head = started[0].address if started else None
-            started.append(RayNode(folder, f"{network}.{2 + number}", 2 if head else 1, head))
+            started.append(RayNode(folder, f"{network}.{2 + number}", 2 if head else 1, head, port))
             started[-1].wait()
         yield RayServer(started[0].address, str(folder))
     finally:
