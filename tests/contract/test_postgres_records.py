@@ -35,10 +35,9 @@ from servers import PostgresServer, postgres
 pytestmark = pytest.mark.xdist_group("postgres")
 
 
-@pytest.fixture(scope="session")
-def server() -> Iterator[PostgresServer]:
-    with postgres() as started:
-        yield started
+@pytest.fixture
+def server(postgres_server: PostgresServer) -> PostgresServer:
+    return postgres_server
 
 
 @pytest.fixture
