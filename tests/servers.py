@@ -78,10 +78,10 @@ class PostgresServer:
     def at(self, database: str, *, user: str = "noria") -> str:
         return f"postgresql://{user}@127.0.0.1:{self.port}/{database}"
 
-    def database(self) -> str:
-        """The address of a new and empty database."""
+    def database(self, like: str | None = None) -> str:
+        """The address of a new database: an empty one, or a copy of another one that nobody is connected to."""
         name = f"test_{os.getpid()}_{next(self._numbers)}"
-        self.run(f"CREATE DATABASE {name}")
+        self.run(f"CREATE DATABASE {name}" + (f" TEMPLATE {like.rpartition('/')[2]}" if like else ""))
         return self.at(name)
 
     def run(self, statement: str, *, url: str | None = None) -> list[tuple[Any, ...]]:

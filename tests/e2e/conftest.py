@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from e2e.project import FIRST, PIPELINE, POLICY, Project
+from e2e.project import FIRST, PIPELINE, POLICY, Project, committed, copied
 
 
 @pytest.fixture
@@ -37,16 +36,5 @@ def first_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def trained(first_run: Path, tmp_path: Path) -> Project:
-    """The demand project after `noria run --as-of FIRST`: nothing in its state says where it lies."""
-    shutil.copytree(first_run, tmp_path / "project", symlinks=True)
-    return Project(tmp_path / "project")
-
-
-def committed(folder: Path, pipeline: str, policy: str) -> Project:
-    folder.mkdir()
-    project = Project(folder)
-    project.write("pipeline.py", pipeline)
-    project.write("noria.toml", policy)
-    project.git("init", "--quiet", "--initial-branch=main")
-    project.commit("First")
-    return project
+    """The demand project after `noria run --as-of FIRST`."""
+    return copied(first_run, tmp_path / "project")
