@@ -1,12 +1,10 @@
-"""A real Ray cluster for tests, two nodes on loopback: one for the whole test run, whatever the number of its processes.
+"""A real Ray cluster for tests, two nodes on loopback: one for the whole test run.
 
-A keeper process owns the nodes and ends them when the test run's first process is gone, however that goes. Each node has
-a temporary folder of its own, so that nothing but the object store is common to them.
+Each node has a temporary folder of its own, so that nothing but the object store is common to them.
 """
 
 from __future__ import annotations
 
-import fcntl
 import importlib.util
 import json
 import os
@@ -25,6 +23,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from shared import shared
 
 PATIENCE = 240.0  # s until a node must be there; a busy machine takes its time
 LOWEST, TOP = (
@@ -107,7 +107,7 @@ class RayNode:
             self.address = f"{self.ip}:{ports['gcs_server_port']}"
         with self.log.open("ab") as log:
             return subprocess.Popen(
-                [python(), __file__, "node", json.dumps(self._asked | ports)],
+                [python(), __file__, json.dumps(self._asked | ports)],
                 env={**os.environ, **SETTINGS, "TMPDIR": str(self._tmp)},
                 stdout=log,
                 stderr=log,
@@ -223,60 +223,18 @@ def own_cluster(nodes: int = 1, *, at: str = "") -> Iterator[RayServer]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+@contextmanager
+def begun() -> Iterator[dict[str, str]]:
+    with own_cluster() as cluster:
+        yield {"address": cluster.address, "folder": cluster.folder}
+
+
 @pytest.fixture(scope="session")
 def ray_cluster(tmp_path_factory: pytest.TempPathFactory) -> RayServer:
     """The test run's cluster."""
-    own = tmp_path_factory.getbasetemp()
-    return shared_cluster(own.parent if "PYTEST_XDIST_WORKER" in os.environ else own)
-
-
-def shared_cluster(folder: Path) -> RayServer:
-    """The test run's cluster, started by whichever process asks first; `folder` is common to them all."""
     python()
-    said = folder / "ray-cluster.json"
-    with (folder / "ray-cluster.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not said.exists():
-            said.write_text(_kept_cluster(folder))
-    return RayServer(**json.loads(said.read_text()))
-
-
-def _kept_cluster(folder: Path) -> str:
-    first = os.getppid() if "PYTEST_XDIST_WORKER" in os.environ else os.getpid()
-    with (folder / "ray-keeper.log").open("wb") as log:
-        keeper = subprocess.Popen(
-            [sys.executable, __file__, str(first)],
-            stdout=subprocess.PIPE,
-            stderr=log,
-            stdin=subprocess.DEVNULL,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-            start_new_session=True,
-        )
-    line = keeper.stdout.readline() if keeper.stdout else b""
-    if not line:
-        raise RuntimeError((folder / "ray-keeper.log").read_text())
-    return line.decode()
-
-
-def keep(first: int) -> None:
-    """Start a cluster, say where, and end it with the process `first`."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    with own_cluster() as cluster:
-        print(json.dumps({"address": cluster.address, "folder": cluster.folder}), flush=True)
-        while _lives(first):
-            time.sleep(0.2)
-
-
-def _lives(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
-        return False
-    return state not in "ZX"
+    return RayServer(**shared("servers_ray:begun", tmp_path_factory))
 
 
 if __name__ == "__main__":
-    if sys.argv[1] == "node":
-        run_node(json.loads(sys.argv[2]))
-    else:
-        keep(int(sys.argv[1]))
+    run_node(json.loads(sys.argv[1]))

@@ -37,14 +37,26 @@ from servers import PostgresServer, postgres
 pytestmark = pytest.mark.xdist_group("postgres")
 
 
+@pytest.fixture
+def server(postgres_server: PostgresServer) -> PostgresServer:
+    return postgres_server
+
+
 @pytest.fixture(scope="session")
-def server() -> Iterator[PostgresServer]:
-    with postgres() as started:
-        yield started
+def tables(postgres_server: PostgresServer) -> str:
+    """A database with Noria's tables and no rows, of which tests get copies."""
+    url = postgres_server.database()
+    with open_records(url):
+        return url
 
 
 @pytest.fixture
-def url(server: PostgresServer) -> str:
+def url(server: PostgresServer, tables: str) -> str:
+    return server.database(like=tables)
+
+
+@pytest.fixture
+def empty(server: PostgresServer) -> str:
     return server.database()
 
 
@@ -98,8 +110,10 @@ class TestSchema:
         assert found[0] == found[1]
         assert len(found[0]) > 50
 
-    def test_is_made_once_by_those_who_open_it_at_once(self, url: str) -> None:
-        code = f"from noria.adapters.sql import open_records; print(open_records({url!r}).versions.models())"
+    def test_is_made_once_by_those_who_open_it_at_once(self, empty: str) -> None:
+        code = (
+            f"from noria.adapters.sql import open_records; print(open_records({empty!r}).versions.models())"
+        )
         children = [
             subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
             for _ in range(4)
@@ -120,10 +134,10 @@ class TestSchema:
         assert caught.value.code == "RECORDS-SCHEMA"
         assert REVISION in str(caught.value)
 
-    def test_refuses_the_database_of_something_else(self, server: PostgresServer, url: str) -> None:
-        server.run("CREATE TABLE cookies (name TEXT)", url=url)
+    def test_refuses_the_database_of_something_else(self, server: PostgresServer, empty: str) -> None:
+        server.run("CREATE TABLE cookies (name TEXT)", url=empty)
         with pytest.raises(BackendError) as caught:
-            open_records(url)
+            open_records(empty)
         assert "cookies" in str(caught.value)
 
 
