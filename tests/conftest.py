@@ -6,6 +6,7 @@ import os
 
 from hypothesis import HealthCheck, settings
 
+from servers import postgres_server  # noqa: F401 - a fixture, for every test
 from servers_ray import ray_cluster  # noqa: F401 - a fixture, for every test
 from servers_s3 import s3  # noqa: F401 - a fixture, for every test
 

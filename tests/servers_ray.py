@@ -1,12 +1,10 @@
-"""A real Ray cluster for tests, two nodes on loopback: one for the whole test run, whatever the number of its processes.
+"""A real Ray cluster for tests, two nodes on loopback: one for the whole test run.
 
-A keeper process owns the nodes and ends them when the test run's first process is gone, however that goes. Each node has
-a temporary folder of its own, so that nothing but the object store is common to them.
+Each node has a temporary folder of its own, so that nothing but the object store is common to them.
 """
 
 from __future__ import annotations
 
-import fcntl
 import importlib.util
 import json
 import os
@@ -26,6 +24,8 @@ from typing import Any
 
 import pytest
 
+from shared import shared
+
 PATIENCE = 240.0  # s until a node must be there; a busy machine takes its time
 LOWEST, TOP = (
     20_000,
@@ -43,6 +43,7 @@ SETTINGS = {
     "RAY_gcs_server_request_timeout_seconds": "15",  # else a node that has not come up is waited for four times as long
 }
 STARTED = "the node has started"
+MEMORY = 2 << 30  # bytes that a node says it has a core, so that it is known which has more
 STORE = 80_000_000  # bytes of Ray's own object store, which holds messages here
 
 
@@ -78,8 +79,9 @@ class RayServer:
 class RayNode:
     """One node, in a session of its own. Of Ray's own processes only those that a node needs to run tasks."""
 
-    def __init__(self, folder: Path, ip: str, cpus: int, head: str | None) -> None:
-        self.ip = ip
+    def __init__(self, folder: Path, ip: str, cpus: int, head: str | None, port: int = 0) -> None:
+        """`port`: the one at which a head has to be, where it is to be at an address that others know."""
+        self.ip, self._port = ip, port
         self.log = folder / f"{ip}.log"
         self._tmp = folder / ip
         self._tmp.mkdir()
@@ -88,6 +90,7 @@ class RayNode:
         self._asked: dict[str, object] = {
             "node_ip_address": ip,
             "num_cpus": cpus,
+            "memory": cpus * MEMORY,
             "object_store_memory": STORE,
         }
         self._asked |= {"include_log_monitor": False, "no_monitor": True}
@@ -100,11 +103,11 @@ class RayNode:
         gcs, agent = free_ports(self.ip, 2)
         ports = {"runtime_env_agent_port": agent}  # Ray waits 15 s for one that the agent chooses itself
         if self._head is None:
-            self.address = f"{self.ip}:{gcs}"
-            ports["gcs_server_port"] = gcs
+            ports["gcs_server_port"] = self._port or gcs
+            self.address = f"{self.ip}:{ports['gcs_server_port']}"
         with self.log.open("ab") as log:
             return subprocess.Popen(
-                [python(), __file__, "node", json.dumps(self._asked | ports)],
+                [python(), __file__, json.dumps(self._asked | ports)],
                 env={**os.environ, **SETTINGS, "TMPDIR": str(self._tmp)},
                 stdout=log,
                 stderr=log,
@@ -199,15 +202,19 @@ def free_ports(ip: str, count: int) -> list[int]:
 
 
 @contextmanager
-def own_cluster(nodes: int = 1) -> Iterator[RayServer]:
-    """A head of 1 core, and nodes of 2 beside it."""
+def own_cluster(nodes: int = 1, *, at: str = "") -> Iterator[RayServer]:
+    """A head of 1 core, and nodes of 2 beside it; `at` an address that another cluster had."""
     folder = Path(tempfile.mkdtemp(prefix="noria-ray-", dir="/tmp"))  # its sockets' names must be short
     network = f"127.{random.randint(1, 250)}.{random.randint(1, 250)}"  # two test runs do not meet
+    port = 0
+    if at:
+        ip, _, asked = at.rpartition(":")
+        network, port = ip.rpartition(".")[0], int(asked)
     started: list[RayNode] = []
     try:
         for number in range(1 + nodes):
             head = started[0].address if started else None
-            started.append(RayNode(folder, f"{network}.{2 + number}", 2 if head else 1, head))
+            started.append(RayNode(folder, f"{network}.{2 + number}", 2 if head else 1, head, port))
             started[-1].wait()
         yield RayServer(started[0].address, str(folder))
     finally:
@@ -216,60 +223,18 @@ def own_cluster(nodes: int = 1) -> Iterator[RayServer]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+@contextmanager
+def begun() -> Iterator[dict[str, str]]:
+    with own_cluster() as cluster:
+        yield {"address": cluster.address, "folder": cluster.folder}
+
+
 @pytest.fixture(scope="session")
 def ray_cluster(tmp_path_factory: pytest.TempPathFactory) -> RayServer:
     """The test run's cluster."""
-    own = tmp_path_factory.getbasetemp()
-    return shared_cluster(own.parent if "PYTEST_XDIST_WORKER" in os.environ else own)
-
-
-def shared_cluster(folder: Path) -> RayServer:
-    """The test run's cluster, started by whichever process asks first; `folder` is common to them all."""
     python()
-    said = folder / "ray-cluster.json"
-    with (folder / "ray-cluster.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not said.exists():
-            said.write_text(_kept_cluster(folder))
-    return RayServer(**json.loads(said.read_text()))
-
-
-def _kept_cluster(folder: Path) -> str:
-    first = os.getppid() if "PYTEST_XDIST_WORKER" in os.environ else os.getpid()
-    with (folder / "ray-keeper.log").open("wb") as log:
-        keeper = subprocess.Popen(
-            [sys.executable, __file__, str(first)],
-            stdout=subprocess.PIPE,
-            stderr=log,
-            stdin=subprocess.DEVNULL,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-            start_new_session=True,
-        )
-    line = keeper.stdout.readline() if keeper.stdout else b""
-    if not line:
-        raise RuntimeError((folder / "ray-keeper.log").read_text())
-    return line.decode()
-
-
-def keep(first: int) -> None:
-    """Start a cluster, say where, and end it with the process `first`."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    with own_cluster() as cluster:
-        print(json.dumps({"address": cluster.address, "folder": cluster.folder}), flush=True)
-        while _lives(first):
-            time.sleep(0.2)
-
-
-def _lives(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
-        return False
-    return state not in "ZX"
+    return RayServer(**shared("servers_ray:begun", tmp_path_factory))
 
 
 if __name__ == "__main__":
-    if sys.argv[1] == "node":
-        run_node(json.loads(sys.argv[2]))
-    else:
-        keep(int(sys.argv[1]))
+    run_node(json.loads(sys.argv[1]))

@@ -1,16 +1,11 @@
-"""A real S3 server for tests, SeaweedFS: one for the whole test run, whatever the number of its processes.
-
-A keeper process owns the server and ends it when the test run's first process is gone, however that goes.
-"""
+"""A real S3 server for tests, SeaweedFS: one for the whole test run."""
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import random
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -25,6 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from shared import shared
 
 PATIENCE = 90.0  # s until the server must answer; a busy machine takes its time
 LOWEST, TOP = 10_000, 22_000  # ports that the kernel gives nobody by itself, nor those 10000 above
@@ -204,60 +201,14 @@ def _free(port: int) -> bool:
     return True
 
 
+@contextmanager
+def begun() -> Iterator[dict[str, int]]:
+    with own_server() as owner:
+        yield {"port": owner.start().port, "pid": os.getpid()}
+
+
 @pytest.fixture(scope="session")
 def s3(tmp_path_factory: pytest.TempPathFactory) -> S3Server:
     """The test run's S3 server; `s3.url()` is a place for one test alone."""
-    own = tmp_path_factory.getbasetemp()
-    return shared_server(own.parent if "PYTEST_XDIST_WORKER" in os.environ else own)
-
-
-def shared_server(folder: Path) -> S3Server:
-    """The test run's server, started by whichever process asks first; `folder` is common to them all."""
     program()
-    said = folder / "s3-server.json"
-    with (folder / "s3-server.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not said.exists():
-            said.write_text(_kept_server(folder))
-    found = json.loads(said.read_text())
-    return S3Server(found["port"], found["pid"])
-
-
-def _kept_server(folder: Path) -> str:
-    first = os.getppid() if "PYTEST_XDIST_WORKER" in os.environ else os.getpid()
-    log = (folder / "s3-keeper.log").open("wb")
-    keeper = subprocess.Popen(
-        [sys.executable, __file__, str(first)],
-        stdout=subprocess.PIPE,
-        stderr=log,
-        stdin=subprocess.DEVNULL,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-        start_new_session=True,
-    )
-    log.close()
-    line = keeper.stdout.readline() if keeper.stdout else b""
-    if not line:
-        raise RuntimeError((folder / "s3-keeper.log").read_text())
-    return line.decode()
-
-
-def keep(first: int) -> None:
-    """Start a server, say where, and end it with the process `first`."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    with own_server() as owner:
-        server = owner.start()
-        print(json.dumps({"port": server.port, "pid": os.getpid()}), flush=True)
-        while _lives(first):
-            time.sleep(0.2)
-
-
-def _lives(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
-        return False
-    return state not in "ZX"
-
-
-if __name__ == "__main__":
-    keep(int(sys.argv[1]))
+    return S3Server(**shared("servers_s3:begun", tmp_path_factory))

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from functools import partial
 from textwrap import dedent
 
@@ -19,6 +20,7 @@ from noria.adapters.sql.postgres import Postgres
 from noria.adapters.sql.tables import REVISION
 from noria.errors import BackendError, Unavailable
 from noria.records.chain import verify_chain
+from noria.records.monitoring import NewFeedback
 from noria.testing.records import (
     FeedbackRecordsContract,
     LedgerContract,
@@ -29,20 +31,32 @@ from noria.testing.records import (
     VersionRecordsContract,
 )
 from noria.testing.records.doors import append, begin, every_change
-from noria.testing.samples import MODEL, a_result, step_finished
+from noria.testing.samples import MODEL, NOON, a_result, step_finished
 from servers import PostgresServer, postgres
 
 pytestmark = pytest.mark.xdist_group("postgres")
 
 
+@pytest.fixture
+def server(postgres_server: PostgresServer) -> PostgresServer:
+    return postgres_server
+
+
 @pytest.fixture(scope="session")
-def server() -> Iterator[PostgresServer]:
-    with postgres() as started:
-        yield started
+def tables(postgres_server: PostgresServer) -> str:
+    """A database with Noria's tables and no rows, of which tests get copies."""
+    url = postgres_server.database()
+    with open_records(url):
+        return url
 
 
 @pytest.fixture
-def url(server: PostgresServer) -> str:
+def url(server: PostgresServer, tables: str) -> str:
+    return server.database(like=tables)
+
+
+@pytest.fixture
+def empty(server: PostgresServer) -> str:
     return server.database()
 
 
@@ -96,8 +110,10 @@ class TestSchema:
         assert found[0] == found[1]
         assert len(found[0]) > 50
 
-    def test_is_made_once_by_those_who_open_it_at_once(self, url: str) -> None:
-        code = f"from noria.adapters.sql import open_records; print(open_records({url!r}).versions.models())"
+    def test_is_made_once_by_those_who_open_it_at_once(self, empty: str) -> None:
+        code = (
+            f"from noria.adapters.sql import open_records; print(open_records({empty!r}).versions.models())"
+        )
         children = [
             subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
             for _ in range(4)
@@ -118,10 +134,10 @@ class TestSchema:
         assert caught.value.code == "RECORDS-SCHEMA"
         assert REVISION in str(caught.value)
 
-    def test_refuses_the_database_of_something_else(self, server: PostgresServer, url: str) -> None:
-        server.run("CREATE TABLE cookies (name TEXT)", url=url)
+    def test_refuses_the_database_of_something_else(self, server: PostgresServer, empty: str) -> None:
+        server.run("CREATE TABLE cookies (name TEXT)", url=empty)
         with pytest.raises(BackendError) as caught:
-            open_records(url)
+            open_records(empty)
         assert "cookies" in str(caught.value)
 
 
@@ -167,16 +183,41 @@ class TestOpening:
         assert verify_chain(records.ledger.events(MODEL)) == 40
 
     def test_who_waits_too_long_for_another_is_told(self, server: PostgresServer, url: str) -> None:
-        import psycopg
+        import psycopg2
 
-        with open_records(url, busy=0.3) as impatient, psycopg.connect(url) as other:
+        with open_records(url, busy=0.3) as impatient, closing(psycopg2.connect(url)) as other:
             begin(impatient)
-            other.execute("SELECT * FROM models FOR UPDATE")
+            other.cursor().execute("SELECT * FROM models FOR UPDATE")
             with pytest.raises(Unavailable) as caught:
                 begin(impatient)
             assert caught.value.code == "RECORDS-BUSY"
             other.rollback()
             begin(impatient)
+
+
+class TestText:
+    """Values travel within the statement, so they must come back as they were."""
+
+    def test_a_batch_of_any_text_keeps_its_order(self, records: Records) -> None:
+        odd = [
+            "100 %",
+            "%(model)s",
+            ":model",
+            "it's",
+            'say "no"',
+            "back\\slash",
+            "'; --",
+            "Zürich 🜁",
+            "{}",
+            "%%",
+        ]
+        refs = [f"{word} {number}" for number in range(45) for word in odd]
+        labels = [NewFeedback(by="id", ref=ref, label=ref, known=NOON) for ref in refs]
+        assert set(records.feedback.add(MODEL, labels, at=NOON)) == {"stored"}
+        assert [(one.what.ref, one.what.label) for one in records.feedback.after(MODEL, 0)] == [
+            (ref, ref) for ref in refs
+        ]
+        assert set(records.feedback.current(MODEL, "id", refs)) == set(refs)
 
 
 class TestTampering:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from e2e.project import PIPELINE, POLICY, Project
+from e2e.project import FIRST, PIPELINE, POLICY, Project, committed, copied
 
 
 @pytest.fixture
@@ -15,14 +15,7 @@ def make_project(tmp_path: Path) -> Callable[..., Project]:
     """A committed project with this pipeline and this policy."""
 
     def make(pipeline: str = PIPELINE, policy: str = POLICY, name: str = "project") -> Project:
-        folder = tmp_path / name
-        folder.mkdir()
-        project = Project(folder)
-        project.write("pipeline.py", pipeline)
-        project.write("noria.toml", policy)
-        project.git("init", "--quiet", "--initial-branch=main")
-        project.commit("First")
-        return project
+        return committed(tmp_path / name, pipeline, policy)
 
     return make
 
@@ -31,3 +24,17 @@ def make_project(tmp_path: Path) -> Callable[..., Project]:
 def project(make_project: Callable[..., Project]) -> Project:
     """The demand project."""
     return make_project()
+
+
+@pytest.fixture(scope="session")
+def first_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The demand project after a first run, of which tests get copies."""
+    project = committed(tmp_path_factory.mktemp("first") / "project", PIPELINE, POLICY)
+    project.noria("run", "--as-of", FIRST)
+    return project.folder
+
+
+@pytest.fixture
+def trained(first_run: Path, tmp_path: Path) -> Project:
+    """The demand project after `noria run --as-of FIRST`."""
+    return copied(first_run, tmp_path / "project")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -155,3 +156,20 @@ class Project:
 
     def json(self, *words: str, **more: Any) -> Any:
         return json.loads(self.noria(*words, "--json", **more).stdout)
+
+
+def committed(folder: Path, pipeline: str, policy: str) -> Project:
+    """A project in a fresh folder, with all of it in a first commit."""
+    folder.mkdir()
+    project = Project(folder)
+    project.write("pipeline.py", pipeline)
+    project.write("noria.toml", policy)
+    project.git("init", "--quiet", "--initial-branch=main")
+    project.commit("First")
+    return project
+
+
+def copied(folder: Path, to: Path) -> Project:
+    """A project with its runs, elsewhere: nothing in its state says where it lies."""
+    shutil.copytree(folder, to, symlinks=True)
+    return Project(to)

@@ -38,32 +38,29 @@ def test_a_dry_run_tells_what_a_run_then_does(project: Project) -> None:
     assert [one["why"] for one in why if one["step"] == "model"] == ["demand/1"]
 
 
-def test_from_a_step_all_that_reads_it_runs_anew(project: Project) -> None:
-    project.noria("run", "--as-of", FIRST)
-    steps = project.json("run", "--as-of", FIRST, "--from", "split")["steps"]
+def test_from_a_step_all_that_reads_it_runs_anew(trained: Project) -> None:
+    steps = trained.json("run", "--as-of", FIRST, "--from", "split")["steps"]
     reasons = {step["step"]: step["reason"].get("why") for step in steps}
     assert reasons["features"] is None
     assert [reasons[name] for name in ("split", "model")] == ["asked for"] * 2
-    error = project.noria("run", "--from", "splitt", exit=3).stderr
+    error = trained.noria("run", "--from", "splitt", exit=3).stderr
     assert "STEP-UNKNOWN" in error and "split" in error
 
 
-def test_one_step_again_tells_whether_it_gives_the_same(project: Project) -> None:
-    project.noria("run", "--as-of", FIRST)
-    before = project.json("runs")
-    same = project.json("run", "--only", "model")
+def test_one_step_again_tells_whether_it_gives_the_same(trained: Project) -> None:
+    before = trained.json("runs")
+    same = trained.json("run", "--only", "model")
     assert same["outputs"][0]["made"]["digest"] == same["outputs"][0]["recorded"]
-    project.replace("pipeline.py", "return weights", "return weights + 1")
-    other = project.json("run", "--only", "model", "--of", "demand/1")
+    trained.replace("pipeline.py", "return weights", "return weights + 1")
+    other = trained.json("run", "--only", "model", "--of", "demand/1")
     assert other["outputs"][0]["made"]["digest"] != other["outputs"][0]["recorded"]
-    assert project.json("runs") == before, "nothing was recorded"
-    assert "STEP-RAISED" not in project.noria("run", "--only", "days").stderr
+    assert trained.json("runs") == before, "nothing was recorded"
+    assert "STEP-RAISED" not in trained.noria("run", "--only", "days").stderr
 
 
-def test_a_breakpoint_of_one_step_again_meets_its_inputs(project: Project) -> None:
-    project.noria("run", "--as-of", FIRST)
-    project.replace("pipeline.py", "    return weights", "    breakpoint()\n    return weights")
-    process = project.start("run", "--only", "model", stdin=-1)
+def test_a_breakpoint_of_one_step_again_meets_its_inputs(trained: Project) -> None:
+    trained.replace("pipeline.py", "    return weights", "    breakpoint()\n    return weights")
+    process = trained.start("run", "--only", "model", stdin=-1)
     out, err = process.communicate("p train.height\nc\n", timeout=60)
     assert process.returncode == 0, err
     assert "(Pdb) " in out
@@ -79,9 +76,8 @@ def test_a_breakpoint_of_one_step_again_meets_its_inputs(project: Project) -> No
         (("logs", "demand/last", "nothing"), "STEP-UNKNOWN"),
     ],
 )
-def test_what_is_not_there(project: Project, words: tuple[str, ...], code: str) -> None:
-    project.noria("run", "--as-of", FIRST)
-    assert code in project.noria(*words, exit=None).stderr
+def test_what_is_not_there(trained: Project, words: tuple[str, ...], code: str) -> None:
+    assert code in trained.noria(*words, exit=None).stderr
 
 
 def test_a_failed_run_has_no_inputs_for_what_it_never_reached(project: Project) -> None:

@@ -207,28 +207,27 @@ def test_a_kill_while_the_gates_judge_leaves_nothing_and_the_next_run_promotes(p
 
 
 @pytest.mark.parametrize("moment", ["before", "within", "after"])
-def test_a_kill_around_the_last_transaction_leaves_all_or_nothing(project: Project, moment: str) -> None:
-    project.noria("run", "--as-of", FIRST)
+def test_a_kill_around_the_last_transaction_leaves_all_or_nothing(trained: Project, moment: str) -> None:
     script = Path(__file__).with_name("killed.py")
     killed = subprocess.run(
-        [sys.executable, str(script), str(project.folder), moment, SECOND.replace("Z", "+00:00")],
+        [sys.executable, str(script), str(trained.folder), moment, SECOND.replace("Z", "+00:00")],
         capture_output=True,
         text=True,
         timeout=120,
     )
     assert killed.returncode == -signal.SIGKILL, killed.stderr
-    project.noria("audit")
+    trained.noria("audit")
     all_of_it = moment == "after"
-    assert (numbers(project), champion(project)) == (([1, 2], 2) if all_of_it else ([1], 1))
-    assert (project.json("show", "demand/2")["view"]["state"] == "succeeded") is all_of_it
+    assert (numbers(trained), champion(trained)) == (([1, 2], 2) if all_of_it else ([1], 1))
+    assert (trained.json("show", "demand/2")["view"]["state"] == "succeeded") is all_of_it
 
-    done = project.noria("run", "--as-of", SECOND)
+    done = trained.noria("run", "--as-of", SECOND)
     assert ("resumed" in done.stdout) is not all_of_it
-    assert (numbers(project), champion(project)) == ([1, 2], 2), "done once, and not a second time"
-    judgements = project.json("show", "demand:2")["judgements"]
+    assert (numbers(trained), champion(trained)) == ([1, 2], 2), "done once, and not a second time"
+    judgements = trained.json("show", "demand:2")["judgements"]
     assert len(judgements) == 1
-    assert {line["state"] for line in project.json("runs")} == {"succeeded"}
-    project.noria("audit")
+    assert {line["state"] for line in trained.json("runs")} == {"succeeded"}
+    trained.noria("audit")
 
 
 def test_a_corrupted_artifact_is_found_and_made_again(project: Project) -> None:

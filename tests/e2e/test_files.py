@@ -156,8 +156,12 @@ def test_a_past_run_keeps_the_files_that_it_read(sales: Project) -> None:
     again = sales.json("run", "--only", "counts")  # what the run had read, whatever lies there now
     assert again["outputs"][0]["recorded"] == again["outputs"][0]["made"]["digest"]
     put(sales, "data/2025/01.csv", "id,n\nnew,1\n")
-    again = sales.json("run", "--only", "rows")  # a data step reads the world as it is
-    assert again["outputs"][0]["made"]["rows"] == 4 and again["outputs"][0]["recorded"]
+    put(sales, "data/2024/01.csv", "id,n\nchanged,1\n")
+    done = sales.noria("run", "--only", "rows")  # a data step, too
+    assert "the same to the last bit" in done.stdout and ", 3 rows" in done.stdout
+    assert "rows reads what sales/1 read: files data/**/*.csv (" in done.stderr
+    assert "a database, the clock) is not recorded in sales/1: it is as it is now" in done.stderr
+    assert "was not read by" not in done.stderr
     sales.noria("run")
     reasons = {step["step"]: step["reason"] for step in sales.json("show", "sales/2")["steps"]}
     assert reasons["counts"]["why"] == "input rows changed, input pages changed"
@@ -168,8 +172,12 @@ def test_a_past_run_keeps_the_files_that_it_read(sales: Project) -> None:
         "counts": "reused",
     }
     sales.noria("gc")
-    again = sales.json("run", "--only", "counts", "--of", "sales/1")
-    assert again["outputs"][0]["recorded"] == again["outputs"][0]["made"]["digest"]
+    for step in ("counts", "rows", "pages"):
+        again = sales.json("run", "--only", step, "--of", "sales/1")
+        assert again["outputs"][0]["recorded"] == again["outputs"][0]["made"]["digest"]
+    sales.noria("gc", "--now", "--runs", "1", "--younger", "0d")
+    said = sales.noria("run", "--only", "rows", "--of", "sales/1", exit=3).stderr
+    assert "error[SOURCE-GONE]: what sales/1 read as data/**/*.csv is kept no more" in said
 
 
 @pytest.mark.parametrize(
@@ -284,5 +292,10 @@ def test_snapshots_are_recorded_and_compared(make_project: Callable[..., Project
     said = project.noria("diff", "sales/1", "sales/2").stdout
     assert "read delta lake version 0 of 20" in said and "-> delta lake version 1 of 20" in said
     assert project.json("data", "sales/2")["sources"][0]["source"]["version"] == "1"
+    project.replace("pipeline.py", "collect()", "collect().with_columns(now=pl.lit(datetime.now()))")
+    done = project.noria("run", "--only", "rows", "--of", "sales/1")
+    assert ", 1 row " in done.stdout and "different" in done.stdout, "version 0, with another column"
+    assert "sales/1 read: delta lake version 0 of 20" in done.stderr
+    assert "asks datetime.datetime.now for the time" in done.stderr, "the clock is no part of the record"
     shutil.rmtree(project.folder / "lake")
     assert "error[TABLE-NONE]: there is no delta table lake" in project.noria("run", exit=3).stderr

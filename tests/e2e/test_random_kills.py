@@ -12,13 +12,14 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from e2e.project import Project
 from noria.records.base import digest_bytes
-from servers import PostgresServer, postgres
+from servers import PostgresServer
 from servers_ray import RayServer, own_cluster
 from servers_s3 import environment
 
@@ -64,17 +65,14 @@ def measured(slow):
 POLICY = '[model.sums]\npipeline = "pipeline:sums"\n'
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[PostgresServer]:
-    with postgres() as started:
-        yield started
+CUT = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
 
 
-def kill_driver(project: Project, driver: subprocess.Popen[str], server: PostgresServer) -> None:
+def kill_driver(project: Project, driver: subprocess.Popen[str], cut: Callable[[], object]) -> None:
     driver.kill()
 
 
-def kill_worker(project: Project, driver: subprocess.Popen[str], server: PostgresServer) -> None:
+def kill_worker(project: Project, driver: subprocess.Popen[str], cut: Callable[[], object]) -> None:
     for path in project.folder.glob("worker.*"):
         try:
             os.kill(int(path.suffix[1:]), signal.SIGKILL)
@@ -82,11 +80,11 @@ def kill_worker(project: Project, driver: subprocess.Popen[str], server: Postgre
             continue
 
 
-def kill_connection(project: Project, driver: subprocess.Popen[str], server: PostgresServer) -> None:
-    server.run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
+def kill_connection(project: Project, driver: subprocess.Popen[str], cut: Callable[[], object]) -> None:
+    cut()
 
 
-KILLS: tuple[Callable[[Project, subprocess.Popen[str], PostgresServer], None], ...] = (
+KILLS: tuple[Callable[[Project, subprocess.Popen[str], Callable[[], object]], None], ...] = (
     kill_driver,
     kill_worker,
     kill_connection,
@@ -95,18 +93,19 @@ KILLS: tuple[Callable[[Project, subprocess.Popen[str], PostgresServer], None], .
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_whatever_is_killed_the_next_command_ends_right(
-    seed: int, make_project: Callable[..., Project], server: PostgresServer
+    seed: int, make_project: Callable[..., Project], postgres_server: PostgresServer
 ) -> None:
     chance = random.Random(seed)
     kill = KILLS[seed % len(KILLS)]
-    where = f'[store]\nrecords = "{server.database()}"\n' if kill is kill_connection or seed % 2 else ""
+    url = postgres_server.database()
+    where = f'[store]\nrecords = "{url}"\n' if kill is kill_connection or seed % 2 else ""
     project = make_project(PIPELINE, POLICY + where)
     project.write(".gitignore", "worker.*\n__pycache__/\n")
     project.commit()
     for _ in range(chance.randint(1, 3)):
         driver = project.start("run", "--quiet")
         time.sleep(chance.uniform(0.1, 1.2))
-        kill(project, driver, server)
+        kill(project, driver, partial(postgres_server.run, CUT, url=url))
         if kill is not kill_driver:
             time.sleep(chance.uniform(0.0, 0.3))
             driver.kill()

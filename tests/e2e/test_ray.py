@@ -1,4 +1,5 @@
-"""`noria run` on a Ray cluster of two nodes, with its objects in a bucket on a real S3 server."""
+"""`noria run` on a Ray cluster of two nodes, with its objects in a bucket on a real S3 server, and its records on a
+real PostgreSQL where runs are long."""
 
 from __future__ import annotations
 
@@ -11,6 +12,7 @@ import pytest
 
 from e2e.project import FIRST, PIPELINE, POLICY, Project
 from e2e.test_crashes import gone, until
+from servers import PostgresServer, postgres
 from servers_ray import RayServer, own_cluster
 from servers_s3 import S3Server, environment
 
@@ -80,16 +82,28 @@ def begun(project: Project) -> dict[int, str]:
     return {int(path.name.split(".")[2]): path.read_text() for path in project.folder.glob("begun.*.there")}
 
 
-def slow(make_project: Callable[..., Project], url: str, tmp_path: Path) -> Project:
+def slow(make_project: Callable[..., Project], url: str, tmp_path: Path, records: str = "") -> Project:
     pipeline = WAITS.replace("@here@", str(tmp_path / "project"))
-    project = make_project(pipeline, f'{SLOW}{ENGINE}\n[store]\nobjects = "{url}"\n')
+    project = make_project(pipeline, f"{SLOW}{ENGINE}\n{store(url, records)}")
     project.write(".gitignore", "begun*\ngo\n*.count\n")
     project.commit()
     return project
 
 
+def store(objects: str, records: str = "") -> str:
+    """Where all is kept; without `records`, those are in the project's own folder."""
+    lines = ["[store]", f'objects = "{objects}"', *([f'records = "{records}"'] if records else [])]
+    return "\n".join(lines) + "\n"
+
+
 def steps(shown: dict[str, Any]) -> dict[str, Any]:
     return {step["step"]: step for step in shown["steps"]}
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[PostgresServer]:
+    with postgres() as started:
+        yield started
 
 
 @pytest.fixture
@@ -104,11 +118,11 @@ def on_ray(ray_cluster: RayServer) -> Iterator[None]:
         yield
 
 
-def test_the_same_version_as_on_one_machine(
-    make_project: Callable[..., Project], url: str, s3: S3Server, on_ray: None
+def test_the_same_version_from_cluster_bucket_and_postgres_as_from_one_machine(
+    make_project: Callable[..., Project], url: str, server: PostgresServer, on_ray: None
 ) -> None:
-    here = make_project(BAGGED, f'{POLICY}\n[store]\nobjects = "{s3.url()}"\n', "here")
-    there = make_project(BAGGED, f'{POLICY}\n{ENGINE}\n[store]\nobjects = "{url}"\n', "there")
+    here = make_project(BAGGED, POLICY, "here")
+    there = make_project(BAGGED, f"{POLICY}\n{ENGINE}\n{store(url, server.database())}", "there")
     here.noria("run", "--as-of", FIRST)
     told = there.noria("run", "--as-of", FIRST)
     assert "bag 3" in told.stderr
@@ -124,18 +138,24 @@ def test_the_same_version_as_on_one_machine(
     again = steps(there.json("show", "demand/2"))
     assert again["model"]["reason"]["type"] == "reused"
     engine = next(one for one in there.json("doctor") if one["part"] == "engine")
+    assert "faults" not in there.json("audit")[0]
+    assert (
+        not (there.folder / ".noria" / "noria.db").exists()
+        and not (there.folder / ".noria" / "objects").exists()
+    )
     assert engine["state"] == "well" and "1 core" in engine["what"] and "2 cores" in engine["what"]
 
 
 def test_a_killed_driver_leaves_nothing_and_the_next_run_goes_on(
-    make_project: Callable[..., Project], url: str, on_ray: None, tmp_path: Path
+    make_project: Callable[..., Project], url: str, server: PostgresServer, on_ray: None, tmp_path: Path
 ) -> None:
-    project = slow(make_project, url, tmp_path)
+    project = slow(make_project, url, tmp_path, server.database())
     driver = project.start("run")
     until(lambda: begun(project) or driver.poll() is not None, "an item began")
     pids = begun(project)
     driver.kill()
     driver.communicate()
+    until(lambda: project.json("runs")[0]["state"] == "killed", "the server has let go of the lease")
     until(lambda: all(map(gone, pids)), "the items ended with their driver")
     project.write("go", "")
     project.noria("run")
@@ -203,3 +223,15 @@ def test_without_an_address_ray_is_started_here_and_ends_with_the_run(
     project.write("go", "")
     project.noria("run")
     assert (project.folder / "first.count").read_text() == "x", "what had finished was reused"
+
+
+def test_environments_of_steps_that_the_nodes_do_not_see_are_told_beforehand(
+    make_project: Callable[..., Project], on_ray: None, tmp_path: Path
+) -> None:
+    pipeline = PIPELINE.replace("@demand.step\ndef model", '@demand.step(environment="gpu")\ndef model')
+    project = make_project(pipeline, f"{POLICY}\n{ENGINE}\n{store(f'file://{tmp_path}/objects')}")
+    with environment({"NORIA_ENVIRONMENTS": "/proc/self/cwd/own"}):  # another folder in each process
+        engine = next(one for one in project.json("doctor") if one["part"] == "engine")
+    assert engine["state"] == "weak"
+    assert "not see /proc/self/cwd/own, where environments of steps are built: gpu" in engine["what"]
+    assert "NORIA_ENVIRONMENTS" in engine["next"]

@@ -18,17 +18,16 @@ def proof(project: Project, name: str = "demand:1", *, exit: int = 0, more: tupl
     return json.loads(project.noria("reproduce", name, "--json", "--quiet", *more, exit=exit).stdout)
 
 
-def trained(project: Project, old: str = "", new: str = "") -> None:
+def train(project: Project, old: str = "", new: str = "") -> None:
     if old:
         project.replace("pipeline.py", old, new)
         project.commit()
     project.noria("run", "--as-of", FIRST, "--quiet", exit=None)  # gates may refuse it: it is a version
 
 
-def test_a_version_is_bit_identical_whatever_the_working_tree_has_become(project: Project) -> None:
-    trained(project)
-    project.write("pipeline.py", "raise RuntimeError('another world')\n")
-    found = proof(project)
+def test_a_version_is_bit_identical_whatever_the_working_tree_has_become(trained: Project) -> None:
+    trained.write("pipeline.py", "raise RuntimeError('another world')\n")
+    found = proof(trained)
     assert found["same"] == "bit"
     assert {one["output"] for one in found["compared"]} == {
         "features",
@@ -39,9 +38,9 @@ def test_a_version_is_bit_identical_whatever_the_working_tree_has_become(project
     }
     assert all(one["recorded"] == one["rebuilt"] for one in found["compared"])
     assert "days" in found["why"] and "digest" in found["why"]
-    kinds = [entry["kind"] for entry in project.json("audit", "--events")[0]["entries"]]
+    kinds = [entry["kind"] for entry in trained.json("audit", "--events")[0]["entries"]]
     assert kinds[-1] == "version.proved"
-    assert len(project.json("runs")) == 1, "a rebuild is no run"
+    assert len(trained.json("runs")) == 1, "a rebuild is no run"
 
 
 def test_uncommitted_work_is_in_the_record_too(project: Project) -> None:
@@ -51,11 +50,10 @@ def test_uncommitted_work_is_in_the_record_too(project: Project) -> None:
     assert proof(project)["same"] == "bit"
 
 
-def test_in_a_fresh_clone_on_another_folder(project: Project, tmp_path: Path) -> None:
-    trained(project)
+def test_in_a_fresh_clone_on_another_folder(trained: Project, tmp_path: Path) -> None:
     clone = tmp_path / "elsewhere" / "clone"
-    subprocess.run(["git", "clone", "--quiet", str(project.folder), str(clone)], check=True)
-    shutil.copytree(project.folder / ".noria", clone / ".noria")
+    subprocess.run(["git", "clone", "--quiet", str(trained.folder), str(clone)], check=True)
+    shutil.copytree(trained.folder / ".noria", clone / ".noria")
     assert proof(Project(clone))["same"] == "bit"
 
 
@@ -89,7 +87,7 @@ def test_in_a_fresh_clone_on_another_folder(project: Project, tmp_path: Path) ->
 def test_a_step_that_is_not_determined_is_named_with_the_reason(
     project: Project, old: str, new: str, step: str | None, cause: str | None, words: str
 ) -> None:
-    trained(project, old, new)
+    train(project, old, new)
     found = proof(project, exit=1 if step else 0)
     assert found.get("diverged") == step
     assert found.get("causes", []) == ([cause] if cause else [])
@@ -101,16 +99,14 @@ def test_a_step_that_is_not_determined_is_named_with_the_reason(
 
 
 def test_a_difference_in_the_last_digits_is_within_tolerance(project: Project) -> None:
-    trained(
-        project, "    return weights", "    return weights * (1 + 1e-9 * np.random.default_rng().random())"
-    )
+    train(project, "    return weights", "    return weights * (1 + 1e-9 * np.random.default_rng().random())")
     found = proof(project)
     assert (found["same"], found["diverged"], found["causes"]) == ("tolerance", "model", ["unseeded"])
     assert proof(project, exit=1, more=("--tolerance", "0"))["same"] == "different"
 
 
 def test_a_step_that_changes_what_it_reads_is_found_out(project: Project) -> None:
-    trained(
+    train(
         project,
         "    missed = np.square",
         "    holdout.insert_column(0, pl.Series('new', np.zeros(holdout.height)))\n    missed = np.square",
@@ -120,9 +116,8 @@ def test_a_step_that_changes_what_it_reads_is_found_out(project: Project) -> Non
     assert "quality: it changes what it reads: holdout" in found["why"]
 
 
-def test_what_is_gone_is_named(project: Project) -> None:
-    trained(project)
-    version = project.version("demand:1")
+def test_what_is_gone_is_named(trained: Project) -> None:
+    version = trained.version("demand:1")
     for digest, code in (
         (version["rows"]["digest"], "PROOF-DATA-GONE"),
         (version["source"]["tree"], "PROOF-CODE-GONE"),
@@ -130,37 +125,33 @@ def test_what_is_gone_is_named(project: Project) -> None:
         hexes = digest.removeprefix("blake3:")
         (path,) = [
             one
-            for one in (project.folder / ".noria" / "objects").rglob("*")
+            for one in (trained.folder / ".noria" / "objects").rglob("*")
             if hexes.endswith(one.name[-20:])
         ]
         path.chmod(0o644)
         path.unlink()
-        error = project.noria("reproduce", "demand:1", "--quiet", exit=3).stderr
+        error = trained.noria("reproduce", "demand:1", "--quiet", exit=3).stderr
         assert code in error and "backup" in error
 
 
-def test_a_commit_that_is_gone_does_not_matter(project: Project) -> None:
-    trained(project)
-    shutil.rmtree(project.folder / ".git")
-    project.git("init", "--quiet")
-    project.commit("Another history")
-    assert proof(project)["same"] == "bit"
+def test_a_commit_that_is_gone_does_not_matter(trained: Project) -> None:
+    shutil.rmtree(trained.folder / ".git")
+    trained.git("init", "--quiet")
+    trained.commit("Another history")
+    assert proof(trained)["same"] == "bit"
 
 
-def test_a_version_that_was_never_made(project: Project) -> None:
-    trained(project)
-    assert "VERSION-UNKNOWN" in project.noria("reproduce", "demand:7", exit=3).stderr
+def test_a_version_that_was_never_made(trained: Project) -> None:
+    assert "VERSION-UNKNOWN" in trained.noria("reproduce", "demand:7", exit=3).stderr
 
 
 def test_as_a_gate_it_lets_only_repeatable_candidates_pass(project: Project) -> None:
     project.replace("noria.toml", "[model.demand.gates]\n", '[model.demand.gates]\nreproducible = "bit"\n')
-    trained(project)
+    train(project)
     assert project.version("demand@champion")["number"] == 1
     verdicts = project.json("show", "demand:1")["judgements"][0]["verdicts"]
     assert [(one["gate"], one["outcome"]) for one in verdicts][-1] == ("reproducible", "pass")
-    trained(
-        project, "    return weights", "    return weights * (1 + 1e-9 * np.random.default_rng().random())"
-    )
+    train(project, "    return weights", "    return weights * (1 + 1e-9 * np.random.default_rng().random())")
     assert project.version("demand@champion")["number"] == 1
     (judged,) = project.json("show", "demand:2")["judgements"]
     failed = judged["verdicts"][-1]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
-from e2e.project import Project
+from e2e.project import Project, committed, copied
 
 PARTS = '''
 """Steps that the main file includes."""
@@ -109,17 +109,21 @@ covered = { at_least = 0.5 }
 """
 
 
-@pytest.fixture
-def every(make_project: Callable[..., Project]) -> Project:
-    project = make_project(PIPELINE, POLICY)
+@pytest.fixture(scope="module")
+def every(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """After a run; tests look at it, and change copies."""
+    return ran(tmp_path_factory.mktemp("every") / "project")
+
+
+def ran(folder: Path) -> Project:
+    project = committed(folder, PIPELINE, POLICY)
     project.write("parts.py", PARTS)
     project.commit("Parts")
+    assert "every:1" in project.noria("run").stdout
     return project
 
 
 def test_every_role_runs_and_is_kept(every: Project) -> None:
-    done = every.noria("run")
-    assert "every:1" in done.stdout
     card = every.json("show", "every/1")
     steps = {step["step"]: step for step in card["steps"]}
     codecs = {name: output["codec"] for step in steps.values() for name, output in step["outputs"].items()}
@@ -136,20 +140,16 @@ def test_every_role_runs_and_is_kept(every: Project) -> None:
     assert {"booster", "offset"} == set(version["graph"]["frozen"])
 
 
-def test_the_same_bytes_in_another_folder(every: Project, make_project: Callable[..., Project]) -> None:
-    other = make_project(PIPELINE, POLICY, name="elsewhere")
-    other.write("parts.py", PARTS)
-    other.commit("Parts")
-
+def test_the_same_bytes_in_another_folder(every: Project, tmp_path: Path) -> None:
     def digests(project: Project) -> dict[str, str]:
-        project.noria("run")
         steps = project.json("show", "every/1")["steps"]
         return {name: output["digest"] for step in steps for name, output in step["outputs"].items()}
 
-    assert digests(every) == digests(other)
+    assert digests(every) == digests(ran(tmp_path / "elsewhere"))
 
 
-def test_a_finding_fails_the_run_by_its_words(every: Project) -> None:
-    done = every.noria("run", "--set", "enough.least=500", exit=1)
+def test_a_finding_fails_the_run_by_its_words(every: Project, tmp_path: Path) -> None:
+    project = copied(every.folder, tmp_path / "project")
+    done = project.noria("run", "--set", "enough.least=500", exit=1)
     assert "only 120 rows, 500 are needed" in done.stderr
-    every.noria("run")
+    project.noria("run")

@@ -31,42 +31,39 @@ def test_a_first_run_makes_a_champion(project: Project) -> None:
     assert [column["name"] for column in version["signature"]["request"]] == ["id", "asked", "warm", "shop"]
 
 
-def test_nothing_runs_twice(project: Project) -> None:
-    project.noria("run", "--as-of", FIRST)
-    done = project.noria("run", "--as-of", FIRST)
+def test_nothing_runs_twice(trained: Project) -> None:
+    done = trained.noria("run", "--as-of", FIRST)
     assert "demand:1" in done.stdout
-    assert reasons(project, "demand/2") == {
+    assert reasons(trained, "demand/2") == {
         "days": "ran",
         "features": "reused",
         "split": "reused",
         "model": "reused",
         "quality": "reused",
     }
-    assert len(project.json("models")[0]["versions"]) == 1
+    assert len(trained.json("models")[0]["versions"]) == 1
 
 
-def test_only_what_a_change_reaches_runs_again(project: Project) -> None:
-    project.noria("run", "--as-of", FIRST)
-    project.replace("pipeline.py", "    return weights", "    return weights * 1.01")
-    project.noria("run", "--as-of", FIRST, exit=None)
-    assert reasons(project, "demand/2") == {
+def test_only_what_a_change_reaches_runs_again(trained: Project) -> None:
+    trained.replace("pipeline.py", "    return weights", "    return weights * 1.01")
+    trained.noria("run", "--as-of", FIRST, exit=None)
+    assert reasons(trained, "demand/2") == {
         "days": "ran",
         "features": "reused",
         "split": "reused",
         "model": "ran",
         "quality": "ran",
     }
-    why = {step["step"]: step["reason"].get("why", "") for step in project.json("show", "demand/2")["steps"]}
+    why = {step["step"]: step["reason"].get("why", "") for step in trained.json("show", "demand/2")["steps"]}
     assert "code" in why["model"]
     assert "model" in why["quality"]
 
 
-def test_a_parameter_is_part_of_the_fingerprint_and_reaches_the_service_graph(project: Project) -> None:
-    project.noria("run", "--as-of", FIRST)
-    project.noria("run", "--as-of", FIRST, "--set", "features.scale=2.0", exit=None)
-    again = reasons(project, "demand/2")
+def test_a_parameter_is_part_of_the_fingerprint_and_reaches_the_service_graph(trained: Project) -> None:
+    trained.noria("run", "--as-of", FIRST, "--set", "features.scale=2.0", exit=None)
+    again = reasons(trained, "demand/2")
     assert again["features"] == "ran"
-    first, second = project.version("demand:1"), project.version("demand:2")
+    first, second = trained.version("demand:1"), trained.version("demand:2")
     assert second["graph"]["parameters"]["features"] == {"scale": 2.0}
     assert second["metrics"]["error"] == pytest.approx(first["metrics"]["error"], rel=1e-9)
 
@@ -85,61 +82,56 @@ def test_a_wrong_setting_says_what_is_meant(project: Project, setting: str, code
     assert project.json("runs") == []
 
 
-def test_a_worse_candidate_is_refused_and_kept_with_its_evidence(project: Project) -> None:
-    project.noria("run", "--as-of", FIRST)
-    project.replace("pipeline.py", "return model[0] +", "return 25 + model[0] +")
-    done = project.noria("run", "--as-of", LATER, exit=1)
+def test_a_worse_candidate_is_refused_and_kept_with_its_evidence(trained: Project) -> None:
+    trained.replace("pipeline.py", "return model[0] +", "return 25 + model[0] +")
+    done = trained.noria("run", "--as-of", LATER, exit=1)
     assert "fail" in done.stdout
-    card = project.json("show", "demand:2")
+    card = trained.json("show", "demand:2")
     verdict = card["judgements"][0]["verdicts"][0]
     assert verdict["outcome"] == "fail"
     assert verdict["evidence"]["candidate"] > verdict["evidence"]["other"] + 20
-    assert project.version("demand@champion")["number"] == 1
-    refused = project.noria("promote", "demand:2", exit=3)
+    assert trained.version("demand@champion")["number"] == 1
+    refused = trained.noria("promote", "demand:2", exit=3)
     assert "PROMOTE-REFUSED" in refused.stderr
 
 
-def test_both_versions_answer_with_their_own_code_and_one_loss_scores_both(project: Project) -> None:
+def test_both_versions_answer_with_their_own_code_and_one_loss_scores_both(trained: Project) -> None:
     """The champion's code adds nothing, the candidate's loss is doubled: both must be scored by the doubled one."""
-    project.noria("run", "--as-of", FIRST)
-    first = project.version("demand:1")["metrics"]["error"]
-    project.replace("pipeline.py", "return np.abs(label - answer)", "return 2 * np.abs(label - answer)")
-    project.noria("run", "--as-of", FIRST, exit=None)
-    verdict = project.json("show", "demand:2")["judgements"][0]["verdicts"][0]
+    first = trained.version("demand:1")["metrics"]["error"]
+    trained.replace("pipeline.py", "return np.abs(label - answer)", "return 2 * np.abs(label - answer)")
+    trained.noria("run", "--as-of", FIRST, exit=None)
+    verdict = trained.json("show", "demand:2")["judgements"][0]["verdicts"][0]
     assert verdict["evidence"]["candidate"] == pytest.approx(2 * first, rel=1e-9)
     assert verdict["evidence"]["other"] == pytest.approx(verdict["evidence"]["candidate"], rel=1e-9)
 
 
-def test_rows_that_the_champion_was_trained_on_are_left_out(project: Project) -> None:
-    project.noria("run", "--as-of", FIRST)
-    project.noria("run", "--as-of", "2024-02-14T00:00:00Z", exit=None)
-    evidence = project.json("show", "demand:2")["judgements"][0]["verdicts"][0]["evidence"]
+def test_rows_that_the_champion_was_trained_on_are_left_out(trained: Project) -> None:
+    trained.noria("run", "--as-of", "2024-02-14T00:00:00Z", exit=None)
+    evidence = trained.json("show", "demand:2")["judgements"][0]["verdicts"][0]["evidence"]
     assert evidence["rows"] + evidence["left_out"] == 8 * 20
     assert evidence["left_out"] == 0, "the last eight days were holdout or future to the champion"
-    project.noria("run", "--as-of", FIRST, "--set", "split.holdout_days=20", exit=None)
-    evidence = project.json("show", "demand:3")["judgements"][0]["verdicts"][0]["evidence"]
+    trained.noria("run", "--as-of", FIRST, "--set", "split.holdout_days=20", exit=None)
+    evidence = trained.json("show", "demand:3")["judgements"][0]["verdicts"][0]["evidence"]
     assert evidence["left_out"] > 0
 
 
-def test_promotion_by_hand_and_back(project: Project) -> None:
-    project.noria("run", "--as-of", FIRST)
-    project.noria("run", "--as-of", LATER, "--no-promote", exit=None)
-    project.noria("promote", "demand:2", "--why", "looks right", "--force")
-    assert project.json("models")[0]["aliases"]["champion"] == 2
-    project.noria("rollback", "demand")
-    assert project.json("models")[0]["aliases"]["champion"] == 1
-    assert "ROLLBACK-NONE" in project.noria("rollback", "demand", exit=3).stderr
-    assert project.noria("audit").returncode == 0
+def test_promotion_by_hand_and_back(trained: Project) -> None:
+    trained.noria("run", "--as-of", LATER, "--no-promote", exit=None)
+    trained.noria("promote", "demand:2", "--why", "looks right", "--force")
+    assert trained.json("models")[0]["aliases"]["champion"] == 2
+    trained.noria("rollback", "demand")
+    assert trained.json("models")[0]["aliases"]["champion"] == 1
+    assert "ROLLBACK-NONE" in trained.noria("rollback", "demand", exit=3).stderr
+    assert trained.noria("audit").returncode == 0
 
 
-def test_two_runs_differ_in_what_was_changed(project: Project) -> None:
-    project.noria("run", "--as-of", FIRST)
-    project.replace("pipeline.py", "recent_days: int = 15", "recent_days: int = 20")
-    project.noria("run", "--as-of", LATER, exit=None)
-    text = project.noria("diff", "demand/1", "demand/2").stdout
+def test_two_runs_differ_in_what_was_changed(trained: Project) -> None:
+    trained.replace("pipeline.py", "recent_days: int = 15", "recent_days: int = 20")
+    trained.noria("run", "--as-of", LATER, exit=None)
+    text = trained.noria("diff", "demand/1", "demand/2").stdout
     for expected in ("pipeline.py", "recent_days", "800", "error"):
         assert expected in text
-    found = project.json("diff", "demand/1", "demand/2")
+    found = trained.json("diff", "demand/1", "demand/2")
     assert json.dumps(found).count("recent_days") > 0
 
 
@@ -176,15 +168,14 @@ def test_a_pipeline_without_predict_runs_and_makes_no_version(make_project: Call
     assert "version" not in card
 
 
-def test_what_changes_no_answer_makes_no_version(project: Project) -> None:
-    project.noria("run", "--as-of", FIRST)
-    project.write("README.md", "Words for people.")
-    project.replace("pipeline.py", "return weights", "return weights  # fitted by least squares")
-    project.noria("run", "--as-of", FIRST)
-    assert len(project.json("models")[0]["versions"]) == 1
-    project.replace("pipeline.py", "return model[0] +", "return 0.001 + model[0] +")
-    project.noria("run", "--as-of", FIRST, exit=None)
-    assert len(project.json("models")[0]["versions"]) == 2, "predict's code is part of a version"
+def test_what_changes_no_answer_makes_no_version(trained: Project) -> None:
+    trained.write("README.md", "Words for people.")
+    trained.replace("pipeline.py", "return weights", "return weights  # fitted by least squares")
+    trained.noria("run", "--as-of", FIRST)
+    assert len(trained.json("models")[0]["versions"]) == 1
+    trained.replace("pipeline.py", "return model[0] +", "return 0.001 + model[0] +")
+    trained.noria("run", "--as-of", FIRST, exit=None)
+    assert len(trained.json("models")[0]["versions"]) == 2, "predict's code is part of a version"
 
 
 def test_a_gate_on_what_is_no_loss_is_told_before_anything_runs(project: Project) -> None:
@@ -194,16 +185,15 @@ def test_a_gate_on_what_is_no_loss_is_told_before_anything_runs(project: Project
     assert project.json("runs") == []
 
 
-def test_a_champion_that_the_new_loss_cannot_score_leaves_the_candidate_undecided(project: Project) -> None:
-    project.noria("run", "--as-of", FIRST)
-    project.replace("pipeline.py", "    return model[0] + features", "    answers = model[0] + features")
-    project.replace(
+def test_a_champion_that_the_new_loss_cannot_score_leaves_the_candidate_undecided(trained: Project) -> None:
+    trained.replace("pipeline.py", "    return model[0] + features", "    answers = model[0] + features")
+    trained.replace(
         "pipeline.py", "@ model[1:]\n", "@ model[1:]\n    return np.column_stack([answers, answers])\n"
     )
-    project.replace("pipeline.py", "return np.abs(label - answer)", "return np.abs(label - answer[:, 1])")
-    project.replace("pipeline.py", "sold(model, holdout))", "sold(model, holdout)[:, 0])")
-    project.noria("run", "--as-of", FIRST, exit=1)
-    verdict = project.json("show", "demand:2")["judgements"][0]["verdicts"][0]
+    trained.replace("pipeline.py", "return np.abs(label - answer)", "return np.abs(label - answer[:, 1])")
+    trained.replace("pipeline.py", "sold(model, holdout))", "sold(model, holdout)[:, 0])")
+    trained.noria("run", "--as-of", FIRST, exit=1)
+    verdict = trained.json("show", "demand:2")["judgements"][0]["verdicts"][0]
     assert verdict["outcome"] == "undecided"
     assert "cannot be compared" in verdict["why"]
-    assert project.json("models")[0]["aliases"]["champion"] == 1
+    assert trained.json("models")[0]["aliases"]["champion"] == 1

@@ -171,6 +171,8 @@ def test_a_search_that_is_broken_off_goes_on(hill: Callable[..., Project], how: 
     search = project.start("tune", *TRY, "--trials", "2", "--jobs", "2", "--quiet")
     until(lambda: [run["state"] for run in project.json("runs")] == ["running"] * 2, "both trials run")
     assert "RUN-BUSY" in project.noria("tune", *TRY, "--trials", "2", exit=3).stderr
+    nothing = ("gc", "--dry-run", "--runs", "0", "--younger", "0d")
+    assert set(project.json(*nothing)["shares"][0]["kept_runs"].values()) == {"not finished"}
     os.killpg(search.pid, how)
     _, error = search.communicate()
     if how == signal.SIGINT:
@@ -179,6 +181,9 @@ def test_a_search_that_is_broken_off_goes_on(hill: Callable[..., Project], how: 
     left = {run["state"] for run in project.json("runs")}
     assert left == {"interrupted" if how == signal.SIGINT else "killed"}
     assert "tries it again" in project.noria("runs").stdout
+    assert project.json(*nothing)["shares"][0]["given_up"] == [1, 2], (
+        "nobody is bound to take the search up again"
+    )
     project.replace("pipeline.py", "range(600)", "range(1)")
     found = tuned(project, *TRY, "--trials", "2")
     states = [trial["state"] for trial in found["trials"]]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,16 +9,15 @@ import pytest
 import noria
 from noria.adapters.sql.errors import StoreFailed
 from noria.adapters.sql.reading import NoRecords, OtherSchema, open_reading
-from servers import PostgresServer, postgres
+from servers import PostgresServer
 from unit.app import stored
 
 pytestmark = pytest.mark.xdist_group("postgres")
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[PostgresServer]:
-    with postgres() as started:
-        yield started
+@pytest.fixture
+def server(postgres_server: PostgresServer) -> PostgresServer:
+    return postgres_server
 
 
 @pytest.fixture

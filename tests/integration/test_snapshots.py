@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,15 @@ import pytest
 import noria
 from noria.inside.context import Inside, performing
 from noria.inside.reading import NotADataStep
-from noria.inside.snapshot_errors import NeedsTables, NoSnapshot, NoTable, SnapshotAsked, TableUnreadable
+from noria.inside.recall import Recall
+from noria.inside.snapshot_errors import (
+    NeedsTables,
+    NoSnapshot,
+    NoTable,
+    OtherTable,
+    SnapshotAsked,
+    TableUnreadable,
+)
 from servers_s3 import S3Server, environment
 from steps import step_in
 
@@ -194,3 +203,54 @@ def test_outside_of_a_run_a_table_is_read_and_nothing_recorded(
 def test_only_data_steps_read_tables(tmp_path: Path, delta_table: Any) -> None:
     with performing(step_in(tmp_path, role="transform")), pytest.raises(NotADataStep):
         noria.delta("lake/flights")
+
+
+def recalling(past: Inside, project: Path) -> tuple[Inside, list[str]]:
+    """A step on what another one read, and what it is told."""
+    told: list[str] = []
+    return replace(step_in(project), recall=Recall("m/1", tuple(past.sources), told.append)), told
+
+
+def test_a_past_runs_version_of_a_delta_table(step: Inside, delta_table: Any, tmp_path: Path) -> None:
+    import deltalake
+
+    noria.delta("lake/flights")
+    deltalake.write_deltalake(delta_table, rows(9), mode="append")
+    again, told = recalling(step, tmp_path)
+    with performing(again):
+        assert sorted(noria.delta("lake/flights").collect()["n"]) == [0, 1, 2]
+        at = datetime.now(UTC) + timedelta(days=1)
+        assert noria.delta("lake/flights", as_of=at).collect().height == 3, "the newest at another time"
+        assert told == []
+        assert noria.delta("lake/flights", version=3).collect().height == 4, "as the code says"
+    assert told == ["delta lake/flights version 3"]
+    shutil.rmtree(tmp_path / "lake")
+    for number in range(3):
+        deltalake.write_deltalake(tmp_path / "lake/flights", rows(number), mode="append")
+    with (
+        performing(recalling(step, tmp_path)[0]),
+        pytest.raises(OtherTable, match="made anew since its version 2"),
+    ):
+        noria.delta("lake/flights")
+
+
+def test_a_past_runs_snapshot_of_an_iceberg_table(
+    step: Inside, lake: tuple[Any, dict[str, str]], tmp_path: Path
+) -> None:
+    catalog, properties = lake
+    table = catalog.create_table("air.flights", schema=rows(1).to_arrow().schema)
+    table.append(rows(1).to_arrow())
+    noria.iceberg("air.flights", catalog="lake", **properties)
+    table.append(rows(2).to_arrow())
+    again, told = recalling(step, tmp_path)
+    with performing(again):
+        assert noria.iceberg("air.flights", catalog="lake", **properties).collect()["n"].to_list() == [1]
+        newest = table.current_snapshot().snapshot_id
+        found = noria.iceberg("air.flights", catalog="lake", snapshot=newest, **properties)
+        assert sorted(found.collect()["n"]) == [1, 2]
+    assert len(told) == 1 and told[0].endswith(f") snapshot {newest}")
+    where = table.location()
+    catalog.drop_table("air.flights")
+    catalog.create_table("air.flights", schema=rows(1).to_arrow().schema, location=where)
+    with performing(recalling(step, tmp_path)[0]), pytest.raises(OtherTable, match="made anew"):
+        noria.iceberg("air.flights", catalog="lake", **properties)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import importlib.util
 import logging
 import os
@@ -17,6 +18,8 @@ from typing import Any
 
 from noria.adapters.local_capacity import asked
 from noria.adapters.ray_errors import NoCluster, NoRay, OtherCluster, RayNotStarted
+from noria.adapters.ray_head import Head, Silent
+from noria.adapters.ray_release import check_release, differs
 from noria.errors import NoriaError
 from noria.records.needs import Needs
 
@@ -25,6 +28,8 @@ BREAKPOINT = "PYTHONBREAKPOINT"
 KNOCK = 10.0  # s for a connection to the head's port: two retransmissions of a lost packet, on any network
 JOIN = 60.0  # s until Ray must have let us in; by itself it tries for more than three minutes
 START = 180.0  # s until a Ray must have been started here: half a minute on a busy machine
+PARTING = 5.0  # s for a connection whose head is lost to end: with one, Ray takes a second
+SLICE = 2.0  # s of waiting between two looks at the head
 FRESH = 2.0  # s for which a list of the nodes is believed: a question to the head takes a few milliseconds
 SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",  # nobody is called from a user's machine without being asked
@@ -59,6 +64,11 @@ class Cluster:
         self.users = 0
         self.here = ""
         """The node that this process is on."""
+        self.head: Head | None = None
+        self.asking = threading.Lock()
+        """Held by the engine that asks the nodes whether they are fit; others of this process wait for its answer."""
+        self.fit: list[Any] = []
+        """What they were found to be fit for."""
         self._leave = threading.Event()
         self._left = threading.Event()
         self._joined = threading.Event()
@@ -69,6 +79,11 @@ class Cluster:
     def own(self) -> bool:
         """Whether it was started by this process, and on this machine alone."""
         return self.address == LOCAL
+
+    @property
+    def lost(self) -> bool:
+        """Whether its head was found to be gone."""
+        return self.head is not None and self.head.lost is not None
 
     def join(self, limits: Mapping[str, int]) -> None:
         """In a thread that lives as long as the connection: the kernel ends a Ray that was started here together with
@@ -81,15 +96,41 @@ class Cluster:
             raise self._failure
 
     def leave(self) -> None:
+        """Where the head is lost, Ray may never come back from its own end, and is not waited for at exit either."""
         self._leave.set()
-        self._left.wait(START)
+        if not self._left.wait(PARTING if self.lost else START):
+            import ray
+
+            atexit.unregister(ray.shutdown)
+
+    def check(self, *, now: bool = False) -> None:
+        """Whether its head is there: raises `HeadLost`. Ray's own answer to that is the end of this process."""
+        if self.head is not None:
+            self.head.check(now=now)
+
+    def wait(self, refs: list[Any], *, count: int = 1, until: float = float("inf")) -> list[Any]:
+        """Those of them that are ready, once so many are, at `until` (by the monotonic clock) fewer.
+        Raises `HeadLost`."""
+        import ray
+
+        while True:
+            self.check()
+            seconds = max(0.0, min(until - time.monotonic(), SLICE))
+            ready, _ = ray.wait(refs, num_returns=count, timeout=seconds, fetch_local=False)
+            if len(ready) >= count or time.monotonic() >= until:
+                return list(ready)
+
+    def left(self, seconds: float) -> bool:
+        """Whether the connection has ended, waited for so long."""
+        return self._left.wait(seconds)
 
     def nodes(self, *, fresh: bool = False) -> tuple[Node, ...]:
-        """Those that are there, and those that were; `fresh`: as the head knows them now."""
+        """Those that are there, and those that were; `fresh`: as the head knows them now. Raises `HeadLost`."""
         import ray
 
         at, nodes = self._nodes
         if fresh or time.monotonic() - at > FRESH:
+            self.check(now=True)
             nodes = named(ray.nodes())  # type: ignore[no-untyped-call]
             self._nodes = time.monotonic(), nodes
         return nodes
@@ -97,11 +138,13 @@ class Cluster:
     def _live(self, limits: dict[str, int]) -> None:
         try:
             self.here = _init(self.address, limits)
+            self.head = _head_of(self.address)
         except NoriaError as error:
             self._failure = error
         except Exception as error:  # Ray raises plain ones; whoever waits for the answer must get it
             why = str(error).strip().partition("\n")[0] or type(error).__name__
-            self._failure = RayNotStarted(why) if self.own else NoCluster(self.address, why)
+            refused = differs(self.address, error) or NoCluster(self.address, why)
+            self._failure = RayNotStarted(why) if self.own else refused
         self._joined.set()
         if self._failure is None:
             self._leave.wait()
@@ -116,6 +159,8 @@ class _Process:
 
     lock = threading.Lock()
     cluster: Cluster | None = None
+    parting: Cluster | None = None
+    """One whose head was lost, which Ray may not have let go of yet."""
 
 
 _process = _Process()
@@ -123,13 +168,16 @@ _process = _Process()
 
 def join(address: str | None, limits: Mapping[str, int] | None = None) -> Cluster:
     """The cluster at an address; without one at RAY_ADDRESS, else one that is started here with these limits (`num_cpus`
-    and the like). Raises `NoRay`, `NoCluster`, `RayNotStarted`, `OtherCluster`. Each call wants a `leave`."""
+    and the like). Raises `NoRay`, `OtherRelease`, `ClusterDiffers`, `NoCluster`, `RayNotStarted`, `OtherCluster`. Each
+    call wants a `leave`."""
     if importlib.util.find_spec("ray") is None:
         raise NoRay
+    check_release()
     wanted = address or os.environ.get("RAY_ADDRESS") or LOCAL
     with _process.lock:
         cluster = _process.cluster
         if cluster is None:
+            _await_parting(wanted)
             cluster = Cluster(wanted)
             cluster.join(limits or {})
             _process.cluster = cluster
@@ -146,6 +194,14 @@ def leave(cluster: Cluster) -> None:
         if not cluster.users:
             _process.cluster = None
             cluster.leave()
+            _process.parting = cluster if cluster.lost else None
+
+
+def _await_parting(wanted: str) -> None:
+    """Until Ray is free to join another cluster in this process, as the loop that triggers runs does."""
+    if _process.parting is not None and not _process.parting.left(JOIN):
+        raise NoCluster(wanted, f"Ray has not let go of {_process.parting.address} after {JOIN:g} s")
+    _process.parting = None
 
 
 def named(found: Sequence[Mapping[str, Any]]) -> tuple[Node, ...]:
@@ -180,6 +236,16 @@ def _init(address: str, limits: dict[str, int]) -> str:
     with _breakpoints_kept():
         _begin(address, more)
     return str(ray.get_runtime_context().get_node_id())
+
+
+def _head_of(address: str) -> Head:
+    import ray
+
+    try:
+        return Head(str(ray.get_runtime_context().gcs_address))
+    except Silent as error:
+        ray.shutdown()
+        raise NoCluster(address, str(error)) from error
 
 
 def _begin(address: str, more: dict[str, Any]) -> None:

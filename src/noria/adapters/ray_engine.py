@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from noria.adapters import ray_cluster
-from noria.adapters.local_errors import as_error, subject_of
+from noria.adapters.local_errors import NoInterpreter, as_error, subject_of
 from noria.adapters.ray_cluster import Cluster
-from noria.adapters.ray_nodes import check_nodes
+from noria.adapters.ray_errors import NotOnNode
+from noria.adapters.ray_nodes import blind_nodes, check_nodes
 from noria.adapters.ray_room import Room
 from noria.adapters.ray_seat import LayOut, sit
 from noria.adapters.ray_spool import Copies
@@ -33,6 +34,7 @@ from noria.errors import NoriaError
 from noria.ports.engine import Broke, Ended, Happening, Job, Said, Started
 from noria.ports.objects import ObjectStore
 from noria.records.needs import Fault
+from noria.records.tasks import Raised
 
 WAITING = 5.0  # s between two looks whether a node for each waiting job is still there
 MISSED = 60.0  # s for which a job waits for a node that is gone: as long as one takes to start again
@@ -131,8 +133,14 @@ class RayEngine:
         """What each node has in all, once all have been asked whether they can run steps."""
         return self._join().room.words()
 
+    def blind(self, folder: Path) -> list[str]:
+        """Nodes that do not see a folder of this machine."""
+        return blind_nodes(self._join().cluster, folder)
+
     def close(self) -> None:
         self._held.clear()
+        if self._at is not None and self._at.cluster.lost:
+            self._attempts.clear()  # nobody is left who could be told to end them: their nodes end them
         for id in list(self._attempts):
             self.cancel(id)
         if self._at is not None:
@@ -227,9 +235,8 @@ class RayEngine:
 
         some_wait = any(not one.node for one in self._attempts.values())
         rest = min(until - time.monotonic(), WAITING if some_wait else float("inf"))
-        seconds = None if rest == float("inf") else max(0.0, rest)
-        streams = list(self._streams)
-        ready, _ = ray.wait(streams, num_returns=1, timeout=seconds, fetch_local=False)
+        streams, cluster = list(self._streams), self._joined().cluster
+        ready = cluster.wait(streams, until=time.monotonic() + rest)
         if len(streams) > 1 and ready:
             ready, _ = ray.wait(streams, num_returns=len(streams), timeout=0, fetch_local=False)
         for stream in ready:
@@ -247,6 +254,7 @@ class RayEngine:
         try:
             words = decode_words(ray.get(next(stream)))
         except (RayError, StopIteration, ImportError) as error:
+            self._joined().cluster.check(now=True)  # with its head, all of its tasks end: no fault of theirs
             name = self._joined().room.name(attempt.node)
             self._broke(id, *trouble(attempt.job, error, name))
             return
@@ -267,7 +275,14 @@ class RayEngine:
                 self._copies.drop(id)
                 self._happened.append(Ended(id, done))
             case Failed(raised=raised):
-                self._broke(id, as_error(raised), raised.fault)
+                self._broke(id, self._error(attempt, raised), raised.fault)
+
+    def _error(self, attempt: Attempt, raised: Raised) -> NoriaError:
+        job, joined = attempt.job, self._joined()
+        if raised.code != NoInterpreter.code or not job.python or attempt.node == joined.ground.driver:
+            return as_error(raised)
+        problem = raised.error.rpartition(": ")[2]
+        return NotOnNode(subject_of(job.task), str(job.python), problem, joined.room.name(attempt.node))
 
     def _began(self, attempt: Attempt, node: str) -> None:
         beside = [one for one in self._attempts.values() if one.node == node]

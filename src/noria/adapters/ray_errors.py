@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from noria.adapters.local_errors import TooLarge
+from noria.adapters.local_errors import NoInterpreter, TooLarge
 from noria.errors import BackendError, Bug, ConfigError, StepFailed
 from noria.records.base import Digest
 
@@ -71,6 +71,16 @@ class NoNodeLargeEnough(TooLarge):
         "ask for less in its resources, or add such a node; where the cluster adds nodes by itself, say `grows = true` "
         "under [engine]"
     )
+
+
+@dataclass(eq=False)
+class NotOnNode(NoInterpreter):
+    what: ClassVar[str] = "{subject} needs {python}, which node {node} cannot start: {problem}"
+    next: ClassVar[str] = (
+        "let NORIA_ENVIRONMENTS be a folder that every node sees under the same path, and run again; noria doctor tells "
+        "which do not"
+    )
+    node: str
 
 
 @dataclass(eq=False)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from noria.adapters import ray_probe
@@ -19,9 +22,17 @@ AGAIN = 3  # times that a node which cannot be asked is asked once more
 
 def check_nodes(cluster: Cluster, ground: Ground, store: ObjectStore) -> None:
     """Raises `UnfitNodes`, naming every node that differs from this machine or sees another store. A node that comes
-    later is not asked: what it lacks, its first job says."""
+    later is not asked: what it lacks, its first job says. What was asked for another engine of this process, as trials
+    side by side have them, is not asked again."""
     if cluster.own:
         return
+    with cluster.asking:
+        if ground not in cluster.fit:
+            _check(cluster, ground, store)
+            cluster.fit.append(ground)
+
+
+def _check(cluster: Cluster, ground: Ground, store: ObjectStore) -> None:
     here = ray_probe.ours()
     faults: list[str] = []
     for node, answer in _answers(cluster, ground):
@@ -34,13 +45,13 @@ def _answers(cluster: Cluster, ground: Ground) -> list[tuple[Node, Mapping[str, 
     """Of each node that is still there. The question to one that goes meanwhile fails before the cluster knows that it
     is gone; asked once more, it waits until that is known."""
     asked = _working(cluster)
-    answers = _asked(asked, ground)
+    answers = _looked(cluster, asked, ground)
     for _ in range(AGAIN):
         there = {node.id for node in _working(cluster)}
         failed = [node for node in asked if node.id in there and "failed" in answers.get(node.id, {})]
         if not failed:
             break
-        answers |= _asked(failed, ground)
+        answers |= _looked(cluster, failed, ground)
     there = {node.id for node in _working(cluster)}
     return [(node, answers.get(node.id)) for node in asked if node.id in there]
 
@@ -49,7 +60,25 @@ def _working(cluster: Cluster) -> list[Node]:
     return [node for node in cluster.nodes(fresh=True) if node.alive and (node.cpus or node.gpus)]
 
 
-def _asked(nodes: list[Node], ground: Ground) -> dict[str, Mapping[str, Any]]:
+def blind_nodes(cluster: Cluster, folder: Path) -> list[str]:
+    """Names of the nodes that do not see a folder of this machine: at its path there is nothing, or another one."""
+    if cluster.own:
+        return []
+    folder.mkdir(parents=True, exist_ok=True)
+    nodes = _working(cluster)
+    with tempfile.NamedTemporaryFile(dir=folder, prefix=".seen-") as mark:
+        answers = _asked(cluster, nodes, ray_probe.sees, lambda node: (mark.name,))
+    return [node.name for node in nodes if answers.get(node.id) != {"seen": True}]
+
+
+def _looked(cluster: Cluster, nodes: list[Node], ground: Ground) -> dict[str, Mapping[str, Any]]:
+    told = (ground.objects, ground.tree, ground.variables)
+    return _asked(cluster, nodes, ray_probe.look, lambda node: (node.id, *told))
+
+
+def _asked(
+    cluster: Cluster, nodes: list[Node], question: Callable[..., Any], told: Callable[[Node], tuple[Any, ...]]
+) -> dict[str, Mapping[str, Any]]:
     import ray
     import ray.cloudpickle
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -57,16 +86,17 @@ def _asked(nodes: list[Node], ground: Ground) -> dict[str, Mapping[str, Any]]:
     pickle: Any = ray.cloudpickle
     pickle.register_pickle_by_value(sys.modules[ray_probe.__name__])  # a node may have no Noria
     try:
-        look = ray.remote(ray_probe.look)
+        ask = ray.remote(question)
         asked = {
-            look.options(
+            ask.options(
                 num_cpus=0,
                 max_retries=0,
                 scheduling_strategy=NodeAffinitySchedulingStrategy(node.id, soft=False),
-            ).remote(node.id, ground.objects, ground.tree, ground.variables): node.id
+            ).remote(*told(node)): node.id
             for node in nodes
         }
-        ready, _ = ray.wait(list(asked), num_returns=len(asked), timeout=ray_probe.PATIENCE)
+        until = time.monotonic() + ray_probe.PATIENCE
+        ready = cluster.wait(list(asked), count=len(asked), until=until) if asked else []
         return {asked[ref]: _answer(ref) for ref in ready}
     finally:
         pickle.unregister_pickle_by_value(sys.modules[ray_probe.__name__])

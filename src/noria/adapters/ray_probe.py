@@ -37,6 +37,13 @@ def look(node: str, objects: str, tree: str | None, variables: Mapping[str, str]
     return found
 
 
+def sees(path: str) -> dict[str, bool]:
+    """On a node: whether there is a file."""
+    from pathlib import Path
+
+    return {"seen": Path(path).exists()}
+
+
 def ours() -> dict[str, Any]:
     """The same of this process."""
     import platform

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING, ClassVar
 from noria.app.environments.groups import foreseen, groups
 from noria.app.errors import UnknownStep
 from noria.app.fit import check_fit
+from noria.app.pages.words import pinned
 from noria.app.read import find_run
 from noria.errors import NotFound
 from noria.inside.context import Inside, holding, performing
+from noria.inside.recall import Recall
 from noria.inside.spool import Spool
 from noria.records.artifacts import Artifact
 from noria.records.base import Digest, Json, Record
-from noria.records.runs import StepResult
+from noria.records.runs import DataSource, StepResult
 
 if TYPE_CHECKING:
     from noria.app.wiring import App
@@ -27,6 +29,11 @@ if TYPE_CHECKING:
     from noria.pipeline.prints import Prints
 
 Parameters = Mapping[str, Mapping[str, Json]]
+Told = Callable[[str], None]
+"""Hears, a line at a time, what a data step is given and what not."""
+
+UNKEPT = frozenset({"clock", "chance", "unseeded", "environment", "unseen"})
+"""Rules of `noria lint` about what a data step takes from around it and no record holds."""
 
 
 @dataclass(eq=False)
@@ -61,10 +68,11 @@ class Again(Record, kw_only=True):
     seconds: float
 
 
-def again(app: App, model: str | None, run: str | None, step: str) -> Again:
+def again(app: App, model: str | None, run: str | None, step: str, told: Told = lambda line: None) -> Again:
     """Perform a step (`classifier`, or an item: `score[3]`) with the project's present code on the inputs that a run
-    gave it (default: the newest), with that run's parameters, seed and `as_of`. Records nothing. Raises what the step
-    raises, `UnknownStep`, `UnknownRun`, `InputGone`.
+    gave it (default: the newest), with that run's parameters, seed and `as_of`. A data step gets the files and
+    snapshots that the run read through `noria.files` and its like. Records nothing. Raises what the step raises,
+    `UnknownStep`, `UnknownRun`, `InputGone`, `SourceGone`, `SourceMoved`.
     """
     from noria.declare import resolve
     from noria.graph.load import load_pipeline
@@ -85,21 +93,22 @@ def again(app: App, model: str | None, run: str | None, step: str) -> Again:
             prints.outputs.update(result.outputs)
     item = item_of(app, resolved, prints, step, view.name)
     task = task_of(prints, resolved, view.run, policy.pipeline, item, prints.of(item))
-    with holding(app.store), _reading(app, item.step, view.name):
+    with holding(app.store), _reading(app, item.step, _recall(view.name, results.get(step), told)):
+        _tell_given(app, item.step, view.name, results.get(step), told)
         done = perform(task, resolved, app.artifacts)
     outputs = [_beside(name, made, results.get(step)) for name, made in done.outputs.items()]
     return Again(run=view.name, step=step, outputs=tuple(outputs), seconds=done.seconds)
 
 
 @contextmanager
-def _reading(app: App, step: Step, run: str) -> Iterator[None]:
-    """Let a data step read what lies outside, as it is now; other steps are as outside of a run."""
+def _reading(app: App, step: Step, recall: Recall) -> Iterator[None]:
+    """Let a data step read outside what the run read there; other steps are as outside of a run."""
     if step.role != "data":
         yield
         return
     with tempfile.TemporaryDirectory(prefix="noria-again-") as folder:
         inside = Inside(
-            run=run,
+            run=recall.run,
             step=step.name,
             project=app.project,
             artifacts=app.artifacts,
@@ -107,10 +116,37 @@ def _reading(app: App, step: Step, run: str) -> Iterator[None]:
             spool=Spool(Path(folder), step.name),
             door=app.outside,
             role=step.role,
+            recall=recall,
         )
         with performing(inside):
             yield
             inside.settle()
+
+
+def _recall(run: str, recorded: StepResult | None, told: Told) -> Recall:
+    return Recall(
+        run, _sources(recorded), lambda name: told(f"{name} was not read by {run}: it is read as it is now")
+    )
+
+
+def _sources(recorded: StepResult | None) -> tuple[DataSource, ...]:
+    return recorded.data.sources if recorded and recorded.data else ()
+
+
+def _tell_given(app: App, step: Step, run: str, recorded: StepResult | None, told: Told) -> None:
+    """What a data step is given of the run's, and that the rest is as it is now."""
+    from noria.pipeline.code import Code
+    from noria.pipeline.lint import lint_step
+
+    if step.role != "data":
+        return
+    for source in _sources(recorded):
+        told(f"{step.name} reads what {run} read: {pinned(source)}")
+    rest = "what else it reads" if _sources(recorded) else f"what {step.name} reads outside"
+    told(f"{rest} (a database, the clock) is not recorded in {run}: it is as it is now")
+    for found in lint_step(step, Code(app.project)):
+        if found.rule in UNKEPT:
+            told(f"  {found.where} {found.what}")
 
 
 def group_of(app: App, model: str | None, step: str) -> str | None:

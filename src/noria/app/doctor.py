@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -25,13 +26,14 @@ PROBE = b"noria doctor"  # one object, always the same: a second look adds nothi
 TIGHT = 2**30  # bytes of free space below which a training can be expected to fail
 SLOW = 0.25  # s for a record's read or an object's round trip: twenty steps would wait for five seconds
 SKEW = 1e-3  # s by which a clock may step back between two looks
+SHOWN = 5  # nodes that one line names
 EXTRAS = {
     "sklearn": ("sklearn", "skops"),
     "lightgbm": ("lightgbm",),
     "xgboost": ("xgboost",),
     "pandas": ("pandas",),
     "figures": ("matplotlib", "plotext"),
-    "postgres": ("psycopg",),
+    "postgres": ("psycopg2",),
     "s3": ("obstore",),
     "ray": ("ray",),
     "tune": ("optuna",),
@@ -204,13 +206,41 @@ def _pipeline(app: App, entry: str) -> Diagnosis:
 
 
 def _engine(app: App) -> Diagnosis:
-    """A Ray cluster is joined, and its nodes are asked whether they can run steps."""
-    if nodes := app.nodes():
+    """A Ray cluster is joined, and its nodes are asked whether they can run steps, also in environments of their own."""
+    groups = _groups(app) if app.policy.engine.kind == "ray" else []
+    nodes, blind = app.nodes(app.shelf.folder if groups else None)
+    if blind:
+        return _unshared(app, groups, blind)
+    if nodes:
         return _well("engine", f"ray, {app.threads} threads a step; {'; '.join(nodes)}")
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return _well(
         "engine",
         f"{app.policy.engine.kind}, {app.policy.engine.cpus or cores} cores, {app.threads} threads a step",
+    )
+
+
+def _groups(app: App) -> list[str]:
+    """Environments that steps name, of the pipelines that can be loaded here: of others their own line tells."""
+    from noria.declare import resolve
+    from noria.graph.load import load_pipeline
+
+    found: set[str] = set()
+    for model in app.policy.models:
+        with contextlib.suppress(NoriaError):
+            steps = resolve(load_pipeline(app.project, model.pipeline)).order
+            found |= {step.running.environment for step in steps if step.running.environment}
+    return sorted(found)
+
+
+def _unshared(app: App, groups: Sequence[str], blind: Sequence[str]) -> Diagnosis:
+    who = f"{', '.join(blind[:SHOWN])}{' and others' if blind[SHOWN:] else ''}"
+    verb = "do" if blind[1:] else "does"
+    return Diagnosis(
+        part="engine",
+        state="weak",
+        what=f"ray, and {who} {verb} not see {app.shelf.folder}, where environments of steps are built: {', '.join(groups)}",
+        next="let NORIA_ENVIRONMENTS be a folder that every node sees under the same path",
     )
 
 

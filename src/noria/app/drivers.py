@@ -99,3 +99,8 @@ def _world() -> str:
         return f"{boot} {Path('/proc/self/ns/pid').readlink()}"
     except OSError:  # no Linux: only its beats tell that it lives
         return ""
+
+
+def study_lease(model: str, study: str) -> str:
+    """The lease that a search for hyperparameters holds."""
+    return f"tune/{model}/{study}"

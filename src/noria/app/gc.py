@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, ClassVar, cast
 import msgspec
 
 from noria.app.drivers import Driver, drivers
-from noria.app.keeping import Kept, Past, kept, words
+from noria.app.keeping import Kept, Past, is_unfinished, kept, words
 from noria.app.leftovers import Found, Leftover, found_on_disk, remove_found, stale_checkpoints, told
 from noria.app.marking import Marks
 from noria.app.reached import everything, given_up_before, mark_kept, objects_of, past_of
@@ -28,7 +28,6 @@ from noria.records.base import Digest, Record
 from noria.records.events import GarbageCollected
 from noria.records.policy import KeepPolicy
 from noria.records.proofs import Collected
-from noria.records.runs import Interrupted
 
 if TYPE_CHECKING:
     from noria.app.wiring import App
@@ -199,14 +198,14 @@ def _found(
     since: float,
 ) -> list[Found]:
     """What lies beside the objects and goes; what stays of the checkpoints is marked."""
-    unfinished = any(
-        outcome is None or isinstance(outcome, Interrupted)
+    staying = [
+        (run, outcome)
         for past in pasts.values()
-        for _, _, outcome in past.runs
-    )
-    runs = [
-        run for past in pasts.values() for run, _, _ in past.runs if run.number in chosen[past.model].runs
+        for run, _, outcome in past.runs
+        if run.number in chosen[past.model].runs
     ]
+    unfinished = any(is_unfinished(outcome) for _, outcome in staying)
+    runs = [run for run, _ in staying]
     trees = {run.asked.provenance.source.tree for run in runs}
     names = {run.name for run in runs}
     return [

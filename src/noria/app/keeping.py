@@ -31,6 +31,8 @@ class Past:
     """Versions that answer in a service now."""
     maturity: Mapping[int, timedelta] = field(default_factory=dict)
     """How long after an answer a version's label may still come and be scored; absent: it is never scored."""
+    searched: Collection[str] = ()
+    """Studies whose search is at work now."""
 
 
 @dataclass(frozen=True)
@@ -42,9 +44,10 @@ class Kept:
 
 
 def kept(past: Past, keep: KeepPolicy, now: datetime) -> Kept:
-    """What the policy keeps, and what nobody can do without: unfinished runs; versions that are named, served, waited
-    for by labels, or that a rollback goes back to; the newest version, which the next candidate is compared with to
-    know whether it is new. A version and the run that made it are kept together."""
+    """What the policy keeps, and what nobody can do without: unfinished runs that somebody is at or may go on with;
+    versions that are named, served, waited for by labels, or that a rollback goes back to; the newest version, which
+    the next candidate is compared with to know whether it is new. A version and the run that made it are kept
+    together."""
     since = now - timedelta(seconds=keep.seconds)
     versions = _versions(past, since, now)
     made_by = {version.number: version.run for version in past.versions}
@@ -54,6 +57,10 @@ def kept(past: Past, keep: KeepPolicy, now: datetime) -> Kept:
         if run in runs:
             versions.setdefault(number, f"{past.model}/{run} is kept")
     return Kept(runs, versions)
+
+
+def is_unfinished(outcome: Outcome | None) -> bool:
+    return outcome is None or isinstance(outcome, Interrupted)
 
 
 def words(keep: KeepPolicy) -> str:
@@ -69,13 +76,20 @@ def _runs(past: Past, keep: KeepPolicy, since: datetime) -> dict[int, str]:
     found: dict[int, str] = {}
     newest = [run.number for run, _, _ in past.runs if run.asked.trigger.kind not in ASIDE][: keep.runs]
     for run, finished, outcome in past.runs:
-        if outcome is None or isinstance(outcome, Interrupted):
+        if is_unfinished(outcome) and _goes_on(past, run):
             found[run.number] = "not finished"
         elif run.number in newest:
             found[run.number] = f"among the newest {keep.runs}"
         elif (finished or run.started) >= since:
             found[run.number] = f"since {since:%Y-%m-%d}"
     return found
+
+
+def _goes_on(past: Past, run: Run) -> bool:
+    """Whether anybody needs an unfinished run. A trial that was broken off is never gone on with: its search, if it is
+    taken up again at all, tries the values in a run of their own."""
+    trigger = run.asked.trigger
+    return trigger.kind != "trial" or trigger.study in past.searched
 
 
 def _versions(past: Past, since: datetime, now: datetime) -> dict[int, str]:

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from noria.app.keeping import Kept, Past
+from noria.app.drivers import study_lease
+from noria.app.keeping import Kept, Past, is_unfinished
 from noria.records.base import Digest
 from noria.records.events import AliasMoved, GarbageCollected
 from noria.records.policy import ModelPolicy, MonitorPolicy
+from noria.records.runs import Outcome, Run
 
 if TYPE_CHECKING:
     from noria.app.marking import Marks
     from noria.app.wiring import App
+
+Runs = Sequence[tuple[Run, datetime | None, Outcome | None]]
 
 ALL = 2**31 - 1  # runs: as many as there are
 FEW = 100  # runs that are read one by one; for more, all of them are read in large parts
@@ -33,9 +37,10 @@ def past_of(app: App, model: str) -> Past:
     heard = datetime.now(UTC) - SEEN  # services tell the real time
     waited = {version.number: maturity(version, policy or _silent(model)) for version in versions}
     block = block_span((policy.monitor if policy else MonitorPolicy()).block)
+    runs = app.records.runs.runs(model, last=ALL)
     return Past(
         model=model,
-        runs=app.records.runs.runs(model, last=ALL),
+        runs=runs,
         versions=versions,
         aliases=app.records.versions.aliases(model),
         moves=[
@@ -45,7 +50,15 @@ def past_of(app: App, model: str) -> Past:
         ],
         serving={one.version for one in app.records.services.services(model) if one.seen >= heard},
         maturity={number: span + block for number, span in waited.items() if span is not None},
+        searched=_searched(app, model, runs),
     )
+
+
+def _searched(app: App, model: str, runs: Runs) -> set[str]:
+    """Studies of unfinished trials that somebody holds: their trials are under way."""
+    triggers = (run.asked.trigger for run, _, outcome in runs if is_unfinished(outcome))
+    studies = {trigger.study for trigger in triggers if trigger.kind == "trial"}
+    return {study for study in studies if app.leases.holder(study_lease(model, study)) is not None}
 
 
 def given_up_before(app: App, model: str) -> dict[int, tuple[datetime, str]]:

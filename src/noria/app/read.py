@@ -7,6 +7,7 @@ import re
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
+from noria.app.drivers import study_lease
 from noria.app.errors import BadReference, UnknownRun
 from noria.app.gone import Gone, gone
 from noria.app.promote import find_version
@@ -207,11 +208,6 @@ def _state(app: App, run: Run, outcome: Outcome | None) -> State:
         case Interrupted():
             return "interrupted"
     return "succeeded"
-
-
-def study_lease(model: str, study: str) -> str:
-    """The lease that a search for hyperparameters holds."""
-    return f"tune/{model}/{study}"
 
 
 def _at_work(app: App, asked: NewRun) -> bool:

@@ -20,7 +20,7 @@ from noria.app.overlap import BadSplit, split_inspector
 from noria.declare import resolve
 from noria.errors import Conflict, NoriaError, StepFailed
 from noria.graph.load import load_pipeline
-from noria.ports.engine import Engine
+from noria.ports.engine import Engine, EngineLost
 from noria.ports.objects import ObjectStore
 from noria.records.base import Json
 from noria.records.events import (
@@ -108,6 +108,9 @@ def train(app: App, model: str | None, wish: Wish, listener: Listener) -> Traine
             return _turn(app, policy, resolved, plan, run, wish, engine, listener, finished, resumed, ready)
         except KeyboardInterrupt:
             _finish(app, run, finished, Interrupted())
+            raise
+        except EngineLost as error:
+            _finish(app, run, finished, Interrupted(why=str(error)))
             raise
         except (
             Exception

@@ -18,6 +18,7 @@ from noria.app.study import RUN, WHY, Search
 from noria.app.train import Wish, asked_for
 from noria.errors import NoriaError, StepFailed
 from noria.pipeline.listen import Silent
+from noria.ports.engine import EngineLost
 from noria.records.base import Json
 from noria.records.events import RunFinished
 from noria.records.runs import Failed, Interrupted, Outcome, Pruned, Run, StepResult, Succeeded, Trigger
@@ -181,6 +182,9 @@ class Trials:
             return metrics[self.search.metric]
         except GivenUp:
             outcome = Pruned()
+            raise
+        except EngineLost as error:
+            outcome = Interrupted(why=str(error))
             raise
         except NoriaError as error:
             outcome = Failed(step=_waiting(plan, finished), code=error.code, error=str(error))

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, ClassVar
 import msgspec
 
 from noria.app.compare import better_by
-from noria.app.read import find_run, study_lease
+from noria.app.drivers import study_lease
+from noria.app.read import find_run
 from noria.app.study import Direction, Search, done, open_study, revive, told
 from noria.app.trials import Heard, Trials, nested
 from noria.errors import UsageError

@@ -118,13 +118,13 @@ class App:
             memory=asked.memory,
         )
 
-    def nodes(self) -> list[str]:
-        """What each node of the Ray cluster has, once all of them have said that they can run steps. Empty with another
-        engine."""
+    def nodes(self, folder: Path | None = None) -> tuple[list[str], list[str]]:
+        """What each node of the Ray cluster has, once all of them have said that they can run steps; and those that do
+        not see a `folder` of this machine. Empty with another engine."""
         if self.policy.engine.kind != "ray":
-            return []
+            return [], []
         with self._ray(self.project, self.project, self.threads) as engine:
-            return engine.nodes()
+            return engine.nodes(), engine.blind(folder) if folder else []
 
     def _ray(self, root: Path, project: Path, threads: int) -> RayEngine:
         from noria.adapters.ray_engine import RayEngine

@@ -81,7 +81,7 @@ def _what_runs(parser: argparse.ArgumentParser) -> None:
         "--only",
         metavar="STEP",
         help="one step (or item: score[3]) once more, in this process and under your debugger, on what a past run gave\n"
-        "it; nothing is recorded",
+        "it (a data step: the files and snapshots that the run read); nothing is recorded",
     )
     parser.add_argument(
         "--of", metavar="RUN", help="with --only: the run whose inputs are taken (default: last)"

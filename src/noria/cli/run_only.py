@@ -11,7 +11,7 @@ from noria.app.environments.groups import of_group
 from noria.app.wiring import open_app
 from noria.cli.commands import project
 from noria.cli.inside import built, go_on
-from noria.cli.render import count, say, say_json, size, span, table
+from noria.cli.render import count, note, say, say_json, size, span, table
 from noria.ports.surroundings import FIXED, THREADS, in_force, surroundings
 
 
@@ -19,7 +19,7 @@ def run_only(args: argparse.Namespace) -> int:
     _in_its_environment(args)
     with open_app(project(args)) as app:
         _as_a_worker(app.threads)
-        done = again(app, args.model, args.of, args.only)
+        done = again(app, args.model, args.of, args.only, note)
     if args.json:
         say_json(done)
     else:

@@ -17,6 +17,7 @@ from noria.records.runs import DataSource
 
 if TYPE_CHECKING:
     from noria.artifacts import Artifacts
+    from noria.inside.recall import Recall
     from noria.ports.objects import ObjectStore
     from noria.ports.outside import Outside
 
@@ -39,6 +40,8 @@ class Inside:
     exhibits: list[Exhibit] = field(default_factory=list)
     sources: list[DataSource] = field(default_factory=list)
     """What it read outside, pinned."""
+    recall: Recall | None = None
+    """What a past run read outside, which the step is to read instead of the world as it is now."""
 
     @cached_property
     def outside(self) -> Outside:

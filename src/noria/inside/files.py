@@ -80,7 +80,11 @@ def files(pattern: str | os.PathLike[str], *, keep: bool = True) -> Files:
     if inside is None:
         return _unpinned(named)
     with recorded(inside, f"noria.files({text!r})") as sources:
-        taken = _remote(inside, named, keep) if named.scheme else _local(inside, named, keep)
+        past = inside.recall.of("files", _called(inside, named)) if inside.recall else None
+        if inside.recall and past:
+            sources.append(past)
+            return inside.recall.files(past, inside.artifacts, lambda: _now(inside, named, keep=False).files)
+        taken = _now(inside, named, keep)
         sources.append(_source(inside, named, taken))
     return taken.files
 
@@ -150,6 +154,10 @@ def _found(named: Pattern) -> tuple[Path, list[str]]:
     return root, names
 
 
+def _now(inside: Inside, named: Pattern, keep: bool) -> _Taken:
+    return _remote(inside, named, keep) if named.scheme else _local(inside, named, keep)
+
+
 def _local(inside: Inside, named: Pattern, keep: bool) -> _Taken:
     root, names = _found(named)
     place, lay = layer(inside.artifacts)
@@ -170,12 +178,17 @@ def _known_as(root: Path, project: Path) -> str:
     return root.relative_to(project).as_posix() if root.is_relative_to(project) else str(root)
 
 
+def _called(inside: Inside, named: Pattern) -> str:
+    """What the record calls it."""
+    return named.text if named.scheme else _known_as(Path(named.text), inside.project)
+
+
 def _source(inside: Inside, named: Pattern, taken: _Taken) -> DataSource:
     pinned, store = taken.files.files, inside.artifacts.store
     manifest = Manifest(root=taken.root, pattern=named.below, files=pinned, kept=taken.files.kept)
     return DataSource(
         kind="files",
-        name=named.text if named.scheme else _known_as(Path(named.text), inside.project),
+        name=_called(inside, named),
         version=digest_of([[file.path, file.digest] for file in pinned]),
         manifest=store.put(canonical(manifest)),
     )

@@ -42,6 +42,16 @@ class NoSnapshot(NotFound):
 
 
 @dataclass(eq=False)
+class OtherTable(NotFound):
+    code: ClassVar[str] = "TABLE-OTHER"
+    what: ClassVar[str] = "the {kind} table {name} was made anew since its version {version} was read"
+    next: ClassVar[str] = "restore the table that was there, or name a run that read this one: --of RUN"
+    kind: Kind
+    name: str
+    version: str
+
+
+@dataclass(eq=False)
 class SnapshotAsked(UsageError):
     code: ClassVar[str] = "TABLE-ASKED"
     what: ClassVar[str] = "noria.{kind} was given {given}"

@@ -16,6 +16,7 @@ from noria.inside.snapshot_errors import (
     NeedsTables,
     NoSnapshot,
     NoTable,
+    OtherTable,
     SnapshotAsked,
     TableUnreadable,
 )
@@ -42,8 +43,12 @@ def delta(
     """
     _require_one("delta", version, as_of)
     place, name = _place(os.fspath(uri))
+    past = _recalled("delta", name, version)
+    if past is not None:
+        version, as_of = int(past.version), None
     newest = _delta_table(place, name, storage_options)
     table = newest if version is None and as_of is None else _delta_table(place, name, storage_options)
+    _require_same("delta", name, past, str(newest.metadata().id))
     last = int(newest.version())
     if version is not None and not 0 <= version <= last:
         raise NoSnapshot("delta", name, f"version {version}", f"versions up to {last}")
@@ -75,6 +80,11 @@ def iceberg(
     _require_one("iceberg", snapshot, as_of)
     found = _iceberg_table(table, catalog, properties)
     name = f"{catalog}.{table}"
+    where = f"{name} ({_bare(found.location())})"
+    past = _recalled("iceberg", where, snapshot)
+    if past is not None:
+        snapshot = int(past.version)
+        _require_same("iceberg", name, past, str(found.metadata.table_uuid))
     if snapshot is not None:
         chosen, asked = found.snapshot_by_id(snapshot), f"snapshot {snapshot}"
     elif as_of is not None:
@@ -85,7 +95,6 @@ def iceberg(
     if chosen is None:
         known = [str(one.snapshot_id) for one in found.snapshots()]
         raise NoSnapshot("iceberg", name, asked, ", ".join(known[-3:]) or "none")
-    where = f"{name} ({_bare(found.location())})"
     _record(
         "iceberg",
         where,
@@ -96,6 +105,19 @@ def iceberg(
     import polars as pl
 
     return pl.scan_iceberg(found, snapshot_id=chosen.snapshot_id)
+
+
+def _recalled(kind: Kind, name: str, version: int | None) -> DataSource | None:
+    """What is to be read instead of the newest, or of what was the newest then."""
+    inside = current()
+    if inside is None or inside.recall is None:
+        return None
+    return inside.recall.of(kind, name, None if version is None else str(version))
+
+
+def _require_same(kind: Kind, name: str, past: DataSource | None, table: str) -> None:
+    if past is not None and past.table and past.table != table:
+        raise OtherTable(kind, name, past.version)
 
 
 def _delta_table(place: str, name: str, options: dict[str, str] | None) -> Any:

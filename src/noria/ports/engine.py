@@ -7,12 +7,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from noria.errors import NoriaError
+from noria.errors import NoriaError, Unavailable
 from noria.records.needs import Fault, Needs, Retry
 from noria.records.tasks import Done, Task
 
 D = TypeVar("D", bound=Done)
 ONCE = Retry(lost=0, memory=0)
+
+
+class EngineLost(Unavailable):
+    """What an engine runs on is gone: no step's fault, and a run can go on as soon as it is back. Not raised itself."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +92,8 @@ class Engine(Protocol):
     the order in which they were submitted. For one thread. Closing it leaves no process behind.
 
     A task may be sent again: its outputs are content-addressed. What a job raises is a `Broke`, never an exception
-    here; exceptions are faults of the engine itself (`BackendError`, `Unavailable`).
+    here; exceptions are faults of the engine itself (`BackendError`, `Unavailable`; `EngineLost` when it can be used no
+    more).
     """
 
     def submit(self, job: Job) -> None:

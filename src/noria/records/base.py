@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from datetime import UTC, datetime
 from typing import Any, NewType, TypeVar, dataclass_transform
 
@@ -25,6 +26,9 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 _encoder = msgspec.json.Encoder(order="sorted")
+_DOUBTFUL = re.compile(rb"null|T\d\d:\d\d:\d\d(?:\.\d+)?(?![\d.]|Z)")
+"""JSON that may hold what `canonical` has to refuse or to change: a NaN is written as null, a time may be without a zone or
+in another one. The rest is canonical as it is."""
 
 
 def canonical(record: object) -> bytes:
@@ -33,6 +37,9 @@ def canonical(record: object) -> bytes:
     Raises ValueError for what would not come back as it was: NaN and infinities (JSON would make them null), and
     times without a zone.
     """
+    quick = _encoder.encode(record)
+    if _DOUBTFUL.search(quick) is None:
+        return quick
     plain = msgspec.to_builtins(record, builtin_types=(datetime,))
     try:
         return _encoder.encode(_in_utc(plain))

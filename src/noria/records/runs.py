@@ -152,7 +152,10 @@ class Failed(Record, tag="failed"):
 
 
 class Interrupted(Record, tag="interrupted"):
-    """A person stopped the run; the next run goes on from its finished steps."""
+    """A person stopped the run, or what it ran on is gone; the next run goes on from its finished steps."""
+
+    why: str = ""
+    """What is gone; empty: a person stopped it."""
 
 
 class Abandoned(Record, tag="abandoned"):

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 import time
+import tomllib
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import pytest
+from packaging.requirements import Requirement
 
-from noria.adapters import ray_cluster, ray_probe
+from noria.adapters import ray_cluster, ray_probe, ray_release
 from noria.adapters.local_capacity import usable_cores
 from noria.adapters.ray_cluster import Node, named
 from noria.adapters.ray_cores import claimed
@@ -45,6 +48,30 @@ class Nodes:
 def room(*nodes: Node) -> tuple[Nodes, Room]:
     cluster = Nodes(*nodes)
     return cluster, Room(cluster)  # type: ignore[arg-type]  # it asks for the nodes alone
+
+
+def test_releases_of_ray_are_those_that_the_package_asks_for() -> None:
+    project = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text())["project"]
+    asked = Requirement(project["optional-dependencies"]["ray"][0]).specifier
+    assert asked == ray_release.TRIED
+    ray_release.check_release("2.60.0")
+
+
+@pytest.mark.parametrize("found", ["2.59.1", "3.0.0", "3.0.0.dev0"])
+def test_another_release_of_ray_is_told(found: str) -> None:
+    with pytest.raises(ConfigError, match=f"Ray {found} is installed here") as told:
+        ray_release.check_release(found)
+    assert "2.60" in str(told.value) and "noria[ray]" in told.value.advice()
+
+
+def test_a_cluster_of_another_release_is_told_with_both() -> None:
+    utils = pytest.importorskip("ray._private.utils", reason="pip install 'noria[ray]'")
+    with pytest.raises(RuntimeError) as raised:
+        utils.check_version_info({"ray_version": "2.50.1", "python_version": "3.9.4"}, "here")
+    told = ray_release.differs("10.0.0.5:6379", raised.value)
+    assert told is not None and "10.0.0.5:6379 runs Ray 2.50.1 on Python 3.9.4" in str(told)
+    assert f"this machine has Ray {metadata.version('ray')} on Python" in str(told)
+    assert ray_release.differs("10.0.0.5:6379", RuntimeError("something else")) is None
 
 
 def test_a_node_that_was_lost_could_once_have_done_it() -> None:

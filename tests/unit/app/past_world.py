@@ -70,12 +70,13 @@ class World:
         outcome: Outcome | None = None,
         version: bool = False,
         kind: TriggerKind = "person",
+        cause: str = "",
         made: str = "",
         unfinished: bool = False,
     ) -> Run:
         """A run; `made` is what its step made, its own name unless given: two runs may make the same."""
         at = NOW - timedelta(days=days)
-        run = self.app.records.ledger.begin(self._asked(model, at, kind), at=at)
+        run = self.app.records.ledger.begin(self._asked(model, at, Trigger(kind=kind, cause=cause)), at=at)
         result = self.step(run, made or run.name)
         changes: list[Change] = [StepFinished(model=model, run=run.number, result=result)]
         if not unfinished:
@@ -140,14 +141,14 @@ class World:
     def any_of(self, made: str) -> bool:
         return any(self.has(part) for part in (made, f"{made} item 0", f"{made} item 1", f"{made} log"))
 
-    def _asked(self, model: str, at: datetime, kind: TriggerKind) -> NewRun:
+    def _asked(self, model: str, at: datetime, trigger: Trigger) -> NewRun:
         file = TreeFile(path="pipeline.py", digest=self.store.put(f"code of {at:%F}".encode()))
         source = Source(commit="a" * 40, tree=self.store.put(canonical(Tree(files=(file,)))))
         machine = Machine(host="mill", cpu="Zen", cores=2, memory=8 * 10**9, threads=2)
         return NewRun(
             model=model,
             as_of=at,
-            trigger=Trigger(kind=kind),
+            trigger=trigger,
             parameters={},
             seed=0,
             provenance=Provenance(source=source, environment=ENVIRONMENT, machine=machine),

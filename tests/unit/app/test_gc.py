@@ -6,6 +6,7 @@ import os
 import re
 import time
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -16,7 +17,9 @@ from noria.app.drivers import driving
 from noria.app.errors import UnknownModel
 from noria.app.gc import DriversAtWork, Gathered, collect, spans
 from noria.app.gone import VersionGone
+from noria.app.keeping import kept
 from noria.app.promote import promote, rollback
+from noria.app.reached import past_of
 from noria.app.read import read_run, read_version
 from noria.app.serve import serving
 from noria.app.users import OthersUse
@@ -129,6 +132,21 @@ def test_unfinished_runs_are_kept_with_what_they_have_done(past: World) -> None:
     assert found.shares[0].kept_runs == {killed.name: "not finished", interrupted.name: "not finished"}
     reopened(past.app, interrupted)
     assert past.whole("delay/1") and past.whole("delay/2") and not past.any_of("delay/3")
+
+
+def test_trials_of_a_search_that_was_broken_off_are_kept_as_long_as_others(past: World) -> None:
+    """Nobody goes on with them: a search that is taken up again tries their values in runs of their own."""
+    past.run(60, unfinished=True, kind="trial", cause="wide 0")
+    past.run(59, outcome=Interrupted(), kind="trial", cause="wide 1")
+    young = past.run(1, unfinished=True, kind="trial", cause="wide 2")
+    past.run(60, unfinished=True, kind="trial", cause="deep 0")
+    keep = KeepPolicy(runs=0, seconds=10 * DAY)
+    at_work = replace(past_of(past.app, "delay"), searched={"wide"})
+    assert kept(at_work, keep, NOW).runs == dict.fromkeys((1, 2, 3), "not finished")
+    found = swept(past, keep=keep)
+    assert found.shares[0].kept_runs == {young.name: "since 2025-05-22"}
+    assert found.shares[0].given_up == (1, 2, 4)
+    assert past.whole(young.name) and not any(past.any_of(f"delay/{number}") for number in (1, 2, 4))
 
 
 def test_what_two_runs_made_stays_while_one_of_them_is_kept(past: World) -> None:
@@ -384,6 +402,7 @@ class TestBesideTheObjects:
         past.age(5 * DAY)
         collect(past.app)
         assert past.has("abandoned long ago"), "younger than what the policy gives up"
+        past.run(20, unfinished=True, kind="trial", cause="study 0")  # of a search that is given up
         past.age()
         collect(past.app)
         assert past.app.slots.names("checkpoints") == [] and not past.has("abandoned long ago")

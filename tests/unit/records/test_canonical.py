@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta, timezone
@@ -11,6 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from noria.records import base
 from noria.records.base import Record, canonical, digest_bytes, digest_of, parse, short
 from noria.records.events import AliasMoved, RunFinished
 from noria.records.runs import Fingerprint, Interrupted, Outcome, Run, Succeeded
@@ -170,3 +172,20 @@ def test_what_was_stored_before_keeps_its_digest() -> None:
     """A change of a record that makes this fail breaks every chain in the world."""
     assert short(digest_of(a_result("split"))) == "17cd8f4bf6f9"
     assert short(digest_of(a_version())) == "d07973438228"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"b": [1, 2.5, "T10:00:00"], "a": {"z": [None]}},
+        ["T10:00:00", noon := datetime(2013, 2, 1, 12, tzinfo=UTC), noon.astimezone(TOKYO)],
+        {"at": noon.replace(microsecond=456).astimezone(TOKYO), "said": "2013-02-01T12:00:00"},
+        ["null", b"bytes", True, 1e300, -0.0, 10**30],
+    ],
+)
+def test_the_quick_way_gives_what_the_careful_one_does(
+    value: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quick = canonical(value)
+    monkeypatch.setattr(base, "_DOUBTFUL", re.compile(b""))  # now everything is in doubt
+    assert canonical(value) == quick

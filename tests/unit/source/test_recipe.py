@@ -30,12 +30,12 @@ def test_what_noria_needs_and_the_lock_does_not_have_is_put_beside_it(tmp_path: 
     assert made.beside["msgspec"] == metadata.version("msgspec") and "numpy" not in made.beside
     assert made.beside["noria"] == metadata.version("noria") and made.noria
     assert place == of_lock(tmp_path) and place.beside == made.beside
-    assert "pytest" not in made.beside and "psycopg" not in made.beside
+    assert "pytest" not in made.beside and "psycopg2-binary" not in made.beside
 
 
 def test_back_ends_of_a_driver_are_installed_and_not_recorded(tmp_path: Path) -> None:
     made, place = recipe(project(tmp_path, ("mine", "1.0")), drives=["postgres"])
-    assert "psycopg" in made.beside and "psycopg" not in place.beside
+    assert "psycopg2-binary" in made.beside and "psycopg2-binary" not in place.beside
     assert made.address != recipe(tmp_path)[0].address
 
 

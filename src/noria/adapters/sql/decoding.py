@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, TypeVar
@@ -25,12 +26,16 @@ class UnreadableRecord(Corrupt):
 
 
 def reader(kind: type[R], name: str = "") -> Callable[[str], R]:
-    """A function that parses one kind of record, its decoder built once. `name` is for a union."""
-    decode = msgspec.json.Decoder(kind).decode
+    """A function that parses one kind of record. Its decoder is built once, when it is first needed: a command reads one
+    kind or two. `name` is for a union."""
+
+    @functools.cache
+    def decoder() -> msgspec.json.Decoder[R]:
+        return msgspec.json.Decoder(kind)
 
     def read(body: str) -> R:
         try:
-            return decode(body)
+            return decoder().decode(body)
         except msgspec.MsgspecError as error:
             raise UnreadableRecord(kind=name or kind.__name__, problem=str(error)) from error
 

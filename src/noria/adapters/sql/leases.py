@@ -10,19 +10,20 @@ import os
 import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from datetime import UTC
+from typing import TYPE_CHECKING
 
 from noria.adapters.sql.postgres import Postgres
 from noria.ports.leases import Busy
 
 if TYPE_CHECKING:
-    import psycopg
+    from noria.adapters.sql.wire import Wire
 
 NAMESPACE = 0x6E6F7269  # `nori`: the first half of a lock's number, apart from other programs' locks
 LONGEST = 63  # bytes of an application's name that the server keeps
 
-_TAKE = b"SELECT pg_try_advisory_lock(%s, hashtext(%s))"
-_HOLDER = b"""
+_TAKE = "SELECT pg_try_advisory_lock(%s, hashtext(%s))"
+_HOLDER = """
     SELECT activity.application_name, activity.backend_start
     FROM pg_locks AS locks JOIN pg_stat_activity AS activity USING (pid)
     WHERE locks.locktype = 'advisory' AND locks.granted AND locks.classid::bigint = %s
@@ -39,27 +40,23 @@ class PostgresLeases:
 
     @contextmanager
     def hold(self, name: str, holder: str) -> Iterator[None]:
-        with self._database.own("lease") as raw:
-            _name(raw)
-            if not _take(raw, name):
+        with self._database.own("lease") as wire:
+            _name(wire)
+            if wire.ask(_TAKE, (NAMESPACE, name)) != [(True,)]:
                 raise Busy(what_for=name, holder=self.holder(name) or "another process")
             yield
 
     def holder(self, name: str) -> str | None:
-        with self._database.own("lease") as raw:
-            found = raw.execute(_HOLDER, (NAMESPACE, name)).fetchone()
-        return f"{found[0]} since {found[1]:%Y-%m-%d %H:%M:%S} UTC" if found else None
+        with self._database.own("lease") as wire:
+            found = wire.ask(_HOLDER, (NAMESPACE, name))
+        return next(
+            (f"{who} since {since.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC" for who, since in found), None
+        )
 
 
-def _take(raw: psycopg.Connection[Any], name: str) -> bool:
-    taken = raw.execute(_TAKE, (NAMESPACE, name)).fetchone()
-    return bool(taken and taken[0])
-
-
-def _name(raw: psycopg.Connection[Any]) -> None:
+def _name(wire: Wire) -> None:
     """Say who we are, as `holder` tells it to others, and let the server notice when this machine is gone."""
     said = f"process {os.getpid()} on {platform.node()}".encode()[:LONGEST].decode(errors="ignore")
-    raw.execute("SELECT set_config('application_name', %s, false)", (said,))
+    wire.ask("SELECT set_config('application_name', %s, false)", (said,))
     for setting, seconds in (("idle", 10), ("interval", 3), ("count", 3)):
-        raw.execute(f"SET tcp_keepalives_{setting} = {seconds}".encode())
-    raw.execute("SET TIME ZONE 'UTC'")
+        wire.ask(f"SET tcp_keepalives_{setting} = {seconds}")

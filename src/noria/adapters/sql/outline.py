@@ -7,6 +7,7 @@ that was altered in its own table breaks the chain just as an altered event does
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -29,7 +30,6 @@ PARTS: Mapping[str, Mapping[str, str]] = {
 }
 """Kind of change to those of its fields that have a table."""
 
-_changes: msgspec.json.Decoder[Change] = msgspec.json.Decoder(Change)
 _fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _list = msgspec.json.Decoder(list[msgspec.Raw])
 _values = msgspec.json.Decoder()
@@ -40,7 +40,7 @@ class Outline:
     """The canonical form of a change, from which parts are taken out one by one."""
 
     def __init__(self, body: bytes) -> None:
-        self.change = _changes.decode(body)
+        self.change = _changes().decode(body)
         # As it will be read back (an integer in a float's place has become a float), so digests hold for ever.
         self._fields: dict[str, Any] = dict(_fields.decode(_encoder.encode(self.change)))
 
@@ -78,7 +78,13 @@ def join(kind: str, outline: str, bodies: Mapping[tuple[str, int], str | None]) 
             return None
         raws = [msgspec.Raw((body or "").encode()) for body in found]
         fields[name] = raws if isinstance(rows, list) else raws[0]
-    return _changes.decode(_encoder.encode(fields))
+    return _changes().decode(_encoder.encode(fields))
+
+
+@functools.cache
+def _changes() -> msgspec.json.Decoder[Change]:
+    """Made when it is first needed: 8 ms, of which a command that looks at runs has no use."""
+    return msgspec.json.Decoder(Change)
 
 
 def _text(raw: msgspec.Raw) -> str:

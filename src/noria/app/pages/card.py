@@ -16,7 +16,7 @@ from noria.app.pages.style import page
 from noria.app.pages.tables import facts, shown, table
 from noria.app.pages.words import amount, count, pinned, size, span, when
 from noria.records.base import short
-from noria.records.runs import Abandoned, Failed, Pruned, Ran, Succeeded
+from noria.records.runs import Abandoned, Failed, Interrupted, Pruned, Ran, Succeeded
 
 if TYPE_CHECKING:
     from noria.app.cards import Card
@@ -100,8 +100,8 @@ def _ending(detail: RunDetail) -> Iterator[Html]:
         yield tag("p", "A trial whose figures were weak: given up early.", class_="soft")
     elif isinstance(outcome, Abandoned):
         yield tag("p", f"Given up for {outcome.by}.", class_="soft")
-    elif view.state in ("interrupted", "killed"):
-        why = "A person stopped it" if view.state == "interrupted" else "Its process is gone"
+    elif view.state in ("interrupted", "killed") and (outcome is None or isinstance(outcome, Interrupted)):
+        why = "Its process is gone" if outcome is None else outcome.why or "A person stopped it"
         trial = view.run.asked.trigger.kind == "trial"
         then = "the next search tries it again" if trial else "the next run goes on from its finished steps"
         yield tag("p", f"{why}; {then}.", class_="soft")

@@ -1,0 +1,129 @@
+"""Waiting for a PostgreSQL server that does not answer: Ctrl-C ends it, and a connection is not waited for without end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import psycopg2
+import pytest
+
+from noria.adapters.sql import open_records
+from noria.errors import Unavailable
+from noria.testing.records.doors import begin
+from servers import PATIENCE, PostgresServer, postgres
+
+pytestmark = pytest.mark.xdist_group("postgres")
+
+APPENDS = """
+import sys
+from noria.adapters.sql import open_records
+from noria.testing.records.doors import begin
+
+with open_records(sys.argv[1], busy=600) as records:
+    print("opened", flush=True)
+    sys.stdin.readline()
+    begin(records)
+"""
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[PostgresServer]:
+    with postgres() as started:
+        yield started
+
+
+@contextmanager
+def a_lock(server: PostgresServer, url: str) -> Iterator[Callable[[], bool]]:
+    """Somebody else holds the model's row."""
+    with closing(psycopg2.connect(url)) as other:
+        other.cursor().execute("SELECT * FROM models FOR UPDATE")
+        yield lambda: bool(_sessions(server, url, "wait_event_type = 'Lock'"))
+
+
+@contextmanager
+def a_silent_server(server: PostgresServer, url: str) -> Iterator[Callable[[], bool]]:
+    """The process that answers is stopped, as one on a machine that hangs."""
+    _until(lambda: len(_sessions(server, url, "true")) == 1)  # those of before take a moment to leave
+    (pid,) = _sessions(server, url, "true")
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield lambda: _unread(_port_of(server, pid))
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+@pytest.mark.parametrize("obstacle", [a_lock, a_silent_server])
+def test_ctrl_c_ends_a_wait(server: PostgresServer, obstacle: Callable[..., object]) -> None:
+    url = server.database()
+    with open_records(url) as records:
+        begin(records)
+    child = subprocess.Popen(
+        [sys.executable, "-c", APPENDS, url],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert child.stdout is not None and child.stdin is not None
+    assert child.stdout.readline() == "opened\n"
+    with obstacle(server, url) as waits:  # type: ignore[attr-defined]
+        child.stdin.write("\n")
+        child.stdin.flush()
+        _until(waits)
+        child.send_signal(signal.SIGINT)
+        _, error = child.communicate(timeout=PATIENCE)  # the obstacle is still there
+    assert "KeyboardInterrupt" in error
+    with open_records(url) as records:
+        assert begin(records).number == 2
+
+
+def test_a_server_that_accepts_and_says_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    from noria.adapters.sql import patience, wire
+
+    monkeypatch.setattr(patience, "PATIENCE", 0.2)
+    monkeypatch.setattr(wire, "SILENT", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as mute, pytest.raises(Unavailable, match="said nothing"):
+        open_records(f"postgresql://noria@127.0.0.1:{mute.getsockname()[1]}/records")
+
+
+def test_the_next_address_is_tried(server: PostgresServer) -> None:
+    url = server.database().replace("127.0.0.1", "127.0.0.1:1,127.0.0.1", 1)
+    with open_records(url) as records:
+        assert begin(records).number == 1
+
+
+def _sessions(server: PostgresServer, url: str, which: str) -> list[int]:
+    found = server.run(
+        "SELECT pid FROM pg_stat_activity"
+        f" WHERE datname = current_database() AND pid <> pg_backend_pid() AND {which}",
+        url=url,
+    )
+    return [pid for (pid,) in found]
+
+
+def _port_of(server: PostgresServer, pid: int) -> int:
+    return int(server.run(f"SELECT client_port FROM pg_stat_activity WHERE pid = {pid}")[0][0])
+
+
+def _unread(port: int) -> bool:
+    """Whether what came from this port waits to be read by the server."""
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        fields = line.split()
+        if int(fields[2].partition(":")[2], 16) == port and int(fields[4].partition(":")[2], 16):
+            return True
+    return False
+
+
+def _until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.02)
