@@ -34,6 +34,8 @@ from noria.serving.keeper import Hub, Keeper
 from noria.serving.labels import Labels
 from noria.serving.log import Narrator, narrator
 from noria.serving.metrics import Metrics
+from noria.serving.rows import log_schema
+from noria.serving.sample import sample_of
 from noria.serving.tally import Tally
 
 if TYPE_CHECKING:
@@ -106,8 +108,12 @@ def _wire(
     narrate: Narrator,
 ) -> tuple[Keeper, Follower]:
     from noria.adapters.log_reader import LogReader
+    from noria.adapters.objects import open_objects
+    from noria.artifacts import Artifacts
 
     state, clock, hub_path = Path(options.state).resolve(), RealClock(), folder / "hub"
+    store, _ = open_objects(os.environ.get("NORIA_OBJECTS"), state)
+    artifacts = Artifacts(store)
     fleet = Fleet(bound, folder, narrate)
     metrics = Metrics(Tally())
 
@@ -116,6 +122,8 @@ def _wire(
             version=version,
             follows=options.follow,
             state=str(state),
+            log_schema=log_schema(version.signature),
+            sample=sample_of(version, artifacts, narrate),
             objects=os.environ.get("NORIA_OBJECTS"),
             hub=str(hub_path),
             max_body=options.max_body,

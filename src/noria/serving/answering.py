@@ -26,11 +26,15 @@ from noria.serving.messages import Request, Response, parsed, refusal, reply
 from noria.serving.metrics import VersionMetrics
 from noria.serving.outbox import Outbox, Send
 from noria.serving.quick import QuickReader
-from noria.serving.rows import layout_of, log_rows, places
-from noria.serving.served import Served
+from noria.serving.rows import log_rows, places
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from noria.serving.direct import DirectServed
+    from noria.serving.served import Served
+
+    AnyServed = Served | DirectServed
 
 ROWS = "rows"  # the member that holds several rows; an object without it is a row itself
 AT_ONCE = 32  # rows that a model without a graph answers in the event loop; more would keep others waiting
@@ -76,9 +80,10 @@ class Answering:
 
     def __init__(
         self,
-        served: Served,
+        served: AnyServed,
         *,
         follows: str,
+        layout: Layout,
         outbox: Outbox,
         batcher: Batcher,
         metrics: VersionMetrics,
@@ -96,13 +101,13 @@ class Answering:
         self._narrate = narrate
         self._deadline = deadline
         self._loop = loop
-        self._layout = layout_of(served)
+        self._layout = layout
         self._places = places(served.version.signature)
         version = served.version
         self._head = _json({"model": version.model, "version": version.number})[:-1] + b',"predictions":['
         self._single = served.answers.names == ["answer"]
 
-    def named(self, asked: Reference) -> Served:
+    def named(self, asked: Reference) -> AnyServed:
         """The version that serves, if it is what was asked for. Raises `NotServed`."""
         served = self.served
         version = served.version
@@ -232,7 +237,7 @@ class Answering:
         self._metrics.answered(careful.rows, time.perf_counter() - began, careful.not_finite)
         return response
 
-    def _read_predict(self, served: Served, request: Request, began: float) -> Careful:
+    def _read_predict(self, served: AnyServed, request: Request, began: float) -> Careful:
         body = parsed(request)
         single = ROWS not in body or ROWS in served.reader.kinds
         if not single and len(body) > 1:
@@ -252,7 +257,7 @@ class Answering:
 
         return self._carefully(served, asked, began, render)
 
-    def _read_infer(self, served: Served, request: Request, began: float) -> Careful:
+    def _read_infer(self, served: AnyServed, request: Request, began: float) -> Careful:
         body = tensors.infer_request(parsed(request))
         tensors.check_outputs(served.version.signature, body.outputs)
         asked = tensors.read(body, served.reader)
@@ -273,7 +278,7 @@ class Answering:
 
     def _carefully(
         self,
-        served: Served,
+        served: AnyServed,
         asked: Asked,
         began: float,
         render: Callable[[pa.RecordBatch, Sequence[str]], Response],

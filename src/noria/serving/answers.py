@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from noria.graph.columns import CannotCarry, kind_of
@@ -11,6 +12,16 @@ from noria.serving.errors import AnswerChanged
 if TYPE_CHECKING:
     import pyarrow as pa
 
+PLAIN = frozenset(
+    {
+        "double",
+        "float",
+        "string",
+        "large_string",
+        "bool",
+        *(f"{u}int{bits}" for u in ("", "u") for bits in (8, 16, 32, 64)),
+    }
+)
 SINGLE = "answer"  # the column of an answer that is one value a row
 
 
@@ -19,21 +30,15 @@ class Answers:
 
     def __init__(self, signature: Signature, *, version: str) -> None:
         self.names = [column.name for column in signature.answer]
-        self.types = {column.name: _type(column.name, column.type) for column in signature.answer}
-        """None for a type that no request could hold, which predict alone gives."""
+        self.plain = all(column.type in PLAIN for column in signature.answer)
+        """Whether every value of an answer is one that JSON and MessagePack have: a number, a text, true or false."""
+        self._columns = signature.answer
         self._version = version
 
-    @property
-    def plain(self) -> bool:
-        """Whether every value of an answer is one that JSON and MessagePack have: a number, a text, true or false."""
-        import pyarrow as pa
-
-        kinds = self.types.values()
-        return all(
-            kind is not None
-            and (pa.types.is_floating(kind) or pa.types.is_integer(kind) or kind in (pa.string(), pa.bool_()))
-            for kind in kinds
-        )
+    @cached_property
+    def types(self) -> dict[str, pa.DataType | None]:
+        """By name; None for a type that no request could hold, which predict alone gives."""
+        return {column.name: _type(column.name, column.type) for column in self._columns}
 
     def fitted(self, table: pa.Table) -> pa.RecordBatch:
         """Raises `AnswerChanged` where columns or types are others than at registration."""

@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from noria.graph.columns import Kind, kind_of, shown, values_of
@@ -55,17 +56,20 @@ class Reader:
     """Reads requests for one version. Raises `CannotCarry` when a column's type has no form in JSON."""
 
     def __init__(self, signature: Signature, *, model: str, max_rows: int) -> None:
-        import pyarrow as pa
-
         self.model = model
         self.max_rows = max_rows
         self.signature = signature
         self.kinds = {column.name: kind_of(column.name, column.type) for column in signature.request}
-        self.schema = pa.schema([(name, kind.type) for name, kind in self.kinds.items()])
         self._names = self.kinds.keys()
         self._levels = {
             column.name: frozenset(column.levels) for column in signature.request if column.levels is not None
         }
+
+    @cached_property
+    def schema(self) -> pa.Schema:
+        import pyarrow as pa
+
+        return pa.schema([(name, kind.type) for name, kind in self.kinds.items()])
 
     def rows(self, rows: object) -> Asked:
         """Rows as objects. Raises `BadRows`, `BadShape`, `TooManyRows`."""
@@ -129,9 +133,7 @@ class Reader:
     def _name_faults(
         self, position: int, row: Mapping[str, Any], faults: Faults, absent: set[tuple[int, str]]
     ) -> None:
-        for (
-            name
-        ) in self.schema.names:  # in the signature's order, so that the first faults are always the same
+        for name in self.kinds:  # in the signature's order, so that the first faults are always the same
             if name not in row:
                 self.missing(position, name, faults)
                 absent.add((position, name))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from noria.records.base import Record
+from noria.records.base import Json, Record
 from noria.records.versions import Version
 
 FORMAT = 1
@@ -21,6 +21,10 @@ class Bundle(Record, kw_only=True):
     """The project's state folder: objects, source trees and the prediction log are under it."""
     objects: str | None = None
     """Where objects are kept, if not in the state folder."""
+    log_schema: bytes
+    """Arrow's, of the prediction log's rows, so that a worker without Arrow can write them."""
+    sample: tuple[dict[str, Json], ...] = ()
+    """A few rows of the training data as requests would send them."""
     hub: str
     """The keeper's own Unix socket, for what is no business of one version: labels, metrics."""
     max_body: int

@@ -135,6 +135,9 @@ class Fleet:
         for task in list(self._tasks):
             task.cancel()
         for worker in self._workers:
+            if worker.state in ("starting", "spare"):
+                worker.process.kill()  # it has answered nobody
+            worker.state = "leaving"
             worker.tell(wire.Drain())
         until = asyncio.get_running_loop().time() + LEAVING
         while self._workers and asyncio.get_running_loop().time() < until:

@@ -67,7 +67,7 @@ class Follower:
     async def begin(self) -> None:
         """Let the first version answer. Raises `NothingToServe`, `WorkerFailed`."""
         version = await asyncio.to_thread(find, self._versions, self._model, self._follows)
-        await self._fleet.go(self._planned(version))
+        await self._fleet.go(await asyncio.to_thread(self._planned, version))
         self._now_serving(version)
 
     async def run(self) -> None:
@@ -128,7 +128,7 @@ class Follower:
         try:
             version = await asyncio.to_thread(find, self._versions, self._model, str(number))
             self._narrate("swap.begun", old=old, new=new)
-            await self._fleet.go(self._planned(version))
+            await self._fleet.go(await asyncio.to_thread(self._planned, version))
         except Exception as error:  # whatever keeps a version from being loaded: the old one goes on
             self._failed = (number, self._monotonic())
             told = str(error) if isinstance(error, NoriaError) else f"{type(error).__name__}: {error}"

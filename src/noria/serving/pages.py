@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import noria
 from noria.graph.columns import CannotCarry, kind_of
 from noria.graph.labels import label_kind
 from noria.records.versions import RequestColumn, Version
-from noria.serving.served import Served
 from noria.serving.tensors import described
+
+if TYPE_CHECKING:
+    from noria.serving.direct import DirectServed
+    from noria.serving.served import Served
+
+    AnyServed = Served | DirectServed
 
 SERVER = "noria"
 LEVELS = 20  # categories that a summary spells out
@@ -19,7 +24,7 @@ def server_metadata() -> dict[str, Any]:
     return {"name": SERVER, "version": noria.__version__, "extensions": []}
 
 
-def model_metadata(served: Served) -> dict[str, Any]:
+def model_metadata(served: AnyServed) -> dict[str, Any]:
     """As the inference protocol has it: a tensor a column."""
     version = served.version
     return {
@@ -31,7 +36,7 @@ def model_metadata(served: Served) -> dict[str, Any]:
     }
 
 
-def summary(served: Served, *, follows: str, problem: str) -> dict[str, Any]:
+def summary(served: AnyServed, *, follows: str, problem: str) -> dict[str, Any]:
     """What a person needs to ask this model something, with a request to copy."""
     version, signature = served.version, served.version.signature
     path = f"/v1/models/{version.model}"
@@ -102,7 +107,7 @@ def _label_example(version: Version) -> Any:
     return _such_as(_label_takes(version) or "")
 
 
-def _made_up(served: Served) -> dict[str, Any]:
+def _made_up(served: AnyServed) -> dict[str, Any]:
     """A row of the right shape where no row of the training data is at hand."""
     return {column.name: _value(column) for column in served.version.signature.request}
 

@@ -6,6 +6,7 @@ once more and names every fault. So the two cannot disagree about a request that
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -24,6 +25,7 @@ _INTEGERS = {
     for sign in ("", "u")
     for bits in (8, 16, 32, 64)
 }
+_NARROW = {"float": "f", "halffloat": "e", "half_float": "e"}
 EPOCH = date(1970, 1, 1).toordinal()
 _LARGEST = 2**63 - 1  # what msgspec can bound an integer by
 
@@ -50,7 +52,7 @@ class QuickReader:
         self._many: Callable[[bytes], Any] = msgspec.json.Decoder(many).decode
         self._single_possible = "rows" not in {column.name for column in columns}
         self._convert: list[tuple[int, Callable[[Any], Any]]] = [
-            (at, _days(kind.convert) if column.type == "date32[day]" else kind.convert)
+            (at, _converter(column, kind))
             for at, (column, kind) in enumerate(zip(columns, kinds, strict=True))
             if not _decoded(column)
         ]
@@ -123,6 +125,23 @@ def _row_type(signature: Signature) -> type[msgspec.Struct]:
         "Row", fields, rename=names, forbid_unknown_fields=True, gc=False
     )
     return row
+
+
+def _converter(column: RequestColumn, kind: Kind) -> Callable[[Any], Any]:
+    """From JSON to what Arrow's array of the column would give back, as far as one can tell the two apart."""
+    if column.type == "date32[day]":
+        return _days(kind.convert)
+    if column.type in _NARROW:
+        return _rounded(kind.convert, struct.Struct(_NARROW[column.type]))
+    return kind.convert
+
+
+def _rounded(convert: Callable[[Any], float], narrow: struct.Struct) -> Callable[[Any], float]:
+    def read(value: Any) -> float:
+        rounded: float = narrow.unpack(narrow.pack(convert(value)))[0]
+        return rounded
+
+    return read
 
 
 def _days(convert: Callable[[Any], Any]) -> Callable[[Any], int]:

@@ -7,15 +7,18 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from noria.ports.serving import ANSWER, AT, KEY, REQUEST, TIME, TOOK, UNIT, WAY, Layout
+from noria.graph.columns import kind_of
+from noria.ports.serving import ANSWER, AT, KEY, REQUEST, TIME, TOOK, UNIT, WAY
 from noria.records.predictions import key_text
 from noria.records.versions import RequestColumn, Signature
+from noria.serving.answers import Answers
 from noria.serving.asked import Asked, event_times, keys, units
 from noria.serving.quick import EPOCH
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from noria.serving.direct import DirectServed
     from noria.serving.served import Served
 
 _TICKS = {"s": 1_000_000, "ms": 1_000, "us": 1}  # microseconds; a nanosecond is a thousandth of one
@@ -48,17 +51,19 @@ def places(signature: Signature) -> Place:
     return place
 
 
-def layout_of(served: Served) -> Layout:
-    """The log's layout of a version's answers."""
+def log_schema(signature: Signature) -> bytes:
+    """The schema of the prediction log's rows, in Arrow's IPC form."""
     import pyarrow as pa
 
-    answers = [pa.field(name, kind or pa.null()) for name, kind in served.answers.types.items()]
-    schema = _schema(served.reader.schema, answers)
-    return Layout(served.version.number, len(served.reader.kinds), schema.serialize().to_pybytes())
+    answers = Answers(signature, version="").types
+    asked = [pa.field(column.name, kind_of(column.name, column.type).type) for column in signature.request]
+    answered = [pa.field(name, kind or pa.null()) for name, kind in answers.items()]
+    schema: bytes = _schema(pa.schema(asked), answered).serialize().to_pybytes()
+    return schema
 
 
 def log_rows(
-    served: Served, asked: Asked, answers: pa.RecordBatch, at: datetime, *, took: float
+    served: Served | DirectServed, asked: Asked, answers: pa.RecordBatch, at: datetime, *, took: float
 ) -> pa.RecordBatch:
     """The rows of the prediction log, but for what the log itself adds."""
     import pyarrow as pa

@@ -8,25 +8,24 @@ from typing import TYPE_CHECKING, Any
 
 from noria.artifacts.kinds import kind_wanted
 from noria.declare import Resolved, resolve
-from noria.errors import NoriaError, NotFound
+from noria.errors import NoriaError
 from noria.graph.answer import Graph
 from noria.graph.columns import kind_of
 from noria.graph.load import load_pipeline
 from noria.graph.open import open_graph
 from noria.ports.serving import CodeTrees
 from noria.records.versions import Version
-from noria.serving.answers import Answers, plain
+from noria.serving.answers import Answers
 from noria.serving.asked import Asked, Reader
 from noria.serving.errors import CannotAnswer
 from noria.serving.log import Narrator
 from noria.serving.quick import QuickReader, Values
+from noria.serving.sample import as_requests, training_rows
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from noria.artifacts import Artifacts
-
-TRIED = 16  # rows of its own training data that a version answers before any request: enough to load every library
 
 
 @dataclass(frozen=True)
@@ -91,7 +90,7 @@ class Loader:
         root, signature = self._trees.materialise(version.code), version.signature
         resolved = resolve(load_pipeline(root, version.graph.pipeline))
         graph = open_graph(version.graph, resolved, self._artifacts)
-        sample = self._sample(version)
+        sample = training_rows(version, self._artifacts, self._narrate)
         answers = Answers(signature, version=version.name)
         served = Served(
             version=version,
@@ -100,21 +99,12 @@ class Loader:
             graph=graph,
             polars=_reads_polars(resolved),
             trained=None if sample is None else _trained(sample.schema, signature.request),
-            example=None if sample is None or not sample.num_rows else _as_json(sample.slice(0, 1)),
+            example=None if sample is None or not sample.num_rows else as_requests(sample.slice(0, 1))[0],
             quick=QuickReader(signature, max_rows=self._max_rows) if answers.plain else None,
         )
         if sample is not None:
             _try(served, sample)
         return served
-
-    def _sample(self, version: Version) -> pa.Table | None:
-        """A few raw rows of the training data; None, said aloud, where the store does not have them any more."""
-        names = [column.name for column in version.signature.request]
-        try:
-            return self._artifacts.table(version.rows).select(names).slice(0, TRIED)
-        except NotFound as error:
-            self._narrate("warmup.skipped", version=version.name, why=str(error))
-            return None
 
 
 def _trained(schema: pa.Schema, request: tuple[Any, ...]) -> pa.Schema | None:
@@ -154,7 +144,3 @@ def _try(served: Served, sample: pa.Table) -> None:
         except Exception as error:  # the user's code: anything
             kind = type(error).__name__
             raise CannotAnswer(version=served.version.name, kind=kind, problem=str(error)) from error
-
-
-def _as_json(rows: pa.Table) -> dict[str, Any]:
-    return {name: plain(rows.column(name).combine_chunks())[0] for name in rows.column_names}

@@ -21,7 +21,7 @@ import uvloop
 
 from noria.errors import NoriaError
 from noria.ports.clock import RealClock
-from noria.ports.serving import PredictionLog
+from noria.ports.serving import Layout, PredictionLog
 from noria.ports.surroundings import THREADS
 from noria.records.base import parse
 from noria.serving import wire
@@ -33,12 +33,13 @@ from noria.serving.log import Narrator, narrator, stack
 from noria.serving.metrics import VersionMetrics
 from noria.serving.outbox import Outbox
 from noria.serving.routes import Front
-from noria.serving.served import Served
 from noria.serving.tally import EVERY, Tally
 
 if TYPE_CHECKING:
     from noria.ports.objects import ObjectStore
     from noria.records.base import Digest
+    from noria.serving.direct import DirectServed
+    from noria.serving.served import Served
 
 BACKLOG = 2048  # connections that wait to be accepted
 LATE = 0.05  # s between two looks at whether the last connection has gone
@@ -89,7 +90,12 @@ class Worker:
     """A version that answers, and what the keeper says to it."""
 
     def __init__(
-        self, bundle: Bundle, served: Served, channel: socket.socket, counts: Path, narrate: Narrator
+        self,
+        bundle: Bundle,
+        served: Served | DirectServed,
+        channel: socket.socket,
+        counts: Path,
+        narrate: Narrator,
     ) -> None:
         self._bundle = bundle
         self._served = served
@@ -109,6 +115,7 @@ class Worker:
         answering = Answering(
             self._served,
             follows=bundle.follows,
+            layout=Layout(version.number, len(version.signature.request), bundle.log_schema),
             outbox=Outbox(log, bundle.durability, loop),
             batcher=batcher,
             metrics=metrics,
@@ -234,18 +241,32 @@ def _log(bundle: Bundle) -> PredictionLog:
     return LogWriter(Path(bundle.state) / "log", bundle.version.model)
 
 
-def _load(bundle: Bundle, narrate: Narrator) -> Served:
+def _load(bundle: Bundle, narrate: Narrator) -> Served | DirectServed:
     """The version, loaded and tried. Raises whatever keeps it from answering."""
     from noria.adapters.objects import open_objects
+    from noria.serving.direct import direct_of, open_direct
+
+    state, version = Path(bundle.state), bundle.version
+    store, _ = open_objects(bundle.objects, state)
+    path = direct_of(version)
+    if path is not None:
+        try:
+            return open_direct(version, path, store, max_rows=bundle.max_rows).tried(bundle.sample)
+        except (
+            NoriaError
+        ) as error:  # such as a library that is not in this environment: the graph still answers
+            narrate("fast.unused", version=version.name, why=str(error))
+    return _load_graph(bundle, store, narrate)
+
+
+def _load_graph(bundle: Bundle, store: ObjectStore, narrate: Narrator) -> Served:
     from noria.artifacts import Artifacts
     from noria.inside.context import hold
     from noria.serving.served import Loader
 
-    state = Path(bundle.state)
-    store, _ = open_objects(bundle.objects, state)
     hold(store)
-    loader = Loader(Artifacts(store), Trees(store, state / "code"), narrate, max_rows=bundle.max_rows)
-    return loader.load(bundle.version)
+    trees = Trees(store, Path(bundle.state) / "code")
+    return Loader(Artifacts(store), trees, narrate, max_rows=bundle.max_rows).load(bundle.version)
 
 
 def _open_many_files() -> None:
