@@ -28,7 +28,7 @@ from noria.app.sections import (
 from noria.errors import ConfigError
 from noria.records.base import Json
 from noria.records.gates import Gate, NoWorse, Reproducible, Threshold
-from noria.records.policy import ModelPolicy, MonitorPolicy, Policy, RetrainPolicy, ServicePolicy
+from noria.records.policy import Durability, ModelPolicy, MonitorPolicy, Policy, RetrainPolicy, ServicePolicy
 
 FILE = "noria.toml"
 
@@ -223,6 +223,10 @@ def _service(section: Section) -> ServicePolicy:
         port=section.whole("port", usual.port, PORT),
         max_body=section.bytes("max_body", usual.max_body),
         max_rows=section.whole("max_rows", usual.max_rows, COUNT),
+        workers=section.whole("workers", usual.workers, COUNT),
+        spare=section.flag("spare", usual.spare),
+        deadline=section.seconds("deadline", usual.deadline),
+        durability=cast("Durability", section.text("durability", usual.durability, DURABILITY)),
     )
     section.close()
     return service
@@ -243,6 +247,7 @@ PIPELINE = Rule(
 )
 PROMOTION = Rule('"automatic" or "manual"', ("automatic", "manual").__contains__)
 REPRODUCIBLE = Rule('"bit" or "tolerance"', ("bit", "tolerance").__contains__)
+DURABILITY = Rule('"sync", "async" or "off"', ("sync", "async", "off").__contains__)
 ALIAS = Rule('an alias, as "champion" is', matches(r"[a-z][a-z0-9_-]*"))
 BLOCK = Rule('"row", or a count and a unit of s, m, h, d, w, as in "1d"', matches(rf"row|{SPAN}"))
 LOOPBACK = Rule(

@@ -1,4 +1,4 @@
-"""A service: one worker process that answers, and beside it the loop that keeps the wheel turning."""
+"""A service: its keeper with the workers that answer, and beside it the loop that keeps the wheel turning."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ from noria.app.gone import require_servable
 from noria.app.promote import find_version
 from noria.errors import BackendError
 from noria.ports.surroundings import surroundings
+from noria.records.base import canonical
 from noria.registry.references import Aliased, parse_reference
 
 if TYPE_CHECKING:
     from noria.app.wiring import App
 
-STOPPING = 10.0  # s; a worker finishes the requests in flight within this, or is killed
+STOPPING = 65.0  # s; the keeper gives its workers 60 for what is in flight, and kills them itself
 
 
 @dataclass(eq=False)
@@ -86,6 +87,8 @@ def serving(
 
 
 def _command(app: App, model: str, follows: str, host: str | None, port: int | None) -> list[str]:
+    from noria.source.environment import environment
+
     service = app.policy.service
     return [
         sys.executable,
@@ -99,6 +102,12 @@ def _command(app: App, model: str, follows: str, host: str | None, port: int | N
         *("--port", str(service.port if port is None else port)),
         *("--max-body", str(service.max_body)),
         *("--max-rows", str(service.max_rows)),
+        *("--workers", str(service.workers)),
+        *(() if service.spare else ("--no-spare",)),
+        *("--deadline", str(service.deadline)),
+        *("--durability", service.durability),
+        *("--project", os.fspath(app.project)),
+        *("--environment", canonical(environment(app.project)).decode()),
         "--until-stdin-closes",
     ]
 

@@ -113,6 +113,9 @@ class KeepPolicy(Record):
     """Younger runs and versions."""
 
 
+Durability = Literal["sync", "async", "off"]
+
+
 class ServicePolicy(Record):
     """Where a service listens, and what it refuses."""
 
@@ -128,7 +131,7 @@ class ServicePolicy(Record):
     """Whether one more process is kept loaded where there is but one: it takes over at once when that dies."""
     deadline: float = 10.0
     """Seconds that a request may wait for its turn; then nobody works on it any more."""
-    durability: Literal["sync", "async", "off"] = "async"
+    durability: Durability = "async"
     """`sync`: an answer's row is on the disk before it leaves; `async`: it survives the process, and the power's loss
     takes at most the last seconds; `off`: no row is logged."""
 

@@ -23,10 +23,13 @@ import msgspec
 from noria.errors import NoriaError, render
 from noria.ports.clock import RealClock
 from noria.ports.surroundings import FIXED, in_force, surroundings
+from noria.records.base import parse
 from noria.records.policy import ServicePolicy
+from noria.records.sources import Environment
 from noria.records.versions import Version
 from noria.serving.address import listen, url_of
 from noria.serving.bundle import Bundle
+from noria.serving.environments import Environments
 from noria.serving.errors import OwnSurroundings
 from noria.serving.fleet import Fleet, Plan
 from noria.serving.follow import Follower, Identity
@@ -114,6 +117,8 @@ def _wire(
     state, clock, hub_path = Path(options.state).resolve(), RealClock(), folder / "hub"
     store, _ = open_objects(os.environ.get("NORIA_OBJECTS"), state)
     artifacts = Artifacts(store)
+    here = parse(options.environment, Environment) if options.environment else None
+    environments = Environments(here, Path(options.project or options.state), narrate)
     fleet = Fleet(bound, folder, narrate)
     metrics = Metrics(Tally())
 
@@ -133,7 +138,7 @@ def _wire(
         )
         return Plan(
             bundle,
-            python=sys.executable,
+            python=environments.python_of(version),
             variables=surroundings(os.environ),
             workers=options.workers,
             threads=options.threads,
@@ -208,6 +213,8 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--state", required=True, help="the project's .noria folder")
     add("--model", required=True)
+    add("--project", help="the project's folder, where versions' environments are built from")
+    add("--environment", help="what this interpreter is for the project, as JSON")
     add("--follow", default="champion", help="an alias, followed as it moves; or a version's number")
     add("--host", default=DEFAULTS.host)
     add("--port", type=int, default=DEFAULTS.port, help="0 takes a free one")

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from noria.records.base import Json, Record
+from noria.records.policy import Durability
 from noria.records.versions import Version
 
 FORMAT = 1
@@ -31,4 +30,4 @@ class Bundle(Record, kw_only=True):
     max_rows: int
     deadline: float
     """Seconds that a request may wait for its turn."""
-    durability: Literal["sync", "async", "off"]
+    durability: Durability

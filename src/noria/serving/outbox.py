@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Literal
 
 from noria.errors import NoriaError
 from noria.ports.serving import Layout, PredictionLog
+from noria.records.policy import Durability
 from noria.serving.messages import Response
 
 Send = Callable[[bytes | Response], None]
 Refuse = Callable[[NoriaError], None]
-
-Durability = Literal["sync", "async", "off"]
 
 
 class Outbox:

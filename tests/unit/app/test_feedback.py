@@ -11,7 +11,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from noria.adapters.prediction_log import LogWriter
+from noria.adapters.log_writer import LogWriter
 from noria.app.errors import UnknownVersion
 from noria.app.feedback import BadFeedback, Given, give, give_file
 from noria.app.wiring import App

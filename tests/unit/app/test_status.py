@@ -12,7 +12,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from noria.adapters.prediction_log import LogWriter
+from noria.adapters.log_writer import LogWriter
 from noria.app.read import find_run
 from noria.app.status import Labels, status
 from noria.app.wiring import App

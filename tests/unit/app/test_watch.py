@@ -13,7 +13,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from noria.adapters.prediction_log import LogWriter
+from noria.adapters.log_writer import LogWriter
 from noria.app.status import status
 from noria.app.watch import Watch, Watched
 from noria.app.wiring import App
@@ -385,7 +385,7 @@ def test_what_comes_after_its_block_is_counted_and_told(app: Staffed) -> None:
 
 def test_torn_records_are_told(app: Staffed) -> None:
     answer(app, START)
-    (path,) = (app.state / "log" / "delay").glob("*.arrows")
+    (path,) = (app.state / "log" / "delay").glob("*.rows")
     path.write_bytes(path.read_bytes()[:-20])
     with Watch(app, "delay") as watch:
         assert watch.look().left_out.torn == 1

@@ -10,12 +10,14 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 import pyarrow as pa
 import pytest
 
-from noria.adapters import prediction_log
-from noria.adapters.prediction_log import LogReader, LogRefused, LogWriter
-from noria.ports.serving import Answered
+from noria.adapters import log_reader
+from noria.adapters.log_reader import LogReader
+from noria.adapters.log_writer import LogRefused, LogWriter, Unlogged
+from noria.ports.serving import VALUES, Answered, Layout, Values
 from noria.records.predictions import parse_id, prediction_ids, segment_name
 
 
@@ -69,9 +71,6 @@ def test_a_new_version_begins_a_segment(tmp_path: Path) -> None:
     ids = [writer.append(answered([1.0], version=version))[0] for version in (1, 1, 2)]
     segments = [(parse_id(id) or ("", 0))[0] for id in ids]
     assert segments[0] == segments[1] < segments[2]
-    writer.close()
-    for path in (tmp_path / "m").glob("*.arrows"):
-        pa.ipc.open_stream(path).read_all()  # any Arrow reader can read a finished segment
 
 
 def test_only_ids_that_were_given_out_are_known(tmp_path: Path) -> None:
@@ -95,8 +94,8 @@ def test_a_torn_tail_is_passed_over_and_counted_once(tmp_path: Path, cut: int) -
     writer.append(answered([1.0]))
     whole = writer.size
     (lost,) = writer.append(answered([2.0]))
-    (path,) = (tmp_path / "m").glob("*.arrows")
-    os.close(writer._segment.descriptor)  # type: ignore[union-attr]  # as the kernel does at a kill
+    (path,) = (tmp_path / "m").glob("*.rows")
+    os.close(writer._open.descriptor)  # type: ignore[union-attr]  # as the kernel does at a kill
     os.truncate(path, writer.size - cut)
     assert path.stat().st_size > whole
     later = LogWriter(tmp_path, "m")
@@ -112,7 +111,7 @@ def test_a_torn_tail_is_passed_over_and_counted_once(tmp_path: Path, cut: int) -
 def test_a_record_that_is_being_written_is_waited_for(tmp_path: Path) -> None:
     writer, reader = LogWriter(tmp_path, "m"), LogReader(tmp_path)
     writer.append(answered([1.0]))
-    (path,) = (tmp_path / "m").glob("*.arrows")
+    (path,) = (tmp_path / "m").glob("*.rows")
     start = path.stat().st_size
     writer.append(answered([2.0]))
     record = path.read_bytes()[start:]
@@ -165,13 +164,13 @@ def test_segments_of_other_versions_are_not_read(tmp_path: Path, monkeypatch: py
     for version in (1, 2, 1):
         writer.append(answered([float(version)], version=version))
     read: list[Path] = []
-    inner = prediction_log._read
+    inner = log_reader.read_part
 
-    def listed(path: Path, *words: object) -> object:
+    def listed(path: Path, *words: int) -> object:
         read.append(path)
-        return inner(path, *words)  # type: ignore[arg-type]
+        return inner(path, *words)
 
-    monkeypatch.setattr(prediction_log, "_read", listed)
+    monkeypatch.setattr(log_reader, "read_part", listed)
     logged = reader.read("m", {}, version=2)
     assert [table.column("version").to_pylist() for table in logged.tables] == [[2]]
     assert len(read) == 1
@@ -180,12 +179,63 @@ def test_segments_of_other_versions_are_not_read(tmp_path: Path, monkeypatch: py
     assert reader.read("m", {}).rows == 4
 
 
-def test_a_segment_that_does_not_name_its_version_is_read(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(prediction_log, "ITS_VERSION", b"as.before")
+SCHEMA = pa.schema(
+    [
+        *(pa.field(name, pa.timestamp("us", tz="UTC")) for name in ("at", "time")),
+        *(pa.field(name, pa.string()) for name in ("key", "unit")),
+        pa.field("took", pa.int64()),
+        pa.field("way", pa.string()),
+        pa.field("request.km", pa.float64()),
+        pa.field("request.day", pa.date32()),
+        pa.field("answer.answer", pa.float64()),
+    ]
+)
+PLAIN = Layout(version=4, request=2, schema=SCHEMA.serialize().to_pybytes())
+
+
+def plainly(*rows: tuple[float | None, int]) -> bytes:
+    """A request of some rows as a process without Arrow logs it."""
+    keys = [(f"k{day}", None, 1_000_000 * day) for _, day in rows]
+    answers = [(float("nan") if km is None else 2 * km,) for km, _ in rows]
+    return msgspec.msgpack.encode(Values(5_000_000, 120, "canary", rows, keys, answers))
+
+
+def test_rows_without_arrow_and_batches_come_back_in_one_table(tmp_path: Path) -> None:
+    writer, reader = LogWriter(tmp_path, "m"), LogReader(tmp_path)
+    writer.take(PLAIN, VALUES, 2, plainly((1.5, 3), (None, 4)))
+    assert reader.read("m", {}).rows == 0  # taken, and not handed over yet
+    writer.hand_over()
+    batch = pa.RecordBatch.from_arrays([pa.nulls(1, field.type) for field in SCHEMA], schema=SCHEMA)
+    (third,) = writer.append(Answered(version=4, rows=batch))
+    writer.take(PLAIN, VALUES, 1, plainly((2.5, 5)))
+    writer.hand_over()
+    (table,) = reader.read("m", {}).tables
+    assert table.column("id").to_pylist()[2] == third
+    assert table.column("request.km").to_pylist() == [1.5, None, None, 2.5]
+    assert [str(day) for day in table.column("request.day").to_pylist()[:2]] == ["1970-01-04", "1970-01-05"]
+    assert str(table.column("answer.answer").to_pylist()) == "[3.0, nan, None, 5.0]"
+    assert table.column("key").to_pylist() == ["k3", "k4", None, "k5"]
+    assert table.column("time").to_pylist()[0] == datetime(1970, 1, 1, 0, 0, 3, tzinfo=UTC)
+    assert (table.column("took").to_pylist()[0], table.column("way").to_pylist()[0]) == (120, "canary")
+    assert set(table.column("version").to_pylist()) == {4}
+
+
+def test_what_could_not_be_written_when_a_segment_ended_is_told_to_who_waits(tmp_path: Path) -> None:
+    """The rows of one turn lie in two segments, and the disk refuses the first."""
     writer = LogWriter(tmp_path, "m")
-    writer.append(answered([1.0], version=1))
-    monkeypatch.undo()
-    assert LogReader(tmp_path).read("m", {}, version=1).rows == 1
-    assert LogReader(tmp_path).read("m", {}, version=2).rows == 1, "some may still come"
+    writer.take(PLAIN, VALUES, 1, plainly((1.0, 1)))
+    full = os.open("/dev/full", os.O_WRONLY)
+    os.dup2(full, writer._open.descriptor)  # type: ignore[union-attr]
+    os.close(full)
+    other = Layout(version=5, request=2, schema=PLAIN.schema)
+    with pytest.raises(LogRefused):
+        writer.take(other, VALUES, 1, plainly((2.0, 1)))
+        writer.hand_over()
+
+
+def test_a_service_without_a_log_gives_ids_that_no_row_has(tmp_path: Path) -> None:
+    log = Unlogged()
+    first, second = log.take(PLAIN, VALUES, 2, b""), log.take(PLAIN, VALUES, 1, b"")
+    log.hand_over()
+    assert (first[1], second[1]) == (0, 2)
+    assert LogReader(tmp_path).known("m", list(prediction_ids(*first, 3))) == set()
