@@ -1,0 +1,246 @@
+"""A connection's HTTP, byte by byte, on a transport that records what is written."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from noria.errors import NoriaError
+from noria.serving.connection import BODY_SECONDS, HEADERS, KEEP_ALIVE, Connection, Desk, Raw
+from noria.serving.messages import Response
+
+Send = Callable[[bytes | Response], None]
+
+
+class Wire(asyncio.Transport):
+    """What a transport would have sent."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sent = b""
+        self.closed = False
+        self.paused = False
+        self.held, self.other = socket.socketpair()
+
+    def write(self, data: Any) -> None:
+        self.sent += bytes(data)
+
+    def close(self) -> None:
+        self.closed = True
+
+    abort = close
+
+    def can_write_eof(self) -> bool:
+        return True
+
+    def write_eof(self) -> None:
+        pass
+
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+    def pause_reading(self) -> None:
+        self.paused = True
+
+    def resume_reading(self) -> None:
+        self.paused = False
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return self.held if name == "socket" else default
+
+
+class House:
+    """A desk whose answers are given when the test says so."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, **limits: int) -> None:
+        self.loop = loop
+        self.asked: list[tuple[Raw, Send]] = []
+        self.refusals: list[NoriaError] = []
+        limits.setdefault("max_body", 1000)
+        self.desk = Desk(lambda raw, send: self.asked.append((raw, send)), self.refusals.append, **limits)
+
+    def connected(self) -> tuple[Connection, Wire]:
+        connection, wire = Connection(self.desk, self.loop), Wire()
+        connection.connection_made(wire)
+        return connection, wire
+
+    def turn(self) -> None:
+        self.loop.run_until_complete(asyncio.sleep(0))
+
+
+@pytest.fixture
+def house() -> Iterator[House]:
+    loop = asyncio.new_event_loop()
+    yield House(loop)
+    loop.close()
+
+
+def post(body: bytes = b"{}", path: str = "/a", more: str = "") -> bytes:
+    return f"POST {path} HTTP/1.1\r\nhost: x\r\ncontent-length: {len(body)}\r\n{more}\r\n".encode() + body
+
+
+def test_a_request_in_single_bytes_is_one_request(house: House) -> None:
+    connection, wire = house.connected()
+    for byte in post(b'{"n": 1}'):
+        connection.data_received(bytes([byte]))
+    ((raw, send),) = house.asked
+    assert (raw.method, raw.url, raw.body) == (b"POST", b"/a", b'{"n": 1}')
+    send(b"[1]")
+    assert wire.sent.startswith(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 3\r\n")
+    assert wire.sent.endswith(b"\r\n\r\n[1]") and not wire.closed
+
+
+def test_requests_of_one_connection_are_answered_in_their_order(house: House) -> None:
+    connection, wire = house.connected()
+    connection.data_received(post(path="/1") + post(path="/2") + post(path="/3"))
+    assert [raw.url for raw, _ in house.asked] == [b"/1"]
+    for number in range(3):
+        house.asked[number][1](b"%d" % number)
+        house.turn()
+    assert [raw.url for raw, _ in house.asked] == [b"/1", b"/2", b"/3"]
+    assert [part.partition(b"\r\n\r\n")[2][:1] for part in wire.sent.split(b"HTTP/1.1")[1:]] == [
+        b"0",
+        b"1",
+        b"2",
+    ]
+
+
+def test_who_pipelines_without_end_is_not_read_any_further(house: House) -> None:
+    connection, wire = house.connected()
+    connection.data_received(post() * 80)
+    assert wire.paused
+    for number in range(80):
+        house.asked[number][1](b"")
+        house.turn()
+    assert not wire.paused
+
+
+@pytest.mark.parametrize("size", [1001, 10**12])
+def test_a_body_that_is_announced_too_large_is_refused_before_it_comes(house: House, size: int) -> None:
+    connection, wire = house.connected()
+    connection.data_received(f"POST /a HTTP/1.1\r\ncontent-length: {size}\r\n\r\n".encode())
+    assert wire.sent.startswith(b"HTTP/1.1 413 ") and b"connection: close" in wire.sent
+    assert [error.code for error in house.refusals] == ["REQUEST-TOO-LARGE"]
+    connection.data_received(b"x" * 5000)
+    assert not house.asked and wire.sent.count(b"HTTP/1.1") == 1
+
+
+def test_a_body_that_grows_too_large_is_refused_where_it_does(house: House) -> None:
+    connection, wire = house.connected()
+    connection.data_received(b"POST /a HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n")
+    for _ in range(11):
+        connection.data_received(b"64\r\n" + b"x" * 100 + b"\r\n")
+    assert wire.sent.startswith(b"HTTP/1.1 413 ") and not house.asked
+
+
+def test_headers_without_end_are_refused(house: House) -> None:
+    connection, wire = house.connected()
+    connection.data_received(b"GET /a HTTP/1.1\r\n")
+    for number in range(HEADERS // 100):
+        connection.data_received(b"x-%d: " % number + b"y" * 100 + b"\r\n")
+    assert wire.sent.startswith(b"HTTP/1.1 431 ")
+    assert [error.code for error in house.refusals] == ["REQUEST-HEADERS"]
+
+
+@pytest.mark.parametrize(
+    "data", [b"\x16\x03\x01\x02\x00\x01", b"GET\r\n\r\n", b"POST /a HTTP/1.1\r\ncontent-length: -4\r\n\r\n"]
+)
+def test_what_is_no_http_is_told_so(house: House, data: bytes) -> None:
+    connection, wire = house.connected()
+    connection.data_received(data)
+    assert wire.sent.startswith(b"HTTP/1.1 400 ") and b"REQUEST-HTTP" in wire.sent
+
+
+def test_who_asks_to_go_on_is_told_to(house: House) -> None:
+    connection, wire = house.connected()
+    connection.data_received(b"POST /a HTTP/1.1\r\ncontent-length: 2\r\nexpect: 100-continue\r\n\r\n")
+    assert wire.sent == b"HTTP/1.1 100 Continue\r\n\r\n"
+    connection.data_received(b"{}")
+    assert len(house.asked) == 1
+
+
+def test_who_wants_another_protocol_gets_this_one(house: House) -> None:
+    connection, wire = house.connected()
+    upgrade = b"GET /a HTTP/1.1\r\nconnection: Upgrade, HTTP2-Settings\r\nupgrade: h2c\r\n\r\n"
+    connection.data_received(upgrade)
+    house.asked[0][1](b"1")
+    house.turn()
+    connection.data_received(post(path="/b"))
+    assert [raw.url for raw, _ in house.asked] == [b"/a", b"/b"]
+
+
+def test_a_head_has_no_body(house: House) -> None:
+    connection, wire = house.connected()
+    connection.data_received(b"HEAD /a HTTP/1.1\r\n\r\n")
+    house.asked[0][1](b"[1, 2]")
+    assert b"content-length: 6\r\n" in wire.sent and wire.sent.endswith(b"\r\n\r\n")
+
+
+@pytest.mark.parametrize(
+    ("begins", "after", "status"),
+    [
+        (b"", KEEP_ALIVE + 1, b""),
+        (b"POST /a HT", BODY_SECONDS + 1, b"HTTP/1.1 408 "),
+        (post()[:-1], BODY_SECONDS + 1, b"HTTP/1.1 408 "),
+    ],
+)
+def test_who_keeps_us_waiting_is_let_go(house: House, begins: bytes, after: float, status: bytes) -> None:
+    connection, wire = house.connected()
+    if begins:
+        connection.data_received(begins)
+    connection.look(connection.since + after / 2)
+    assert not wire.sent and not wire.closed
+    connection.look(connection.since + after)
+    assert wire.sent.startswith(status) and (wire.sent or wire.closed)
+
+
+def test_who_trickles_gains_no_time_by_it(house: House) -> None:
+    connection, wire = house.connected()
+    connection.data_received(b"POST /a HTTP/1.1\r\n")
+    began = connection.since
+    connection.data_received(b"x-slow: y\r\n")
+    assert connection.since == began
+
+
+def test_a_connection_too_many_is_told_so(house: House) -> None:
+    house.desk.max_connections = 1
+    house.connected()
+    _, wire = house.connected()
+    assert wire.sent.startswith(b"HTTP/1.1 503 ") and b"retry-after" in wire.sent
+
+
+def test_only_between_two_requests_can_a_connection_go_elsewhere(house: House) -> None:
+    connection, wire = house.connected()
+    connection.data_received(post()[:-1])
+    assert connection.part() is None
+    connection.data_received(post()[-1:])
+    assert connection.part() is None
+    house.asked[0][1](b"1")
+    taken = connection.part()
+    assert taken is not None and wire.paused and connection not in house.desk.connections
+    wire.held.close()  # as the transport does
+    taken.send(b"still the same connection")
+    assert wire.other.recv(100) == b"still the same connection"
+    taken.close()
+
+
+def test_a_connection_that_answers_goes_elsewhere_after_its_answer(house: House) -> None:
+    connection, _ = house.connected()
+    connection.data_received(post())
+    gone: list[Connection] = []
+    house.desk.parting = gone.append
+    house.asked[0][1](b"1")
+    house.turn()
+    assert gone == [connection]
+
+
+def test_while_a_process_ends_each_answer_is_the_last(house: House) -> None:
+    connection, wire = house.connected()
+    connection.data_received(post())
+    house.desk.closing = True
+    house.asked[0][1](b"1")
+    assert b"connection: close\r\n" in wire.sent and wire.closed
