@@ -164,7 +164,7 @@ def test_who_asks_to_go_on_is_told_to(house: House) -> None:
 
 
 def test_who_wants_another_protocol_gets_this_one(house: House) -> None:
-    connection, wire = house.connected()
+    connection, _ = house.connected()
     upgrade = b"GET /a HTTP/1.1\r\nconnection: Upgrade, HTTP2-Settings\r\nupgrade: h2c\r\n\r\n"
     connection.data_received(upgrade)
     house.asked[0][1](b"1")
@@ -199,7 +199,7 @@ def test_who_keeps_us_waiting_is_let_go(house: House, begins: bytes, after: floa
 
 
 def test_who_trickles_gains_no_time_by_it(house: House) -> None:
-    connection, wire = house.connected()
+    connection, _ = house.connected()
     connection.data_received(b"POST /a HTTP/1.1\r\n")
     began = connection.since
     connection.data_received(b"x-slow: y\r\n")
