@@ -1,37 +1,24 @@
-"""The prediction log read beside its writers: whole rows only, as Arrow tables with an id each."""
+"""The prediction log read beside its writers, whichever form its segments have by now: frames, or Parquet."""
 
 from __future__ import annotations
 
-import fcntl
-import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import msgspec
+from typing import TYPE_CHECKING
 
 from noria.adapters import log_segment as segments
-from noria.ports.serving import (
-    AT,
-    ID,
-    KEY,
-    TIME,
-    TOOK,
-    UNIT,
-    VALUES,
-    VERSION,
-    WAY,
-    Cursor,
-    Logged,
-    Values,
-)
-from noria.records.predictions import ROWS, parse_id, prediction_ids
+from noria.adapters.log_dropped import Dropped, read_dropped
+from noria.adapters.log_parquet import SUFFIX, Facts, read_facts, read_rotated, tables_of
+from noria.adapters.log_rows import Part, header_of, open_segment, read_part
+from noria.ports.serving import ID, Cursor, Found, Logged, Piece
+from noria.records.predictions import ROWS, parse_id
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_values = msgspec.msgpack.Decoder(Values)
+CHUNK = 20_000  # rows that are made Arrow at once
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class LogReader:
@@ -41,20 +28,20 @@ class LogReader:
         self._root = root
         self._counted: dict[Path, tuple[int, int]] = {}
         self._versions: dict[Path, int] = {}
+        self._facts: dict[Path, Facts] = {}
 
     def read(
         self, model: str, cursor: Cursor, *, limit: int = 1_000_000, version: int | None = None
     ) -> Logged:
         tables: list[pa.Table] = []
         after, torn, left = dict(cursor), 0, limit
-        for path in sorted((self._root / model).glob("*" + segments.SUFFIX)):
+        for stem in self._segments(model):
             if left <= 0:
                 break
-            start = after.get(path.stem, 0)
-            if path.stat().st_size <= start or self._is_of_another(path, version):
+            part = self._part(stem, after.get(stem.name, 0), left, version)
+            if part is None:
                 continue
-            part = read_part(path, start, left)
-            after[path.stem] = part.end
+            after[stem.name] = part.end
             torn += part.torn
             if part.table is not None:
                 tables.append(part.table)
@@ -62,174 +49,160 @@ class LogReader:
         return Logged(tables=tables, cursor=after, torn=torn)
 
     def known(self, model: str, ids: Sequence[str]) -> set[str]:
-        rows: dict[str, int] = {}
+        given: dict[str, int] = {}
         found = set()
         for text in ids:
             parsed = parse_id(text)
             if parsed is None:
                 continue
             segment, row = parsed
-            if rows.get(segment, -1) <= row:
-                rows[segment] = self._rows(self._root / model / (segment + segments.SUFFIX))
-            if row < rows[segment]:
+            if given.get(segment, -1) <= row:
+                given[segment] = self._given(self._root / model / segment)
+            if row < given[segment]:
                 found.add(text)
         return found
 
+    def pieces(self, model: str, *, version: int | None = None, since: datetime | None = None) -> list[Piece]:
+        found = [piece for stem in self._segments(model) if (piece := self._piece(stem)) is not None]
+        wanted = [
+            piece
+            for piece in found
+            if version in (None, piece.version)
+            and (since is None or piece.newest is None or piece.newest >= since)
+        ]
+        return sorted(wanted, key=lambda piece: (piece.newest or _LAST, piece.segment), reverse=True)
+
+    def find(self, id: str, model: str | None = None) -> Found | None:
+        parsed = parse_id(id)
+        if parsed is None:
+            return None
+        for folder in sorted(self._root.iterdir()) if self._root.is_dir() else ():
+            if model in (None, folder.name) and self.known(folder.name, [id]):
+                return self._found(folder, parsed[0], id)
+        return None
+
+    def dropped(self, model: str, version: int) -> int:
+        return sum(
+            one.rows
+            for name, one in self._dropped(self._root / model).items()
+            if one.version == version and not (self._root / model / (name + SUFFIX)).exists()
+        )
+
+    def _segments(self, model: str) -> list[Path]:
+        """Every segment by its path without ending, in their order. Frames are listed before Parquet: a segment that
+        is rotated meanwhile is in one of the two lists, or in both."""
+        folder = self._root / model
+        frames = [path.stem for path in folder.glob("*" + segments.SUFFIX)]
+        rotated = [path.stem for path in folder.glob("*" + SUFFIX)]
+        return [folder / name for name in sorted({*frames, *rotated})]
+
+    def _part(self, stem: Path, start: int, limit: int, version: int | None) -> Part | None:
+        """What follows byte `start` of a segment; None where nothing does, or all of it is of another version."""
+        facts = self._rotated(stem)
+        if facts is None:
+            path = stem.with_suffix(segments.SUFFIX)
+            try:
+                if path.stat().st_size <= start or self._is_of_another(path, version):
+                    return None
+                return read_part(path, start, limit)
+            except FileNotFoundError:  # rotated since we looked
+                facts = self._rotated(stem)
+        if facts is None or start >= facts.end or version not in (None, facts.version):
+            return None
+        try:
+            return read_rotated(stem.with_suffix(SUFFIX), facts, start, limit)
+        except FileNotFoundError:  # too old to be kept
+            return None
+
+    def _rotated(self, stem: Path) -> Facts | None:
+        """What a Parquet file says of itself, which is read once; None where the segment is none yet, or no more."""
+        path = stem.with_suffix(SUFFIX)
+        if path not in self._facts:
+            try:
+                self._facts[path] = read_facts(path)
+            except FileNotFoundError:
+                return None
+        return self._facts[path]
+
     def _is_of_another(self, path: Path, version: int | None) -> bool:
-        """Whether a segment says of itself that another version gave its answers; its header is read once."""
-        if version is None:
-            return False
+        """Whether a segment says of itself that another version gave its answers."""
+        return version is not None and self._version(path) not in (None, version)
+
+    def _version(self, path: Path) -> int | None:
+        """The version of a segment; its header is read once. None while there is none."""
         if path not in self._versions:
             try:
                 with path.open("rb", buffering=0) as file:
-                    told, _, _ = _header_of(file.fileno())
+                    told, _, _ = header_of(file.fileno())
             except segments.Torn:
-                return False
+                return None
             self._versions[path] = told.version
-        return self._versions[path] != version
+        return self._versions[path]
 
-    def _rows(self, path: Path) -> int:
-        """Whole rows in a segment; what was counted once is not read again."""
-        end, rows = self._counted.get(path, (0, 0))
+    def _given(self, stem: Path) -> int:
+        """How many ids a segment gave out; what was counted once is not read again."""
+        path = stem.with_suffix(segments.SUFFIX)
+        end, ids = self._counted.get(path, (0, 0))
         try:
             if path.stat().st_size <= end:
-                return rows
+                return ids
             part = read_part(path, end, ROWS, keep=False)
         except FileNotFoundError:
-            return 0
-        rows += part.rows
-        self._counted[path] = (part.whole, rows)
-        return rows
+            return self._given_before(stem)
+        self._counted[path] = (part.whole, ids + part.ids)
+        return ids + part.ids
 
+    def _given_before(self, stem: Path) -> int:
+        facts = self._rotated(stem)
+        if facts is not None:
+            return facts.ids
+        gone = self._dropped(stem.parent).get(stem.name)
+        return gone.ids if gone else 0
 
-@dataclass(frozen=True)
-class Part:
-    table: pa.Table | None
-    rows: int
-    whole: int
-    """Byte after the last whole frame."""
-    end: int
-    """`whole`, or the end of the file where a dead writer's torn frame, or the end mark, was passed over."""
-    torn: int
+    def _dropped(self, folder: Path) -> dict[str, Dropped]:
+        return read_dropped(folder)
 
-
-def read_part(path: Path, start: int, limit: int, *, keep: bool = True) -> Part:
-    """Frames from byte `start` on, until about `limit` rows or the last whole one; only counted unless `keep`."""
-    with path.open("rb", buffering=0) as file:
-        dead = _writer_is_dead(
-            file.fileno()
-        )  # asked before reading: what it wrote last is then in what is read
+    def _piece(self, stem: Path) -> Piece | None:
+        facts = self._rotated(stem)
+        if facts is not None:
+            newest = EPOCH + timedelta(microseconds=facts.newest)
+            return Piece(stem.name, facts.version, newest, lambda: tables_of(stem.with_suffix(SUFFIX)))
         try:
-            told, schema, first = _header_of(file.fileno())
-        except segments.Torn:
-            return Part(None, 0, start, start, 0)
-        start = max(start, first)
-        data = memoryview(_all_from(file.fileno(), start))
-    at, rows, kept, stop = 0, 0, [], "limit"
-    while rows < limit:
-        try:
-            frame = segments.read_frame(data, at)
-        except segments.Torn:
-            stop = "torn"
-            break
-        at = frame.end
-        if frame.kind == segments.END:
-            break
-        rows += frame.rows
-        if keep:
-            kept.append(frame)
-    over = len(data) - at if dead and stop == "torn" else 0
-    table = _table(kept, told, schema, path.stem) if kept else None
-    return Part(table, rows, start + at, start + at + over, 1 if over else 0)
+            version = self._version(stem.with_suffix(segments.SUFFIX))
+        except FileNotFoundError:
+            return self._piece(stem) if self._rotated(stem) else None
+        return None if version is None else Piece(stem.name, version, None, lambda: _tables(stem))
+
+    def _found(self, folder: Path, segment: str, id: str) -> Found:
+        piece = self._piece(folder / segment)
+        if piece is None:
+            return Found(folder.name, self._dropped(folder)[segment].version, None)
+        for table in piece.tables():
+            place = _place(table, id)
+            if place is not None:
+                return Found(folder.name, piece.version, table.slice(place, 1))
+        return Found(folder.name, piece.version, None)
 
 
-def _table(frames: Sequence[segments.Frame], told: segments.Header, schema: bytes, segment: str) -> pa.Table:
-    """The frames' rows in one table, with ids and version, in their order."""
-    import pyarrow as pa
-
-    columns = pa.ipc.read_schema(pa.py_buffer(schema))
-    batches = list(_batches(frames, told, columns))
-    rows = pa.Table.from_batches(batches, columns).combine_chunks()
-    ids = pa.array(list(prediction_ids(segment, frames[0].first, rows.num_rows)), pa.string())
-    version = pa.array([told.version] * rows.num_rows, pa.int64())
-    fields = [pa.field(ID, pa.string(), nullable=False), pa.field(VERSION, pa.int64(), nullable=False)]
-    return pa.Table.from_arrays([ids, version, *rows.columns], schema=pa.schema([*fields, *columns]))
-
-
-def _batches(
-    frames: Sequence[segments.Frame], told: segments.Header, columns: pa.Schema
-) -> Iterator[pa.RecordBatch]:
-    """Batches as they are; requests of values gathered into one batch as far as they follow one another."""
-    import pyarrow as pa
-
-    waiting: list[Values] = []
-    for frame in frames:
-        if frame.kind == VALUES:
-            waiting.append(_values.decode(frame.payload))
-            continue
-        if waiting:
-            yield _gathered(waiting, told, columns)
-            waiting = []
-        yield pa.ipc.read_record_batch(pa.py_buffer(frame.payload), columns)
-    if waiting:
-        yield _gathered(waiting, told, columns)
-
-
-def _gathered(requests: Sequence[Values], told: segments.Header, columns: pa.Schema) -> pa.RecordBatch:
-    import pyarrow as pa
-
-    counts = [len(one.rows) for one in requests]
-    keys = list(zip(*(each for one in requests for each in one.keys), strict=True))
-    own: dict[str, list[Any]] = {
-        AT: _repeated([one.at for one in requests], counts),
-        TIME: list(keys[2]),
-        KEY: list(keys[0]),
-        UNIT: list(keys[1]),
-        TOOK: _repeated([one.took for one in requests], counts),
-        WAY: _repeated([one.way for one in requests], counts),
-    }
-    given = zip(*(row for one in requests for row in one.rows), strict=True)
-    answered = zip(*(row for one in requests for row in one.answers), strict=True)
-    user = dict(zip([name for name in columns.names if name not in own], [*given, *answered], strict=True))
-    return pa.RecordBatch.from_arrays(
-        [pa.array(own.get(field.name) or user[field.name], field.type) for field in columns], schema=columns
-    )
-
-
-def _repeated(values: Sequence[Any], counts: Sequence[int]) -> list[Any]:
-    return [value for value, count in zip(values, counts, strict=True) for _ in range(count)]
-
-
-def _header_of(descriptor: int) -> tuple[segments.Header, bytes, int]:
-    """Raises `Torn` while its writer has not written it whole."""
-    size = 1 << 16
-    while True:
-        data = os.pread(descriptor, size, 0)
-        try:
-            return segments.read_header(data)
-        except segments.Torn:
-            if len(data) < size:
-                raise
-            size *= 16
-
-
-def _all_from(descriptor: int, start: int) -> bytes:
-    """The file from `start` on. Read, not mapped: a writer may cut back a frame that it could not finish."""
-    size = os.fstat(descriptor).st_size
-    parts, at = [], start
-    while at < size:
-        part = os.pread(descriptor, size - at, at)
-        if not part:
-            break
-        parts.append(part)
-        at += len(part)
-    return b"".join(parts)
-
-
-def _writer_is_dead(descriptor: int) -> bool:
+def _tables(stem: Path) -> Iterator[pa.Table]:
+    """The rows of a segment of frames; of the Parquet file that it has become meanwhile."""
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    fcntl.flock(descriptor, fcntl.LOCK_UN)
-    return True
+        opened = open_segment(stem.with_suffix(segments.SUFFIX))
+    except FileNotFoundError:
+        yield from tables_of(stem.with_suffix(SUFFIX))
+        return
+    for part in opened.parts(CHUNK) if opened else ():
+        if part.table is not None:
+            yield part.table
+
+
+def _place(table: pa.Table, id: str) -> int | None:
+    """A row's place by its id: they are in order."""
+    from bisect import bisect_left
+
+    ids = table.column(ID).to_pylist() if table.num_rows else []
+    place = bisect_left(ids, id)
+    return place if place < len(ids) and ids[place] == id else None
+
+
+_LAST = datetime.max.replace(tzinfo=UTC)  # what is being written is the newest

@@ -4,16 +4,21 @@ A segment begins with a header: magic, then length and bytes of a JSON object (`
 how many of the values are the request's), then length and bytes of the Arrow schema of its rows. Frames follow, each of them
 one request: length of its payload, kind, rows, number of its first row in the segment, CRC-32 of the payload. A payload is MessagePack, `[at, took, way, rows,
 keys, answers]`, or an Arrow record batch. An Arrow batch a request would be 5 kB and 85 us for one row; this is 0.4 kB and
-3 us, and needs no Arrow in the process that answers. Other programs read the Parquet files that segments become.
+3 us, and needs no Arrow in the process that answers. Where a sample is kept, a payload of `SOME` rows begins with their count
+and their places in the request, and a frame of kind `NONE` only says that ids were given out. Other programs read the
+Parquet files that segments become.
 """
 
 from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import msgspec
+
+from noria.ports.serving import NONE, SOME
 
 SUFFIX = ".rows"
 MAGIC = b"NORIALOG"
@@ -39,11 +44,20 @@ class Frame:
     """One request in a segment."""
 
     kind: int
+    """The port's, without `SOME`."""
     rows: int
+    """Ids that it gave out."""
     first: int
     payload: memoryview
     end: int
     """The byte after it."""
+    places: tuple[int, ...] | None = None
+    """Of a sample: which of its rows were kept."""
+
+    @property
+    def kept(self) -> int:
+        """Rows in the payload."""
+        return self.rows if self.places is None else len(self.places)
 
 
 class Torn(Exception):
@@ -81,7 +95,23 @@ def read_frame(data: memoryview, at: int) -> Frame:
     payload = data[start:end]
     if zlib.crc32(payload) != check:
         raise Torn
+    if kind == NONE:
+        return Frame(kind, rows, first, payload, end, ())
+    if kind & SOME:
+        places, payload = _chosen(payload)
+        return Frame(kind & ~SOME, rows, first, payload, end, places)
     return Frame(kind, rows, first, payload, end)
+
+
+def some(places: Sequence[int], payload: bytes) -> bytes:
+    """The payload of a frame that keeps some of a request's rows alone."""
+    return struct.pack(f"<{len(places) + 1}I", len(places), *places) + payload
+
+
+def _chosen(payload: memoryview) -> tuple[tuple[int, ...], memoryview]:
+    (count,) = LENGTH.unpack_from(payload, 0)
+    end = LENGTH.size * (count + 1)
+    return struct.unpack_from(f"<{count}I", payload, LENGTH.size), payload[end:]
 
 
 def _sized(view: memoryview, at: int) -> tuple[memoryview, int]:

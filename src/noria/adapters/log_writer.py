@@ -47,6 +47,10 @@ class LogWriter:
     def size(self) -> int:
         return self._closed_bytes + (self._open.end if self._open else 0)
 
+    def place(self, layout: Layout, rows: int) -> tuple[str, int]:
+        open_now = self._segment(layout, rows)
+        return open_now.name, open_now.rows + self._rows
+
     def take(self, layout: Layout, kind: int, rows: int, payload: bytes) -> tuple[str, int]:
         """Take a request's rows; segment and row of the first, from which their ids follow. Nothing is written yet.
 
@@ -136,6 +140,9 @@ class Unlogged:
     def __init__(self) -> None:
         self._name = segment_name(time.time_ns() // 1_000_000, secrets.randbits(20))
         self._rows = 0
+
+    def place(self, layout: Layout, rows: int) -> tuple[str, int]:
+        return self._name, self._rows
 
     def take(self, layout: Layout, kind: int, rows: int, payload: bytes) -> tuple[str, int]:
         first, self._rows = self._rows, self._rows + rows

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
@@ -28,7 +29,8 @@ REQUEST = "request."
 ANSWER = "answer."
 
 Cursor = Mapping[str, int]
-"""Where a reader stands: segment to the byte after the last row that was read. Plain JSON; empty at the start."""
+"""Where a reader stands: segment to the byte after the last row that was read, as its writer wrote it; it holds when the
+segment has become a Parquet file, too. Plain JSON; empty at the start."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,28 @@ class Logged:
     @property
     def rows(self) -> int:
         return sum(table.num_rows for table in self.tables)
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A part of the log that can be read by itself."""
+
+    segment: str
+    version: int
+    newest: datetime | None
+    """When its newest request came; None while it is being written."""
+    tables: Callable[[], Iterator[pa.Table]]
+    """Its rows, as they were written, some thousands at a time."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What the log knows of an id that was given out."""
+
+    model: str
+    version: int
+    row: pa.Table | None
+    """None: the row was left out of a sample, or was older than the log keeps it."""
 
 
 @dataclass(eq=False)
@@ -90,6 +114,8 @@ class Values(msgspec.Struct, array_like=True):
 
 
 VALUES, BATCH = 1, 2  # kinds of payloads: `Values`, or an Arrow record batch
+NONE = 4  # no payload: the rows have ids, and were left out of the log
+SOME = 16  # added to a kind: the payload holds some of the request's rows, after `log_segment.some`
 
 
 class PredictionLog(Protocol):
@@ -98,6 +124,11 @@ class PredictionLog(Protocol):
     @property
     def size(self) -> int:
         """Bytes written by this writer."""
+        ...
+
+    def place(self, layout: Layout, rows: int) -> tuple[str, int]:
+        """What the next `take` of such rows will give, where nothing else is taken in between: whoever keeps a sample
+        by its ids has to know them first. Raises as `take` does."""
         ...
 
     def take(self, layout: Layout, kind: int, rows: int, payload: bytes) -> tuple[str, int]:
@@ -136,7 +167,22 @@ class Predictions(Protocol):
         ...
 
     def known(self, model: str, ids: Sequence[str]) -> set[str]:
-        """Those of `ids` that a prediction of this model was answered with."""
+        """Those of `ids` that a prediction of this model was answered with, whether its row was kept or not."""
+        ...
+
+    def pieces(
+        self, model: str, *, version: int | None = None, since: datetime | None = None
+    ) -> Sequence[Piece]:
+        """What the log has of a version, or of all, and of requests since a time: more may be in it, and nothing is
+        left out. Those with the newest requests first."""
+        ...
+
+    def find(self, id: str, model: str | None = None) -> Found | None:
+        """An answer by its id; of any model when none is given. None for an id that was never given out."""
+        ...
+
+    def dropped(self, model: str, version: int) -> int:
+        """Rows of a version that the log no longer has, because they were older than it keeps them."""
         ...
 
 
