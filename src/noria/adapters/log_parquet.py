@@ -163,7 +163,7 @@ def read_rows(path: Path, start: int, stop: int) -> pa.Table:
         return file.read_row_groups(groups).slice(start - first, stop - start)
 
 
-def tables_of(path: Path) -> Iterator[pa.Table]:
+def tables_of(path: Path, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
     """The file's rows, a row group at a time; nothing where it has been dropped meanwhile."""
     from pyarrow.parquet import ParquetFile
 
@@ -173,12 +173,13 @@ def tables_of(path: Path) -> Iterator[pa.Table]:
         return
     with file:
         for group in range(file.num_row_groups):
-            yield file.read_row_group(group)
+            yield file.read_row_group(group, columns=None if columns is None else list(columns))
 
 
 def _groups(file: ParquetFile, start: int, stop: int) -> tuple[list[int], int]:
     """The row groups that hold rows `start` to `stop`, and the first row of the first of them."""
-    groups, begin, at = [], 0, 0
+    groups: list[int] = []
+    begin = at = 0
     for group in range(file.num_row_groups):
         rows = file.metadata.row_group(group).num_rows
         if at < stop and at + rows > start:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -166,34 +167,34 @@ class LogReader:
         facts = self._rotated(stem)
         if facts is not None:
             newest = EPOCH + timedelta(microseconds=facts.newest)
-            return Piece(stem.name, facts.version, newest, lambda: tables_of(stem.with_suffix(SUFFIX)))
+            return Piece(stem.name, facts.version, newest, partial(tables_of, stem.with_suffix(SUFFIX)))
         try:
             version = self._version(stem.with_suffix(segments.SUFFIX))
         except FileNotFoundError:
             return self._piece(stem) if self._rotated(stem) else None
-        return None if version is None else Piece(stem.name, version, None, lambda: _tables(stem))
+        return None if version is None else Piece(stem.name, version, None, partial(_tables, stem))
 
     def _found(self, folder: Path, segment: str, id: str) -> Found:
         piece = self._piece(folder / segment)
         if piece is None:
             return Found(folder.name, self._dropped(folder)[segment].version, None)
-        for table in piece.tables():
+        for table in piece.tables(None):
             place = _place(table, id)
             if place is not None:
                 return Found(folder.name, piece.version, table.slice(place, 1))
         return Found(folder.name, piece.version, None)
 
 
-def _tables(stem: Path) -> Iterator[pa.Table]:
+def _tables(stem: Path, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
     """The rows of a segment of frames; of the Parquet file that it has become meanwhile."""
     try:
         opened = open_segment(stem.with_suffix(segments.SUFFIX))
     except FileNotFoundError:
-        yield from tables_of(stem.with_suffix(SUFFIX))
+        yield from tables_of(stem.with_suffix(SUFFIX), columns)
         return
     for part in opened.parts(CHUNK) if opened else ():
         if part.table is not None:
-            yield part.table
+            yield part.table if columns is None else part.table.select(list(columns))
 
 
 def _place(table: pa.Table, id: str) -> int | None:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -101,11 +100,6 @@ def read_frame(data: memoryview, at: int) -> Frame:
         places, payload = _chosen(payload)
         return Frame(kind & ~SOME, rows, first, payload, end, places)
     return Frame(kind, rows, first, payload, end)
-
-
-def some(places: Sequence[int], payload: bytes) -> bytes:
-    """The payload of a frame that keeps some of a request's rows alone."""
-    return struct.pack(f"<{len(places) + 1}I", len(places), *places) + payload
 
 
 def _chosen(payload: memoryview) -> tuple[tuple[int, ...], memoryview]:

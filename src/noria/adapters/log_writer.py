@@ -6,6 +6,7 @@ import errno
 import fcntl
 import os
 import secrets
+import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -33,7 +34,11 @@ class LogRefused(Unavailable):
 class LogWriter:
     """The `PredictionLog` of one model in this process. For one thread, but for `sync`."""
 
-    def __init__(self, root: Path, model: str) -> None:
+    def __init__(self, root: Path, model: str, *, synced: bool = False) -> None:
+        """`synced`: `sync` is called again and again, and a segment stays open until one comes after its last row."""
+        self._synced = synced
+        self._full: list[int] = []  # finished segments that no `sync` has reached yet
+        self._lock = threading.Lock()  # of the descriptors, which `sync` takes in another thread
         self._folder = root / model
         self._model = model
         self._open: _Open | None = None
@@ -83,12 +88,17 @@ class LogWriter:
 
     def sync(self) -> None:
         """Put what was handed over on the disk: it then outlives a loss of power. From any thread."""
-        open_now = self._open
-        if open_now is not None:
-            try:
-                os.fdatasync(open_now.descriptor)
-            except OSError as error:
-                raise _refused(error) from error
+        with self._lock:
+            full, self._full = self._full, []
+            open_now = [os.dup(self._open.descriptor)] if self._open is not None else []
+        try:
+            for descriptor in (*full, *open_now):
+                os.fdatasync(descriptor)
+        except OSError as error:
+            raise _refused(error) from error
+        finally:
+            for descriptor in (*full, *open_now):
+                os.close(descriptor)
 
     def close(self) -> None:
         """Finish the segment; idempotent."""
@@ -98,8 +108,13 @@ class LogWriter:
             self._owed = error  # whoever waits for these rows hears of it at the next `hand_over`
         if self._open is not None:
             self._closed_bytes += self._open.end
-            open_now, self._open = self._open, None
-            open_now.close()
+            with self._lock:
+                open_now, self._open = self._open, None
+                open_now.finish()
+                if self._synced:
+                    self._full.append(open_now.descriptor)
+                else:
+                    os.close(open_now.descriptor)
 
     def append(self, answered: Answered) -> Sequence[str]:
         """The ids of a batch's rows, which now survive the death of this process. Raises `LogRefused`."""
@@ -128,8 +143,9 @@ class LogWriter:
         """A segment that could not be cut back to its last whole frame is left: its tail is torn, no more."""
         if self._open is not None and self._open.broken:
             self._closed_bytes += self._open.end
-            os.close(self._open.descriptor)
-            self._open = None
+            with self._lock:
+                os.close(self._open.descriptor)
+                self._open = None
 
 
 class Unlogged:
@@ -204,10 +220,9 @@ class _Open:
         self.end += len(data)
         self.rows += rows
 
-    def close(self) -> None:
+    def finish(self) -> None:
         with suppress(OSError):  # without its end mark it reads the same, and every row is in it already
             os.write(self.descriptor, segments.frame(segments.END, 0, self.rows, b""))
-        os.close(self.descriptor)
 
 
 def framed(answered: Answered) -> tuple[Layout, int, int, bytes]:

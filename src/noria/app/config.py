@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import ClassVar, Literal, cast
 
 from noria.app.installation import data_of, engine_of, environment_of, keep_of, store_of
+from noria.app.log_settings import log_of
 from noria.app.places import Fault, dotted, line_of, lines_of, syntax_fault
 from noria.app.sections import (
     ANY,
@@ -227,6 +228,7 @@ def _service(section: Section) -> ServicePolicy:
         spare=section.flag("spare", usual.spare),
         deadline=section.seconds("deadline", usual.deadline),
         durability=cast("Durability", section.text("durability", usual.durability, DURABILITY)),
+        log=log_of(section.table("log")),
     )
     section.close()
     return service

@@ -67,7 +67,7 @@ def give(
     version = _version(app, model)
     item = NewFeedback(
         by="id" if id is not None else "key",
-        ref=id if id is not None else _key_from_text(version, key or ""),
+        ref=id if id is not None else _key_from_text(app, version, key or ""),
         label=_label(version, label, "the label"),
         known=known or app.clock.now(),
         correction=correction,
@@ -83,7 +83,7 @@ def give_file(app: App, model: str, path: Path, *, correction: bool = False) -> 
     """
     version = _version(app, model)
     frame = _read(path)
-    items = list(_items(frame, version, path.name, known=app.clock.now(), correction=correction))
+    items = list(_items(app, frame, version, path.name, known=app.clock.now(), correction=correction))
     return store(app, version.model, items)
 
 
@@ -97,6 +97,11 @@ def store(app: App, model: str, items: Sequence[NewFeedback]) -> Given:
     for start in range(0, len(items), BATCH):
         counted.update(app.records.feedback.add(model, items[start : start + BATCH], at=app.clock.now()))
     return Given(**{what: counted[what] for what in Given.__struct_fields__})
+
+
+def key_from_text(app: App, model: str, text: str) -> str:
+    """A key that a person wrote, as the prediction log has it. Raises `BadFeedback`."""
+    return _key_from_text(app, _version(app, model), text)
 
 
 def _version(app: App, model: str) -> Version:
@@ -135,7 +140,7 @@ def _read(path: Path) -> pl.DataFrame:
 
 
 def _items(
-    frame: pl.DataFrame, version: Version, name: str, *, known: datetime, correction: bool
+    app: App, frame: pl.DataFrame, version: Version, name: str, *, known: datetime, correction: bool
 ) -> Iterator[NewFeedback]:
     key = version.signature.key
     by_id = "id" in frame.columns and "id" not in key
@@ -151,17 +156,17 @@ def _items(
         where = f"{name}, row {number}"
         yield NewFeedback(
             by="id" if by_id else "key",
-            ref=str(row["id"]) if by_id else _key_text(version, [row[part] for part in key], where),
+            ref=str(row["id"]) if by_id else _key_text(app, version, [row[part] for part in key], where),
             label=_label(version, row["label"], where),
             known=_known(row.get("known"), where) or known,
             correction=_flag(row.get("correction"), where) or correction,
         )
 
 
-def _key_from_text(version: Version, text: str) -> str:
+def _key_from_text(app: App, version: Version, text: str) -> str:
     key = version.signature.key
     if len(key) < 2:
-        return _key_text(version, [text], "--key")
+        return _key_text(app, version, [text], "--key")
     try:
         values: object = json.loads(text)
     except json.JSONDecodeError:
@@ -172,14 +177,14 @@ def _key_from_text(version: Version, text: str) -> str:
             problem=f"{text!r} is no JSON array of {len(key)} values",
             fix=f"write it as {_pattern(key)}",
         )
-    return _key_text(version, values, "--key")
+    return _key_text(app, version, values, "--key")
 
 
 def _pattern(key: Iterable[str]) -> str:
     return "'[" + ", ".join(f'"{part}"' for part in key) + "]'"
 
 
-def _key_text(version: Version, values: Sequence[object], where: str) -> str:
+def _key_text(app: App, version: Version, values: Sequence[object], where: str) -> str:
     """The key as the prediction log writes it, each value in its column's type."""
     if not version.signature.key:
         raise BadFeedback(
@@ -187,7 +192,7 @@ def _key_text(version: Version, values: Sequence[object], where: str) -> str:
             problem=f"{version.model} has no key",
             fix="give the `id` of the answer, or @data(key=...)",
         )
-    return _fitting(where, lambda: read_key(version, values, written=True))
+    return _fitting(where, lambda: read_key(version, values, written=True, hashing=app.hashing))
 
 
 def _label(version: Version, value: object, where: str) -> Json:

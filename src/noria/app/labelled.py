@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from noria.app.predictions import labels_of
 from noria.graph.labels import label_kind
 from noria.ports.serving import ANSWER, ID, KEY
 from noria.records.versions import Version
@@ -50,10 +51,6 @@ def labelled(app: App, version: Version, predictions: pa.Table) -> Labelled:
 
 def _found(app: App, model: str, predictions: pa.Table) -> tuple[list[int], list[Any]]:
     """The rows that have a label, and the labels."""
-    ids = predictions.column(ID).to_pylist()
-    keys = predictions.column(KEY).to_pylist()
-    by_id = app.records.feedback.current(model, "id", ids)
-    by_key = app.records.feedback.current(model, "key", [key for key in keys if key is not None])
-    found = [by_id.get(id) or by_key.get(key) for id, key in zip(ids, keys, strict=True)]
+    found = labels_of(app, model, predictions.column(ID).to_pylist(), predictions.column(KEY).to_pylist())
     places = [place for place, item in enumerate(found) if item is not None]
     return places, [item.label for item in found if item is not None]

@@ -13,8 +13,10 @@ from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, ClassVar
 
 from noria.app.gone import require_servable
+from noria.app.log_columns import require_columns
 from noria.app.promote import find_version
 from noria.errors import BackendError
+from noria.monitor.blocks import block_span
 from noria.ports.surroundings import surroundings
 from noria.records.base import canonical
 from noria.registry.references import Aliased, parse_reference
@@ -68,6 +70,7 @@ def serving(
     """
     version = find_version(app, text)
     require_servable(app, version)
+    require_columns(app)
     reference = parse_reference(text)
     follows = reference.alias if isinstance(reference, Aliased) else str(version.number)
     process = subprocess.Popen(
@@ -106,10 +109,20 @@ def _command(app: App, model: str, follows: str, host: str | None, port: int | N
         *(() if service.spare else ("--no-spare",)),
         *("--deadline", str(service.deadline)),
         *("--durability", service.durability),
+        *_monitored(app, model),
+        *("--log", canonical(service.log).decode()),
         *("--project", os.fspath(app.project)),
         *("--environment", canonical(environment(app.project)).decode()),
         "--until-stdin-closes",
     ]
+
+
+def _monitored(app: App, model: str) -> list[str]:
+    """When labels are owed, as the model's monitor has it."""
+    policy = app.model(model).monitor
+    block = str(block_span(policy.block).total_seconds())
+    given = [] if policy.maturity is None else ["--maturity", str(policy.maturity)]
+    return ["--block", block, *given]
 
 
 def _ready(process: subprocess.Popen[bytes], text: str) -> str:

@@ -11,6 +11,7 @@ from noria.app.watch import LeftOut, maturity
 from noria.monitor.blocks import block_span, from_the_future
 from noria.ports.serving import AT, TIME, VERSION, Cursor
 from noria.records.base import Record
+from noria.records.debt import AgeGroup
 from noria.records.monitoring import Alarm, Block, RiskState
 from noria.records.service import Service
 from noria.registry.references import CHAMPION
@@ -41,6 +42,8 @@ class Labels(Record, kw_only=True):
     """Those of them with a label."""
     waiting: int = 0
     """Predictions whose block has not been looked at yet."""
+    ages: tuple[AgeGroup, ...] = ()
+    """Every prediction that the log has, by age and by what is known of its label now."""
     left_out: LeftOut = LeftOut()
     """What is never scored; `unreadable` is not known here, and is part of the debt."""
 
@@ -117,7 +120,7 @@ def _watched(app: App, facts: ModelStatus, number: int) -> ModelStatus:
     recent = [block for block in blocks if block.loss is not None][-RECENT:]
     return msgspec.structs.replace(
         facts,
-        labels=_labels(app, facts.model, number, blocks),
+        labels=_labels(app, facts, number, blocks),
         risk=app.records.monitors.state(facts.model, number),
         recent_loss=_mean_loss(recent),
         recent_blocks=len(recent),
@@ -154,8 +157,9 @@ def _mean_loss(blocks: Sequence[Block]) -> float | None:
     return sum((block.loss or 0.0) * block.labelled for block in blocks) / rows if rows else None
 
 
-def _labels(app: App, model: str, version: int, blocks: Sequence[Block]) -> Labels:
-    """What became of a version's predictions; reads what the log has of it once, a part at a time."""
+def _labels(app: App, facts: ModelStatus, version: int, blocks: Sequence[Block]) -> Labels:
+    """What became of a version's predictions; reads what the log has of it, a part at a time."""
+    model = facts.model
     since = max((block.end for block in blocks), default=None)
     scored = sum(block.predictions for block in blocks)
     width = block_span(app.model(model).monitor.block)
@@ -173,7 +177,28 @@ def _labels(app: App, model: str, version: int, blocks: Sequence[Block]) -> Labe
         scored=scored,
         labelled=sum(block.labelled for block in blocks),
         waiting=waiting,
-        left_out=LeftOut(future=future, late=max(0, passed - scored), torn=torn),
+        ages=_ages(app, facts, version, width),
+        left_out=LeftOut(
+            future=future,
+            late=max(0, passed + app.predictions.dropped(model, version) - scored) if since else 0,
+            torn=torn,
+        ),
+    )
+
+
+def _ages(app: App, facts: ModelStatus, number: int, block: timedelta) -> tuple[AgeGroup, ...]:
+    from noria.graph.debt import all_labels, label_debt
+
+    version = facts.champion.version if facts.champion else None
+    if version is None or version.label is None:
+        return ()
+    return label_debt(
+        app.predictions.pieces(facts.model, version=number),
+        all_labels(app.records.feedback, facts.model),
+        version=number,
+        now=facts.at,
+        block=block,
+        maturity=maturity(version, app.model(facts.model)),
     )
 
 

@@ -137,7 +137,7 @@ class _Followed:
         self._gathered = Gathered(
             block_span(policy.monitor.block),
             since=max((block.end for block in blocks), default=None),
-            scored=sum(block.predictions for block in blocks),
+            scored=_still_logged(app, version, blocks),
         )
         self._left_out = LeftOut()
         self._cursor: Cursor = {}
@@ -248,6 +248,12 @@ class _Followed:
             kind=self.version.signature.answer_kind,
         )
         return ask(self._engine, task, Scored).quality
+
+
+def _still_logged(app: App, version: Version, blocks: Sequence[Block]) -> int:
+    """How many of the predictions that were scored the log still has."""
+    scored = sum(block.predictions for block in blocks)
+    return max(0, scored - app.predictions.dropped(version.model, version.number))
 
 
 def _reference(app: App, version: Version, policy: ModelPolicy) -> np.ndarray:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from noria.ports.serving import Predictions
     from noria.ports.slots import Slots
     from noria.ports.source import Git
+    from noria.records.predictions import Hashing
     from noria.records.sources import Environment, Machine
 
 STATE = ".noria"  # the project's own folder: records, objects, logs; never under version control
@@ -74,6 +75,13 @@ class App:
         from noria.adapters.log_reader import LogReader
 
         return LogReader(self.state / "log")
+
+    @cached_property
+    def hashing(self) -> Hashing | None:
+        """How the prediction log hashes columns; None where it hashes none."""
+        from noria.adapters.log_secret import hashing_of
+
+        return hashing_of(self.state, self.policy.service.log)
 
     @property
     def state(self) -> Path:

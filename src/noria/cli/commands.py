@@ -33,6 +33,8 @@ COMMANDS = {
     "serve": ("noria.cli.serve", "answer requests with a version over HTTP", "production"),
     "watch": ("noria.cli.watch", "score labels, raise alarms and retrain, without a service", "production"),
     "feedback": ("noria.cli.feedback", "give the labels that arrived later", "production"),
+    "predictions": ("noria.cli.predictions", "what was answered, with the labels since", "production"),
+    "trace": ("noria.cli.trace", "from an answer back to version, run, commit and data", "production"),
     "status": ("noria.cli.status", "champion, services, labels, risk, alarms, next run", "production"),
     "gc": ("noria.cli.gc", "give up old artifacts that nobody needs", "production"),
     "audit": ("noria.cli.audit", "verify the chain of events", "production"),

@@ -135,7 +135,18 @@ def _labels(labels: Labels) -> list[str]:
         if labels.scored
         else f"{count(labels.waiting, 'prediction')}, none old enough to be scored"
     )
-    return [line, *left_out_lines(labels.left_out)]
+    return [line, *_ages(labels), *left_out_lines(labels.left_out)]
+
+
+def _ages(labels: Labels) -> list[str]:
+    """The label debt, by age of the event."""
+    groups = [group for group in labels.ages if group.predictions]
+    rows = [(_age(group.upto), group.labelled, group.waiting, group.owed) for group in groups]
+    return table(("age", "labelled", "waiting", "owed"), rows) if rows else []
+
+
+def _age(upto: float | None) -> str:
+    return "older" if upto is None else f"up to {span(upto)}"
 
 
 def _risk(found: ModelStatus) -> str:

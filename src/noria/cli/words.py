@@ -24,6 +24,11 @@ def moment(text: str) -> datetime:
     return parsed.astimezone(UTC) if parsed.tzinfo else parsed.replace(tzinfo=UTC)
 
 
+def moment_or_age(text: str) -> datetime | float:
+    """A time, or how long ago: `2025-03-01T09:00Z`, `1h`."""
+    return age(text) if re.fullmatch(r"\d+[a-z]", text) else moment(text)
+
+
 def setting(text: str) -> Setting:
     """`step.name=value`: the value as JSON, or else as text."""
     path, equals, value = text.partition("=")

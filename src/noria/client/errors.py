@@ -37,6 +37,14 @@ class NotNamed(UsageError):
 
 
 @dataclass(eq=False)
+class BadTime(UsageError):
+    code: ClassVar[str] = "TIME"
+    what: ClassVar[str] = "{given!r} is no time"
+    next: ClassVar[str] = 'write "2025-03-01T09:00Z", or how long ago: "1h"'
+    given: str
+
+
+@dataclass(eq=False)
 class BadFilter(UsageError):
     code: ClassVar[str] = "RUN-FILTER"
     what: ClassVar[str] = "{given} is no {kind} to choose runs by"

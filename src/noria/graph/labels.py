@@ -7,7 +7,7 @@ from typing import Any
 
 from noria.graph.columns import Kind, Misfit, as_json, kind_of, shown
 from noria.records.base import Json
-from noria.records.predictions import key_text
+from noria.records.predictions import Hashing, key_text
 from noria.records.versions import Version
 
 KNOWN = "timestamp[us, tz=UTC]"  # the type of the time at which a label became known
@@ -39,14 +39,17 @@ def read_label(version: Version, value: object, *, written: bool = False) -> Jso
     return as_json(read_one(kind, value, kind.expected, written=written))
 
 
-def read_key(version: Version, parts: Sequence[object], *, written: bool = False) -> str:
-    """A row's key as the prediction log writes it, from a value for each of the key's columns. Raises `Unfit`,
-    `CannotCarry`."""
+def read_key(
+    version: Version, parts: Sequence[object], *, written: bool = False, hashing: Hashing | None = None
+) -> str:
+    """A row's key as the prediction log writes it, from a value for each of the key's columns; hashed where the log
+    hashes it. Raises `Unfit`, `CannotCarry`."""
     types = {column.name: column.type for column in version.signature.request}
     values = []
     for name, part in zip(version.signature.key, parts, strict=True):
         kind = kind_of(name, types[name])
-        values.append(read_one(kind, part, f"{kind.expected}, as {name}", written=written))
+        value = read_one(kind, part, f"{kind.expected}, as {name}", written=written)
+        values.append(value if hashing is None else hashing.of(name, value))
     return key_text(values)
 
 

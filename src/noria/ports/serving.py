@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -64,8 +65,8 @@ class Piece:
     version: int
     newest: datetime | None
     """When its newest request came; None while it is being written."""
-    tables: Callable[[], Iterator[pa.Table]]
-    """Its rows, as they were written, some thousands at a time."""
+    tables: Callable[[Sequence[str] | None], Iterator[pa.Table]]
+    """Its rows, as they were written, some thousands at a time; some columns of them, or all for None."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,12 @@ class Values(msgspec.Struct, array_like=True):
 
 VALUES, BATCH = 1, 2  # kinds of payloads: `Values`, or an Arrow record batch
 NONE = 4  # no payload: the rows have ids, and were left out of the log
-SOME = 16  # added to a kind: the payload holds some of the request's rows, after `log_segment.some`
+SOME = 16  # added to a kind: the payload holds some of the request's rows, as `some` has it
+
+
+def some(places: Sequence[int], payload: bytes) -> bytes:
+    """A payload of some of a request's rows, behind their places in the request."""
+    return struct.pack(f"<{len(places) + 1}I", len(places), *places) + payload
 
 
 class PredictionLog(Protocol):

@@ -116,6 +116,24 @@ class KeepPolicy(Record):
 Durability = Literal["sync", "async", "off"]
 
 
+class LogPolicy(Record):
+    """What the prediction log holds, and how long. `redact` and `hash` name columns of requests."""
+
+    keep: float | None = None
+    """Seconds after a request; None: for ever."""
+    sample: float = 1.0
+    """The share of rows that is kept; an id's own hash decides."""
+    redact: tuple[str, ...] = ()
+    """Columns that are null in the log."""
+    hash: tuple[str, ...] = ()
+    """Columns of which the log holds a keyed hash."""
+
+    @property
+    def plain(self) -> bool:
+        """Whether rows are logged as they come."""
+        return self.sample == 1.0 and not self.redact and not self.hash
+
+
 class ServicePolicy(Record):
     """Where a service listens, and what it refuses."""
 
@@ -133,7 +151,8 @@ class ServicePolicy(Record):
     """Seconds that a request may wait for its turn; then nobody works on it any more."""
     durability: Durability = "async"
     """`sync`: an answer's row is on the disk before it leaves; `async`: it survives the process, and the power's loss
-    takes at most the last seconds; `off`: no row is logged."""
+    takes at most the last second or two; `off`: no row is logged."""
+    log: LogPolicy = LogPolicy()
 
 
 class Policy(Record):

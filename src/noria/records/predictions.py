@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
+
+from blake3 import blake3
 
 from noria.records.base import canonical
 
@@ -50,6 +53,14 @@ def parse_id(text: str) -> tuple[str, int] | None:
     return found[1], row
 
 
+def opened_at(segment: str) -> datetime:
+    """When a segment was opened."""
+    millisecond = 0
+    for letter in segment[:WHEN]:
+        millisecond = millisecond * 32 + _VALUES[letter]
+    return datetime.fromtimestamp(millisecond / 1000, UTC)
+
+
 def key_text(values: Sequence[object]) -> str:
     """A row's key as the log and the feedback store it: the value itself as text; a composite key as the canonical
     JSON array of its values. Times are UTC in ISO 8601; whoever joins by key writes it with this function."""
@@ -57,6 +68,36 @@ def key_text(values: Sequence[object]) -> str:
         value = _plain(values[0])
         return value if isinstance(value, str) else canonical(value).decode()
     return canonical([_plain(value) for value in values]).decode()
+
+
+@dataclass(frozen=True)
+class Hashing:
+    """Which columns the log holds hashed, and the secret of it: without that, nobody finds a value by trying."""
+
+    columns: frozenset[str]
+    secret: bytes
+    """32 bytes."""
+
+    def of(self, name: str, value: object) -> object:
+        """A column's value as the log has it; a null stays one."""
+        return self.text(value) if name in self.columns and value is not None else value
+
+    def text(self, value: object) -> str:
+        """128 bits in hex: two values of a log do not meet in it by chance."""
+        return blake3(_text(value).encode(), key=self.secret).hexdigest(length=16)
+
+
+def is_kept(id: str, share: float) -> bool:
+    """Whether a sample of that share has a row: its id alone decides, so that everybody decides alike; what is in a
+    sample is in a larger one."""
+    return int.from_bytes(blake3(id.encode()).digest(length=8), "big") < share * 2**64
+
+
+def _text(value: object) -> str:
+    try:
+        return key_text([value])
+    except ValueError:  # NaN, or a time without a zone inside of a list: JSON has no word for it
+        return repr(value)
 
 
 def _plain(value: object) -> object:

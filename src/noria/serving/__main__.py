@@ -24,7 +24,7 @@ from noria.errors import NoriaError, render
 from noria.ports.clock import RealClock
 from noria.ports.surroundings import FIXED, in_force, surroundings
 from noria.records.base import parse
-from noria.records.policy import ServicePolicy
+from noria.records.policy import LogPolicy, ServicePolicy
 from noria.records.sources import Environment
 from noria.records.versions import Version
 from noria.serving.address import listen, url_of
@@ -40,6 +40,8 @@ from noria.serving.metrics import Metrics
 from noria.serving.rows import log_schema
 from noria.serving.sample import sample_of
 from noria.serving.tally import Tally
+from noria.serving.tending import Tending
+from noria.serving.veil import check_roles
 
 if TYPE_CHECKING:
     from noria.adapters.sql import Records
@@ -111,6 +113,7 @@ def _wire(
     narrate: Narrator,
 ) -> tuple[Keeper, Follower]:
     from noria.adapters.log_reader import LogReader
+    from noria.adapters.log_secret import hashing_of
     from noria.adapters.objects import open_objects
     from noria.artifacts import Artifacts
 
@@ -120,14 +123,16 @@ def _wire(
     here = parse(options.environment, Environment) if options.environment else None
     environments = Environments(here, Path(options.project or options.state), narrate)
     fleet = Fleet(bound, folder, narrate)
+    log_policy = parse(options.log, LogPolicy) if options.log else LogPolicy()
     metrics = Metrics(Tally())
 
     def planned(version: Version) -> Plan:
+        check_roles(version.signature, log_policy, version=version.name)
         bundle = Bundle(
             version=version,
             follows=options.follow,
             state=str(state),
-            log_schema=log_schema(version.signature),
+            log_schema=log_schema(version.signature, log_policy.hash),
             sample=sample_of(version, artifacts, narrate),
             objects=os.environ.get("NORIA_OBJECTS"),
             hub=str(hub_path),
@@ -135,6 +140,7 @@ def _wire(
             max_rows=options.max_rows,
             deadline=options.deadline,
             durability=options.durability,
+            log=log_policy,
         )
         return Plan(
             bundle,
@@ -171,9 +177,24 @@ def _wire(
         metrics=metrics,
         clock=clock,
         max_items=options.max_rows,
+        hashing=hashing_of(state, log_policy),
     )
     hub = Hub(labels, fleet, metrics, narrate)
-    return Keeper(bound, hub, follower, hub_path=hub_path, max_body=options.max_body), follower
+    tending = _tending(options, state, log_policy, metrics, narrate)
+    return Keeper(
+        bound, hub, follower, hub_path=hub_path, max_body=options.max_body, tending=tending
+    ), follower
+
+
+def _tending(
+    options: argparse.Namespace, state: Path, policy: LogPolicy, metrics: Metrics, narrate: Narrator
+) -> Tending:
+    from noria.adapters.log_rotation import Rotation
+
+    given = {"--keep": policy.keep, "--maturity": options.maturity, "--block": options.block}
+    words = [word for name, value in given.items() if value is not None for word in (name, repr(value))]
+    due = Rotation(state / "log", options.model).due
+    return Tending(options.model, ["--state", str(state), *words], due, metrics, narrate)
 
 
 def _in_surroundings() -> None:
@@ -234,6 +255,9 @@ def _parser() -> argparse.ArgumentParser:
         default=DEFAULTS.durability,
         help="of the prediction log",
     )
+    add("--maturity", type=float, help="seconds after a block before its labels are owed")
+    add("--block", type=float, help="seconds of a block of event time")
+    add("--log", help="what of the rows is logged, and how long it is kept, as JSON")
     add(
         "--threads", type=int, default=1, help="threads of the model's libraries; a row is too small to share"
     )

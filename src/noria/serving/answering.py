@@ -7,6 +7,7 @@ import secrets
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -27,6 +28,7 @@ from noria.serving.metrics import VersionMetrics
 from noria.serving.outbox import Outbox, Send
 from noria.serving.quick import QuickReader
 from noria.serving.rows import log_rows, places
+from noria.serving.veil import Payload, Veil, take
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -68,11 +70,16 @@ class Careful:
     """An answer of the careful way, as the event loop goes on with it."""
 
     layout: Layout
-    rows: int
+    rows: pa.RecordBatch
+    """As they are logged."""
     payload: bytes
     render: Callable[[Sequence[str]], Response]
     asked: Asked
     not_finite: int
+
+    def part(self, kept: Sequence[int] | None) -> bytes:
+        """The payload of some of the rows, or of all."""
+        return self.payload if kept is None else bytes(self.rows.take(list(kept)).serialize().to_pybytes())
 
 
 class Answering:
@@ -91,6 +98,8 @@ class Answering:
         narrate: Narrator,
         deadline: float,
         loop: asyncio.AbstractEventLoop,
+        veil: Veil | None = None,
+        sample: float = 1.0,
     ) -> None:
         self.served = served
         self.follows = follows
@@ -102,7 +111,10 @@ class Answering:
         self._deadline = deadline
         self._loop = loop
         self._layout = layout
-        self._places = places(served.version.signature)
+        self._veil = veil
+        self._shown = veil.row() if veil else None
+        self._sample = sample
+        self._places = places(served.version.signature, veil.hashed if veil else ())
         version = served.version
         self._head = _json({"model": version.model, "version": version.number})[:-1] + b',"predictions":['
         self._single = served.answers.names == ["answer"]
@@ -164,11 +176,15 @@ class Answering:
     ) -> None:
         """Log the rows with their answers, and send these."""
         took = time.perf_counter() - began
-        keys = [self._places(row, at) for row in rows]
-        payload = _pack(Values(at, int(took * 1e6), "", rows, keys, answers))
+        shown = rows if self._shown is None else [self._shown(row) for row in rows]
+        keys = [self._places(row, at) for row in shown]
+        values = Values(at, int(took * 1e6), "", shown, keys, answers)
         count = len(rows)
         try:
-            segment, first = self._outbox.take(self._layout, VALUES, count, payload)
+            if self._sample == 1.0:
+                segment, first = self._outbox.take(self._layout, VALUES, count, _pack(values))
+            else:
+                segment, first = self._sampled(self._layout, VALUES, count, partial(_packed, values))
         except NoriaError as error:
             self._refused(error, send)
             return
@@ -221,11 +237,15 @@ class Answering:
 
     async def _sent(self, careful: Careful, began: float) -> Response:
         try:
-            segment, first = self._outbox.take(careful.layout, BATCH, careful.rows, careful.payload)
+            count = careful.rows.num_rows
+            if self._sample == 1.0:
+                segment, first = self._outbox.take(careful.layout, BATCH, count, careful.payload)
+            else:
+                segment, first = self._sampled(careful.layout, BATCH, count, careful.part)
         except NoriaError as error:
             self._log_refused(error)
             raise
-        response = careful.render(list(prediction_ids(segment, first, careful.rows)))
+        response = careful.render(list(prediction_ids(segment, first, count)))
         sent: asyncio.Future[Response] = self._loop.create_future()
         self._outbox.put(lambda _: sent.set_result(response), response, sent.set_exception)
         try:
@@ -234,7 +254,7 @@ class Answering:
             self._log_refused(error)
             raise
         self._metrics.asked(careful.asked.nulls, careful.asked.unknown)
-        self._metrics.answered(careful.rows, time.perf_counter() - began, careful.not_finite)
+        self._metrics.answered(count, time.perf_counter() - began, careful.not_finite)
         return response
 
     def _read_predict(self, served: AnyServed, request: Request, began: float) -> Careful:
@@ -285,10 +305,10 @@ class Answering:
     ) -> Careful:
         at = self._clock.now()
         answers = served.answer(asked.rows)
-        rows = log_rows(served, asked, answers, at, took=time.perf_counter() - began)
+        rows = log_rows(served, asked, answers, at, took=time.perf_counter() - began, veil=self._veil)
         return Careful(
             layout=self._layout_of(rows),
-            rows=rows.num_rows,
+            rows=rows,
             payload=rows.serialize().to_pybytes(),
             render=lambda ids: render(answers, ids),
             asked=asked,
@@ -300,6 +320,11 @@ class Answering:
         schema = rows.schema.serialize().to_pybytes()
         own = self._layout
         return own if schema == own.schema else Layout(own.version, own.request, schema)
+
+    def _sampled(self, layout: Layout, kind: int, rows: int, payload: Payload) -> tuple[str, int]:
+        segment, first, left_out = take(self._outbox, layout, kind, rows, payload, self._sample)
+        self._metrics.left_out(left_out)
+        return segment, first
 
     # -- what goes wrong
 
@@ -322,6 +347,13 @@ class Answering:
     def _log_refused(self, error: NoriaError) -> None:
         self._metrics.failed(error.code)
         self._narrate("log.refused", version=self.served.version.name, why=str(error))
+
+
+def _packed(values: Values, kept: Sequence[int] | None) -> bytes:
+    if kept is None:
+        return _pack(values)
+    rows, keys, answers = ([all[at] for at in kept] for all in (values.rows, values.keys, values.answers))
+    return _pack(Values(values.at, values.took, values.way, rows, keys, answers))
 
 
 def _is_json(raw: Raw) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from noria.records.base import Json, Record
-from noria.records.policy import Durability
+from noria.records.policy import Durability, LogPolicy
 from noria.records.versions import Version
 
 FORMAT = 1
@@ -31,3 +31,5 @@ class Bundle(Record, kw_only=True):
     deadline: float
     """Seconds that a request may wait for its turn."""
     durability: Durability
+    log: LogPolicy = LogPolicy()
+    """What of the rows reaches the disk; the secret of its hashes is in the state folder."""

@@ -27,6 +27,7 @@ from noria.serving.messages import TEXT, Request, Response
 from noria.serving.metrics import Metrics
 from noria.serving.routes import V1, Route, Routes
 from noria.serving.tally import added
+from noria.serving.tending import Tending
 
 MODES = 0o600  # of the hub's socket: whoever may act as this user may reach it
 
@@ -71,12 +72,20 @@ class Keeper:
     """Runs a service until it is told to end."""
 
     def __init__(
-        self, listening: socket.socket, hub: Hub, follower: Follower, *, hub_path: Path, max_body: int
+        self,
+        listening: socket.socket,
+        hub: Hub,
+        follower: Follower,
+        *,
+        hub_path: Path,
+        max_body: int,
+        tending: Tending | None = None,
     ) -> None:
         self._listening = listening
         self._hub = hub
         self._follower = follower
         self._hub_path = hub_path
+        self._tending = tending
         self._desk = Desk(hub.routes.answer, hub.routes.refused, max_body=max_body)
         self._over = asyncio.Event()
 
@@ -102,6 +111,8 @@ class Keeper:
                 beginning.result()
                 await ready()
                 beside.append(loop.create_task(self._follower.run()))
+                if self._tending is not None:
+                    beside.append(loop.create_task(self._tending.run()))
                 await ending
             else:
                 beginning.cancel()

@@ -14,6 +14,7 @@ from noria.ports.records import FeedbackRecords
 from noria.ports.serving import Predictions, UnknownPrediction
 from noria.records.base import Json
 from noria.records.monitoring import NewFeedback
+from noria.records.predictions import Hashing
 from noria.records.versions import Version
 from noria.serving.asked import Faults
 from noria.serving.errors import BadRows, BadShape, TooManyRows
@@ -37,6 +38,7 @@ class Labels:
         metrics: Metrics,
         clock: Clock,
         max_items: int,
+        hashing: Hashing | None = None,
     ) -> None:
         self._version = version
         self._model = model
@@ -45,6 +47,7 @@ class Labels:
         self._metrics = metrics
         self._clock = clock
         self._max_items = max_items
+        self._hashing = hashing
 
     def take(self, request: Request) -> Response:
         """All labels of a request are stored, or none: then the answer says which of them is at fault.
@@ -127,7 +130,7 @@ class Labels:
             faults.add(position, "key", shown(given), expected)
             return None
         try:
-            return read_key(self._version(), parts)
+            return read_key(self._version(), parts, hashing=self._hashing)
         except Unfit as unfit:
             faults.add(position, "key", unfit.given, unfit.expected)
             return None

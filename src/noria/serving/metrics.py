@@ -8,13 +8,16 @@ from noria.serving.tally import Histogram, Tally
 
 HELP = {
     "noria_requests": "Requests answered, by what was asked and how it ended",
-    "noria_rows": "Rows answered and logged",
+    "noria_rows": "Rows answered",
+    "noria_log_rows_left_out": "Rows answered that the sample of the log leaves out",
     "noria_nulls": "Nulls in the rows asked",
     "noria_unknown_categories": "Values that training never saw, in the rows asked",
     "noria_not_finite_answers": "Answers that are NaN or infinite",
     "noria_failures": "Requests that the graph or the log failed",
     "noria_batches": "Batches that the graph answered",
     "noria_batched_requests": "Requests answered in batches",
+    "noria_log_rotated": "Segments of the prediction log that became Parquet files",
+    "noria_log_dropped": "Files of the prediction log that were older than it keeps them",
     "noria_feedback": "Labels received, by what became of them",
     "noria_swaps": "Changes of the served version",
     "noria_workers_lost": "Workers that ended without being told to",
@@ -24,6 +27,8 @@ HELP = {
 GAUGES = {
     "noria_serving": "1 for a version that answers",
     "noria_log_bytes": "Bytes that the workers of now wrote to the prediction log",
+    "noria_log_held": "Files older than the log keeps them, whose labels the monitor waits for",
+    "noria_labels": "The champion's predictions by age of the event (at most, in seconds) and by state of their label",
     "noria_waiting_requests": "Requests in the queues, those at work included",
     "noria_in_flight": "Requests that have come whole and are not answered",
     "noria_connections": "Open connections",
@@ -86,6 +91,11 @@ class VersionMetrics(Metrics):
         self.tally.observe(self._seconds, seconds)
         if not_finite:
             self.tally.add(self.tally.counter("noria_not_finite_answers", **self._own), not_finite)
+
+    def left_out(self, rows: int) -> None:
+        """Rows that were answered, and are not in the sample of the log."""
+        if rows:
+            self._count("noria_log_rows_left_out", rows)
 
     def stage(self, name: str, seconds: float) -> None:
         """What one stage of a request took."""

@@ -25,6 +25,10 @@ class Outbox:
         self._called = False
         self._syncing = False
 
+    def place(self, layout: Layout, rows: int) -> tuple[str, int]:
+        """What the next `take` of such rows gives, in the same turn of the loop."""
+        return self._log.place(layout, rows)
+
     def take(self, layout: Layout, kind: int, rows: int, payload: bytes) -> tuple[str, int]:
         """The place of a request's rows in the log; its answer has to be `put` in the same turn of the loop."""
         return self._log.take(layout, kind, rows, payload)

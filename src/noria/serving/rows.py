@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from noria.serving.direct import DirectServed
     from noria.serving.served import Served
+    from noria.serving.veil import Veil
 
 _TICKS = {"s": 1_000_000, "ms": 1_000, "us": 1}  # microseconds; a nanosecond is a thousandth of one
 _TIMESTAMP = re.compile(r"timestamp\[(s|ms|us|ns)(?:, tz=(.+))?\]")
@@ -29,12 +30,13 @@ Place = Callable[[Sequence[Any], int], tuple[str | None, str | None, int]]
 """Key, unit and event time (microseconds since 1970) of a row as the quick reader gives it, received at a time."""
 
 
-def places(signature: Signature) -> Place:
-    """As `keys`, `units` and `event_times` find them in Arrow, for one row without it."""
+def places(signature: Signature, hashed: Collection[str] = ()) -> Place:
+    """As `keys`, `units` and `event_times` find them in Arrow, for one row without it; `hashed` columns hold text."""
     at_of = {column.name: at for at, column in enumerate(signature.request)}
     columns = {column.name: column for column in signature.request}
-    key = [(at_of[name], _as_python(columns[name])) for name in signature.key]
-    unit = (at_of[signature.unit], _as_python(columns[signature.unit])) if signature.unit else None
+    read = {name: _same if name in hashed else as_python(column) for name, column in columns.items()}
+    key = [(at_of[name], read[name]) for name in signature.key]
+    unit = (at_of[signature.unit], read[signature.unit]) if signature.unit else None
     time = (at_of[signature.time], _as_micros(columns[signature.time])) if signature.time else None
 
     def place(row: Sequence[Any], received: int) -> tuple[str | None, str | None, int]:
@@ -51,24 +53,33 @@ def places(signature: Signature) -> Place:
     return place
 
 
-def log_schema(signature: Signature) -> bytes:
-    """The schema of the prediction log's rows, in Arrow's IPC form."""
+def log_schema(signature: Signature, hashed: Collection[str] = ()) -> bytes:
+    """The schema of the prediction log's rows, in Arrow's IPC form; `hashed` columns are text in it."""
     import pyarrow as pa
 
     answers = Answers(signature, version="").types
-    asked = [pa.field(column.name, kind_of(column.name, column.type).type) for column in signature.request]
+    asked = [
+        pa.field(each.name, pa.string() if each.name in hashed else kind_of(each.name, each.type).type)
+        for each in signature.request
+    ]
     answered = [pa.field(name, kind or pa.null()) for name, kind in answers.items()]
     schema: bytes = _schema(pa.schema(asked), answered).serialize().to_pybytes()
     return schema
 
 
 def log_rows(
-    served: Served | DirectServed, asked: Asked, answers: pa.RecordBatch, at: datetime, *, took: float
+    served: Served | DirectServed,
+    asked: Asked,
+    answers: pa.RecordBatch,
+    at: datetime,
+    *,
+    took: float,
+    veil: Veil | None = None,
 ) -> pa.RecordBatch:
     """The rows of the prediction log, but for what the log itself adds."""
     import pyarrow as pa
 
-    signature, rows = served.version.signature, asked.rows
+    signature, rows = served.version.signature, asked.rows if veil is None else veil.batch(asked.rows)
     key, count = keys(signature, rows), rows.num_rows
     own = [
         pa.array([at] * count, pa.timestamp("us", tz="UTC")),
@@ -98,7 +109,7 @@ def _schema(request: pa.Schema, answers: Sequence[pa.Field]) -> pa.Schema:
     return pa.schema([*own, *asked, *(pa.field(ANSWER + field.name, field.type) for field in answers)])
 
 
-def _as_python(column: RequestColumn) -> Callable[[Any], Any]:
+def as_python(column: RequestColumn) -> Callable[[Any], Any]:
     """From what Arrow takes to what it gives back: ticks to times."""
     timed = _TIMESTAMP.fullmatch(column.type)
     if column.type == "date32[day]":

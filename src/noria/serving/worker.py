@@ -34,6 +34,7 @@ from noria.serving.metrics import VersionMetrics
 from noria.serving.outbox import Outbox
 from noria.serving.routes import Front
 from noria.serving.tally import EVERY, Tally
+from noria.serving.veil import Veil
 
 if TYPE_CHECKING:
     from noria.ports.objects import ObjectStore
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from noria.serving.served import Served
 
 BACKLOG = 2048  # connections that wait to be accepted
+FLUSH = 1.0  # s between two flushes of the log to the disk with `durability = "async"`: the bound of what power's loss takes
 LATE = 0.05  # s between two looks at whether the last connection has gone
 
 
@@ -123,6 +125,8 @@ class Worker:
             narrate=self._narrate,
             deadline=bundle.deadline,
             loop=loop,
+            veil=_veil(bundle),
+            sample=bundle.log.sample,
         )
         self._front = Front(answering, metrics, self._narrate, hub=bundle.hub)
         self._desk = Desk(self._front.answer, self._front.routes.refused, max_body=bundle.max_body)
@@ -131,12 +135,15 @@ class Worker:
         loop.add_reader(self._channel, self._hear)
         sweeping = loop.create_task(self._desk.sweep())
         counting = loop.create_task(_publish(metrics, log, batcher, self._desk))
+        flushing = loop.create_task(_flush(log, self._narrate))
         wire.say(self._channel, wire.Ready(protocol=wire.PROTOCOL, pid=os.getpid()))
         await self._over.wait()
-        for task in (sweeping, counting):
+        for task in (sweeping, counting, flushing):
             task.cancel()
         batcher.close()
         log.close()
+        with suppress(NoriaError):  # each answer that had to wait for the disk has been told already
+            log.sync()
         metrics.tally.close()
 
     def _hear(self) -> None:
@@ -233,12 +240,40 @@ async def _publish(metrics: VersionMetrics, log: PredictionLog, batcher: Batcher
         await asyncio.sleep(EVERY)
 
 
+async def _flush(log: PredictionLog, narrate: Narrator) -> None:
+    """Put what was written on the disk, so that a loss of power takes the last second alone; in a thread."""
+    flushed, told = 0, ""
+    while True:
+        await asyncio.sleep(FLUSH)
+        if log.size == flushed:
+            continue
+        size, problem = log.size, ""
+        try:
+            await asyncio.to_thread(log.sync)
+            flushed = size
+        except NoriaError as error:
+            problem = str(error)
+        if problem and problem != told:
+            narrate("log.unflushed", why=problem)
+        told = problem
+
+
 def _log(bundle: Bundle) -> PredictionLog:
     from noria.adapters.log_writer import LogWriter, Unlogged
 
     if bundle.durability == "off":
         return Unlogged()
-    return LogWriter(Path(bundle.state) / "log", bundle.version.model)
+    return LogWriter(Path(bundle.state) / "log", bundle.version.model, synced=True)
+
+
+def _veil(bundle: Bundle) -> Veil | None:
+    """What of the rows the log may have; None where it may have all."""
+    from noria.adapters.log_secret import hashing_of
+
+    policy = bundle.log
+    if not (policy.redact or policy.hash):
+        return None
+    return Veil(bundle.version.signature, policy, hashing_of(Path(bundle.state), policy))
 
 
 def _load(bundle: Bundle, narrate: Narrator) -> Served | DirectServed:

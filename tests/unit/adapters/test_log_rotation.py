@@ -17,9 +17,8 @@ from noria.adapters import log_parquet, log_rotation
 from noria.adapters.log_parquet import read_facts
 from noria.adapters.log_reader import LogReader
 from noria.adapters.log_rotation import Rotation, Round
-from noria.adapters.log_segment import some
 from noria.adapters.log_writer import LogWriter
-from noria.ports.serving import BATCH, NONE, SOME, Answered
+from noria.ports.serving import BATCH, NONE, SOME, Answered, some
 from noria.records.predictions import prediction_ids
 
 AT = datetime(2024, 1, 1, tzinfo=UTC)

@@ -239,3 +239,30 @@ def test_a_service_without_a_log_gives_ids_that_no_row_has(tmp_path: Path) -> No
     log.hand_over()
     assert (first[1], second[1]) == (0, 2)
     assert LogReader(tmp_path).known("m", list(prediction_ids(*first, 3))) == set()
+
+
+def test_a_flush_reaches_the_segments_that_ended_since_the_last_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An answer of an ended segment must not leave before that is on the disk, too."""
+    flushed: set[int] = set()
+    inner = os.fdatasync
+
+    def noted(descriptor: int) -> None:
+        flushed.add(os.fstat(descriptor).st_ino)
+        inner(descriptor)
+
+    monkeypatch.setattr(os, "fdatasync", noted)
+    writer = LogWriter(tmp_path, "m", synced=True)
+    writer.append(answered([1.0], version=1))
+    writer.append(answered([2.0], version=2))
+    writer.sync()
+    assert flushed == {path.stat().st_ino for path in (tmp_path / "m").glob("*.rows")}
+    writer.close()
+    writer.sync()
+    open_here = [
+        os.readlink(f"/proc/self/fd/{each}")
+        for each in os.listdir("/proc/self/fd")
+        if os.path.exists(f"/proc/self/fd/{each}")
+    ]
+    assert not [path for path in open_here if path.startswith(str(tmp_path))]

@@ -1,0 +1,35 @@
+"""`[service.log]`: what the prediction log holds, and how long."""
+
+from __future__ import annotations
+
+from noria.app.sections import Rule, Section, shown
+from noria.records.policy import LogPolicy
+
+SAMPLE = Rule("above 0 and at most 1", lambda x: 0 < x <= 1)
+
+
+def log_of(section: Section) -> LogPolicy:
+    """`[service.log]`"""
+    usual = LogPolicy()
+    log = LogPolicy(
+        keep=section.seconds("keep", usual.keep),
+        sample=section.number("sample", usual.sample, SAMPLE),
+        redact=_columns(section, "redact"),
+        hash=_columns(section, "hash"),
+    )
+    for name in sorted({*log.redact} & {*log.hash}):
+        section.fault("hash", f"has {shown(name)}, which is in redact as well: a null has no hash")
+    section.close()
+    return log
+
+
+def _columns(section: Section, key: str) -> tuple[str, ...]:
+    given = section.take(key)
+    if given is None:
+        return ()
+    if not isinstance(given, list) or not all(isinstance(name, str) and name for name in given):
+        section.fault(key, f'is {shown(given)}: write ["column", "another"]')
+        return ()
+    for name in sorted({name for name in given if given.count(name) > 1}):
+        section.fault(key, f"has {shown(name)} more than once")
+    return tuple(given)
