@@ -43,7 +43,8 @@ class Labels(Record, kw_only=True):
     waiting: int = 0
     """Predictions whose block has not been looked at yet."""
     ages: tuple[AgeGroup, ...] = ()
-    """Every prediction that the log has, by age and by what is known of its label now."""
+    """Every prediction that the log has, by age and by what is known of its label now;
+    ages that nothing has are left out."""
     left_out: LeftOut = LeftOut()
     """What is never scored; `unreadable` is not known here, and is part of the debt."""
 
@@ -192,7 +193,7 @@ def _ages(app: App, facts: ModelStatus, number: int, block: timedelta) -> tuple[
     version = facts.champion.version if facts.champion else None
     if version is None or version.label is None:
         return ()
-    return label_debt(
+    groups = label_debt(
         app.predictions.pieces(facts.model, version=number),
         all_labels(app.records.feedback, facts.model),
         version=number,
@@ -200,6 +201,7 @@ def _ages(app: App, facts: ModelStatus, number: int, block: timedelta) -> tuple[
         block=block,
         maturity=maturity(version, app.model(facts.model)),
     )
+    return tuple(group for group in groups if group.predictions)
 
 
 def _counted(table: pa.Table, version: int, since: datetime | None, width: timedelta) -> tuple[int, int, int]:

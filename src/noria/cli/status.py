@@ -140,8 +140,7 @@ def _labels(labels: Labels) -> list[str]:
 
 def _ages(labels: Labels) -> list[str]:
     """The label debt, by age of the event."""
-    groups = [group for group in labels.ages if group.predictions]
-    rows = [(_age(group.upto), group.labelled, group.waiting, group.owed) for group in groups]
+    rows = [(_age(group.upto), group.labelled, group.waiting, group.owed) for group in labels.ages]
     return table(("age", "labelled", "waiting", "owed"), rows) if rows else []
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -40,6 +41,14 @@ def rows(
 
 def answered(values: list[Any], version: int = 1, **more: Any) -> Answered:
     return Answered(version=version, rows=rows(values, **more))
+
+
+def later_writer(root: Path) -> LogWriter:
+    """A writer whose segment sorts behind those that are there: names begin with a millisecond."""
+    begun = time.time_ns() // 1_000_000
+    while time.time_ns() // 1_000_000 == begun:
+        pass
+    return LogWriter(root, "m")
 
 
 def rotate(root: Path) -> Round:
@@ -172,7 +181,7 @@ def test_any_reader_of_parquet_reads_the_folder_across_versions(tmp_path: Path) 
         (1, {"request.km": 1, "request.old": "x"}),
         (2, {"request.km": 2.5, "request.new": True}),
     ):
-        writer = LogWriter(tmp_path, "m")
+        writer = later_writer(tmp_path)
         writer.append(answered([float(version)], version, **more))
         writer.close()
     rotate(tmp_path)
@@ -277,7 +286,7 @@ def filed(root: Path, *days: int, version: int = 1, event: int = 0) -> list[str]
     """A Parquet file a day, of one row."""
     ids = []
     for day in days:
-        writer, at = LogWriter(root, "m"), AT + timedelta(days=day)
+        writer, at = later_writer(root), AT + timedelta(days=day)
         ids += writer.append(answered([float(day)], version, at=at, time=at + timedelta(days=event)))
         writer.close()
     rotate(root)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
 import os
 import subprocess
@@ -16,6 +17,7 @@ import pytest
 
 from noria.adapters import log_reader
 from noria.adapters.log_reader import LogReader
+from noria.adapters.log_rotation import Rotation
 from noria.adapters.log_writer import LogRefused, LogWriter, Unlogged
 from noria.ports.serving import VALUES, Answered, Layout, Values
 from noria.records.predictions import parse_id, prediction_ids, segment_name
@@ -260,9 +262,14 @@ def test_a_flush_reaches_the_segments_that_ended_since_the_last_one(
     assert flushed == {path.stat().st_ino for path in (tmp_path / "m").glob("*.rows")}
     writer.close()
     writer.sync()
-    open_here = [
-        os.readlink(f"/proc/self/fd/{each}")
-        for each in os.listdir("/proc/self/fd")
-        if os.path.exists(f"/proc/self/fd/{each}")
-    ]
-    assert not [path for path in open_here if path.startswith(str(tmp_path))]
+    assert Rotation(tmp_path, "m").due(), "no segment is held open any more"
+    assert all(_unlocked(path) for path in (tmp_path / "m").glob("*.rows"))
+
+
+def _unlocked(path: Path) -> bool:
+    with path.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+    return True
