@@ -87,7 +87,7 @@ def test_from_answers_to_tables_and_back_to_their_origin(trained: Project, tmp_p
     [
         (["predictions", "demand", "--since", "yesterday"], 2, "USAGE"),
         (["predictions", "demand", "--version", "9"], 3, "VERSION-UNKNOWN"),
-        (["predictions", "nobody"], 2, "MODEL-UNKNOWN"),
+        (["predictions", "nobody"], 3, "MODEL-UNKNOWN"),
         (["predictions", "demand", "--id", "0123456789abc-0000000"], 3, "PREDICTION-UNKNOWN"),
         (["predictions", "demand", "--output", "all.xlsx"], 2, "OUTPUT-FORM"),
         (["predictions", "demand", "--output", "/nowhere/all.parquet"], 2, "OUTPUT-REFUSED"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,10 +18,11 @@ from pathlib import Path
 from noria.adapters import log_segment as segments
 from noria.adapters.log_dropped import Dropped, read_dropped, write_dropped
 from noria.adapters.log_parquet import PARTIAL, SUFFIX, Facts, read_facts, sync_folder, write_rotated
-from noria.adapters.log_rows import open_segment
+from noria.adapters.log_rows import header_of, open_segment
 from noria.ports.serving import AT, TIME
 
 LOCK = "rotating"  # one round at a time, whoever runs it; the kernel frees it
+ABANDONED = 3600.0  # s after which a segment without a whole header has lost its writer, and holds no row
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 AHEAD = timedelta(
     days=366
@@ -79,9 +81,7 @@ class Rotation:
         into = path.with_suffix(SUFFIX)
         if not into.exists():
             opened = open_segment(path)
-            if opened is None:  # without a header: its writer may be about to lock it, and to write
-                return
-            facts = write_rotated(opened, into)
+            facts = write_rotated(opened, into) if opened else None
             done.rotated += 1
             done.rows += facts.rows if facts else 0
         path.unlink()
@@ -120,10 +120,19 @@ def _closed(path: Path) -> bool:
         return False
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        return _begun(descriptor) or time.time() - os.fstat(descriptor).st_mtime > ABANDONED
     except BlockingIOError:
         return False
     finally:
         os.close(descriptor)
+
+
+def _begun(descriptor: int) -> bool:
+    """Whether a segment's header is whole. If not, its writer may be about to lock it, and to write."""
+    try:
+        header_of(descriptor)
+    except segments.Torn:
+        return False
     return True
 
 

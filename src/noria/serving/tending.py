@@ -37,18 +37,18 @@ class Tending:
     async def run(self) -> None:
         """Rounds, one at a time."""
         loop = asyncio.get_running_loop()
-        whole = loop.time() + FIRST
+        whole, well = loop.time() + FIRST, True  # what went wrong is tried again in the next whole round
         while True:
             await asyncio.sleep(LOOK)
             began = loop.time()
             if began >= whole:
-                await self._round()
-                took = loop.time() - began
-                whole = began + max(EVERY, SHARE * took)
-            elif await asyncio.to_thread(self._due):
-                await self._round("--segments-alone")
+                well = await self._round()
+                whole = began + max(EVERY, SHARE * (loop.time() - began))
+            elif well and await asyncio.to_thread(self._due):
+                well = await self._round("--segments-alone")
 
-    async def _round(self, *more: str) -> None:
+    async def _round(self, *more: str) -> bool:
+        """Whether it went well."""
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-P", "-m", "noria.serving.upkeep", "--model", self._model),
             *self._options,
@@ -66,8 +66,9 @@ class Tending:
         if process.returncode:
             why = complained.decode(errors="replace")[-SAID:]
             self._narrate("log.untended", model=self._model, code=process.returncode, why=why)
-            return
+            return False
         self._tell(msgspec.json.decode(said, type=Report))
+        return True
 
     def _tell(self, report: Report) -> None:
         tally = self._metrics.tally

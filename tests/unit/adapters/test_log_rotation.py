@@ -122,8 +122,12 @@ def test_a_segment_whose_header_is_not_written_yet_is_left_alone(tmp_path: Path)
     (tmp_path / "m").mkdir()
     begun = tmp_path / "m" / "0123456789abc.rows"
     begun.touch()
-    assert rotate(tmp_path).rotated == 0
+    assert rotate(tmp_path).rotated == 0 and not Rotation(tmp_path, "m").due()
     assert begun.exists()
+    os.utime(begun, (0, 0))
+    assert Rotation(tmp_path, "m").due(), "its writer was killed before the first row"
+    rotate(tmp_path)
+    assert not begun.exists() and LogReader(tmp_path).read("m", {}).rows == 0
 
 
 class Stopped(BaseException):
