@@ -37,6 +37,10 @@ def places(signature: Signature) -> Place:
     unit = (at_of[signature.unit], _as_python(columns[signature.unit])) if signature.unit else None
     time = (at_of[signature.time], _as_micros(columns[signature.time])) if signature.time else None
 
+    if len(key) == 1 and unit is None and time is None and columns[signature.key[0]].type == "string":
+        only = key[0][0]
+        return lambda row, received: (row[only], row[only], received)
+
     def place(row: Sequence[Any], received: int) -> tuple[str | None, str | None, int]:
         own = key_text([read(row[at]) for at, read in key]) if key else None
         whose = own

@@ -33,7 +33,7 @@ from noria.serving.log import Narrator, narrator, stack
 from noria.serving.metrics import VersionMetrics
 from noria.serving.outbox import Outbox
 from noria.serving.routes import Front
-from noria.serving.tally import EVERY, Tally
+from noria.serving.tally import Tally
 
 if TYPE_CHECKING:
     from noria.ports.objects import ObjectStore
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from noria.serving.served import Served
 
 BACKLOG = 2048  # connections that wait to be accepted
+EVERY = 0.25  # s between two looks at what is counted only when it is asked for
 LATE = 0.05  # s between two looks at whether the last connection has gone
 
 
@@ -116,7 +117,7 @@ class Worker:
             self._served,
             follows=bundle.follows,
             layout=Layout(version.number, len(version.signature.request), bundle.log_schema),
-            outbox=Outbox(log, bundle.durability, loop),
+            outbox=Outbox(log, bundle.durability, loop, metrics.ended),
             batcher=batcher,
             metrics=metrics,
             clock=RealClock(),
@@ -130,7 +131,7 @@ class Worker:
         self._channel.setblocking(False)
         loop.add_reader(self._channel, self._hear)
         sweeping = loop.create_task(self._desk.sweep())
-        counting = loop.create_task(_publish(metrics, log, batcher, self._desk))
+        counting = loop.create_task(_gauge(metrics, log, batcher, self._desk))
         wire.say(self._channel, wire.Ready(protocol=wire.PROTOCOL, pid=os.getpid()))
         await self._over.wait()
         for task in (sweeping, counting):
@@ -223,13 +224,12 @@ class Worker:
             self._over.set()
 
 
-async def _publish(metrics: VersionMetrics, log: PredictionLog, batcher: Batcher, desk: Desk) -> None:
+async def _gauge(metrics: VersionMetrics, log: PredictionLog, batcher: Batcher, desk: Desk) -> None:
     tally = metrics.tally
     while True:
         tally.put(metrics.waiting, batcher.waiting)
         tally.put(metrics.connections, len(desk.connections))
         tally.put(metrics.log_bytes, log.size)
-        tally.publish()
         await asyncio.sleep(EVERY)
 
 
