@@ -7,6 +7,7 @@ from typing import Literal
 
 from noria.records.artifacts import Artifact, Column
 from noria.records.base import Digest, Json, Record
+from noria.records.fast import FastPath
 from noria.records.runs import DataVersion
 from noria.records.sources import Environment, Source
 
@@ -88,6 +89,8 @@ class Version(Record):
     """The label's column in the data."""
     metrics: dict[str, float] = {}
     quality: Quality | None = None
+    fast: FastPath | None = None
+    """How it is served without the libraries that trained it; None: nobody has looked."""
     label_delay: float | None = None
     """Seconds from event to label, 99th percentile in the training data; None without `known`."""
 

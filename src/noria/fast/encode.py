@@ -1,0 +1,232 @@
+"""From the values of a row, or from columns, to the numbers that a model takes: scikit-learn's own operations in
+their own order, so that no bit differs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from noria.fast.compiled import Block, Change, Compiled, Filled, Number, OneHot, Ordinal, Scalar, Scaled
+from noria.fast.errors import CannotAnswer
+
+if TYPE_CHECKING:
+    import numpy as np
+
+NAN = math.nan
+Encode = Callable[[Sequence[Any]], Sequence[Any]]
+Numbers = tuple[float, ...]
+
+
+def row_encoder(compiled: Compiled) -> Encode | None:
+    """The function from a row's values to the model's; None where they are the same."""
+    if not compiled.blocks:
+        return None
+    if all(isinstance(block, Number) and not block.changes for block in compiled.blocks):
+        sources = [block.source for block in compiled.blocks]
+        return (
+            None if sources == list(range(compiled.width)) else lambda values: [values[at] for at in sources]
+        )
+    parts = [_part(block, _name(compiled, block.source)) for block in compiled.blocks]
+    return _joined(parts)
+
+
+def matrix_of(compiled: Compiled, columns: Sequence[Any]) -> np.ndarray:
+    """Columns (arrays, or sequences for categories) to the model's float64 matrix in C order."""
+    import numpy as np
+
+    blocks = compiled.blocks or tuple(Number(source=at) for at in range(compiled.width))
+    count = len(columns[blocks[0].source])
+    made = np.empty((count, sum(map(width_of, blocks))))
+    at = 0
+    for block in blocks:
+        values, end = columns[block.source], at + width_of(block)
+        if isinstance(block, Number):
+            made[:, at] = _changed_all(_numbers(values), block.changes)
+        else:
+            table = Table(block, _name(compiled, block.source))
+            made[:, at:end] = [table.numbers(value) for value in _plain(values)]
+        at = end
+    return made
+
+
+def width_of(block: Block) -> int:
+    """How many columns of the model's matrix a block makes."""
+    return block.width if isinstance(block, OneHot) else 1
+
+
+class Table:
+    """What each level of a category becomes, the changes that follow included."""
+
+    def __init__(self, block: Ordinal | OneHot, column: str) -> None:
+        self._column = column
+        self.known: Mapping[Any, Numbers] = _known(block)
+        self._none = _outcome(block, block.none)
+        self._nan = _outcome(block, block.nan)
+        self._other = _outcome(block, block.other)
+
+    def numbers(self, value: Any) -> Numbers:
+        """The level's numbers, or those of what has no level. Raises `CannotAnswer` where the original refuses it."""
+        found = self.known.get(value)
+        if found is not None:
+            return found
+        if value is None:
+            made = self._none
+        elif value != value:
+            made = self._nan
+        else:
+            made = self._other
+        if made is None:
+            raise CannotAnswer(column=self._column, value=repr(value), problem="was trained to refuse it")
+        return made
+
+
+def _known(block: Ordinal | OneHot) -> dict[Scalar, Numbers]:
+    if isinstance(block, OneHot):
+        return {level: _hot(block, place) for level, place in zip(block.levels, block.places, strict=True)}
+    codes = block.codes or range(len(block.levels))
+    return {
+        level: _changed_tuple(NAN if code is None else float(code), block.changes)
+        for level, code in zip(block.levels, codes, strict=True)
+    }
+
+
+def _outcome(block: Ordinal | OneHot, outcome: Any) -> Numbers | None:
+    """None where the original raises."""
+    if outcome == "refuse":
+        return None
+    if isinstance(block, OneHot):
+        return _hot(block, outcome)
+    return _changed_tuple(NAN if outcome is None else float(outcome), block.changes)
+
+
+def _hot(block: OneHot, place: int) -> Numbers:
+    changes = block.changes or ((),) * block.width
+    return tuple(changed(float(at == place), each) for at, each in enumerate(changes))
+
+
+def _changed_tuple(value: float, changes: Sequence[Change]) -> Numbers:
+    return (changed(value, changes),)
+
+
+def changed(value: float, changes: Sequence[Change]) -> float:
+    """A number after its changes, each rounded as numpy rounds it."""
+    for change in changes:
+        if isinstance(change, Scaled):
+            value = value if change.minus is None else value - change.minus
+            value = value if change.over is None else value / change.over
+        elif isinstance(change, Filled):
+            value = change.value if value != value else value
+        else:
+            value = value * change.times + change.plus
+            value = _held(value, change.low, change.high)
+    return value
+
+
+def _held(value: float, low: float | None, high: float | None) -> float:
+    if low is not None and value < low:
+        return low
+    return high if high is not None and value > high else value
+
+
+def _changed_all(column: np.ndarray, changes: Sequence[Change]) -> np.ndarray:
+    import numpy as np
+
+    for change in changes:
+        if isinstance(change, Scaled):
+            column = column if change.minus is None else column - change.minus
+            column = column if change.over is None else column / change.over
+        elif isinstance(change, Filled):
+            column = np.where(np.isnan(column), change.value, column)
+        else:
+            column = column * change.times + change.plus
+            if change.low is not None or change.high is not None:
+                column = np.clip(column, change.low, change.high)
+    return column
+
+
+def _part(block: Block, column: str) -> tuple[int, Callable[[Any], Any], bool]:
+    """An input's place, what it becomes, and whether that is several numbers."""
+    if isinstance(block, Number):
+        return block.source, _number(block.changes), False
+    table = Table(block, column)
+    return block.source, _looked_up(table, single=isinstance(block, Ordinal)), isinstance(block, OneHot)
+
+
+def _number(changes: Sequence[Change]) -> Callable[[Any], Any]:
+    if not changes:
+        return _itself
+    only = changes[0]
+    if len(changes) == 1 and isinstance(only, Scaled) and only.minus is not None and only.over is not None:
+        minus, over = only.minus, only.over
+        return lambda value: (NAN if value is None else value - minus) / over
+    return lambda value: changed(NAN if value is None else value * 1.0, changes)
+
+
+def _itself(value: Any) -> Any:
+    return value
+
+
+def _looked_up(table: Table, *, single: bool) -> Callable[[Any], Any]:
+    """One look-up for what is known; the rest is rarer."""
+    if not single:
+        return table.numbers
+    known = {level: numbers[0] for level, numbers in table.known.items()}
+
+    def one(value: Any) -> float:
+        found = known.get(value)
+        return table.numbers(value)[0] if found is None else found
+
+    return one
+
+
+def _joined(parts: Sequence[tuple[int, Callable[[Any], Any], bool]]) -> Encode:
+    if not any(several for _, _, several in parts):
+        as_they_are = [source for source, _, _ in parts]
+        mapped = [(at, function) for at, (_, function, _) in enumerate(parts) if function is not _itself]
+
+        def flat(values: Sequence[Any]) -> list[Any]:
+            made = [values[source] for source in as_they_are]
+            for at, function in mapped:
+                made[at] = function(made[at])
+            return made
+
+        return flat
+
+    def spread(values: Sequence[Any]) -> list[Any]:
+        made: list[Any] = []
+        for source, function, several in parts:
+            if several:
+                made += function(values[source])
+            else:
+                made.append(function(values[source]))
+        return made
+
+    return spread
+
+
+def _name(compiled: Compiled, source: int) -> str:
+    return compiled.inputs[source] if compiled.inputs else f"input {source}"
+
+
+def _numbers(values: Any) -> np.ndarray:
+    """A column as float64, None as NaN. Raises TypeError or ValueError for what is no number."""
+    import numpy as np
+
+    if hasattr(values, "to_numpy"):
+        values = values.to_numpy()
+    array = np.asarray(values)
+    if array.dtype == object:
+        array = np.array([NAN if value is None else float(value) for value in array.tolist()])
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"a column of {array.dtype} holds no numbers")
+    return array.astype(np.float64, copy=False)
+
+
+def _plain(values: Any) -> Sequence[Any]:
+    """A column as Python's values."""
+    for name in ("to_list", "tolist"):
+        if hasattr(values, name):
+            made: Sequence[Any] = getattr(values, name)()
+            return made
+    return list(values)

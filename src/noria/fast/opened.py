@@ -1,0 +1,223 @@
+"""A compiled model, opened: `model.method("predict_proba")` answers single rows and batches.
+
+Nothing here, nor what it calls, imports the library that trained the model; for single rows of trees not even numpy.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from noria.fast.compiled import Compiled, Linear, MethodName, Trees, XgBoost, read_compiled
+from noria.fast.encode import NAN, matrix_of, row_encoder
+from noria.fast.errors import CannotAnswer, WrongWidth
+from noria.fast.linear import LinearScores
+from noria.fast.links import link_many, link_one
+from noria.fast.scoring import Scores
+
+if TYPE_CHECKING:
+    import numpy as np
+
+__all__ = ["Fast", "Method", "open_model", "read_compiled"]
+
+One = Callable[[Sequence[Any]], Any]
+
+
+def open_model(compiled: Compiled) -> Fast:
+    """The model, ready to answer. Raises `NoSuchLibrary` where its native library is not installed."""
+    return Fast(compiled)
+
+
+class Fast:
+    """A model's methods; safe for any number of threads."""
+
+    def __init__(self, compiled: Compiled) -> None:
+        self.compiled = compiled
+        self._encode = row_encoder(compiled)
+        self._opened: dict[tuple[MethodName, int | None], Method] = {}
+        self._scores: dict[bool, Scores] = {}
+        for name in compiled.methods:
+            self.method(name)
+
+    def method(self, name: MethodName, column: int | None = None) -> Method:
+        """`predict_proba` and its like; with `column`, that column of the answer alone."""
+        if name not in self.compiled.methods:
+            raise KeyError(f"{self.compiled.estimator} was compiled without {name}")
+        if (name, column) not in self._opened:
+            self._opened[name, column] = Method(self, name, column)
+        return self._opened[name, column]
+
+    def scores(self, name: MethodName) -> Scores:
+        """The model that a method's answers come from, opened once."""
+        raw = name == "decision_function"
+        if raw not in self._scores:
+            self._scores[raw] = _scores(self.compiled, raw=raw)
+        return self._scores[raw]
+
+    @property
+    def encode(self) -> Callable[[Sequence[Any]], Sequence[Any]] | None:
+        """From a row's values to the model's; None where they are the same."""
+        return self._encode
+
+
+class Method:
+    """One method of a model.
+
+    `one(values)`: the answer for one row, its values in the order of the inputs: numbers (None is NaN) and, for
+    categories, levels. A number, a class, or a tuple of numbers. Raises `CannotAnswer` where the original refuses the
+    row, `WrongWidth` for too many or too few values.
+
+    `many(columns)`: the answers for a matrix `(n, width)` or for a sequence of columns: an array as the original's.
+    """
+
+    def __init__(self, fast: Fast, name: MethodName, column: int | None) -> None:
+        self._compiled = fast.compiled
+        self._column = column
+        self._scored = fast.scores(name)
+        self._name: MethodName = name
+        self.one: One = _guarded(fast, _one(fast, name, column, self._scored))
+
+    def many(self, columns: Any) -> np.ndarray:
+        matrix = _matrix(self._compiled, columns)
+        _check_finite(self._compiled, matrix)
+        answer: np.ndarray = link_many(self._compiled, self._name)(self._scored.many(matrix))
+        if self._column is not None:
+            answer = answer[:, self._column]
+        return answer
+
+
+def _scores(compiled: Compiled, *, raw: bool) -> Scores:
+    model, width = compiled.model, _model_width(compiled)
+    if isinstance(model, Linear):
+        return LinearScores(model)
+    if isinstance(model, XgBoost):
+        from noria.fast.xgboosted import XgBoostScores
+
+        return XgBoostScores(model, width, margin=raw)
+    from noria.fast.trees import TreeScores
+
+    return TreeScores(model, width, raw=raw or not model.applies)
+
+
+def _model_width(compiled: Compiled) -> int:
+    from noria.fast.encode import width_of
+
+    return sum(map(width_of, compiled.blocks)) if compiled.blocks else compiled.width
+
+
+def _one(fast: Fast, name: MethodName, column: int | None, scores: Scores) -> One:
+    """Encode, score, link: what is not needed is not called."""
+    encode, score, link = fast.encode, scores.one, link_one(fast.compiled, name)
+    linked = _picked(link, column)
+    if encode is None:
+        return lambda values: linked(score(values))
+    return lambda values: linked(score(encode(values)))
+
+
+def _picked(link: Callable[[Any], Any], column: int | None) -> Callable[[Any], Any]:
+    if column is None:
+        return link
+    return lambda raw: link(raw)[column]
+
+
+def _guarded(fast: Fast, one: One) -> One:
+    """The same with None as NaN and with the original's refusals; ordinary rows pay for none of it."""
+    compiled, width = fast.compiled, fast.compiled.width
+    checked = one if compiled.finite == "anything" else _finite(fast, one)
+
+    def answer(values: Sequence[Any]) -> Any:
+        if len(values) != width:
+            raise WrongWidth(given=len(values), wanted=width)
+        try:
+            return checked(values)
+        except (struct.error, TypeError, ValueError, OverflowError):
+            return again(values)
+
+    def again(values: Sequence[Any]) -> Any:
+        numeric = _numeric(compiled)
+        try:
+            return checked([_as_float(value) if at in numeric else value for at, value in enumerate(values)])
+        except (struct.error, TypeError, ValueError, OverflowError) as error:
+            raise _unfit(compiled, values, numeric) from error
+
+    return answer
+
+
+def _finite(fast: Fast, one: One) -> One:
+    compiled, encode = fast.compiled, fast.encode
+    single = isinstance(compiled.model, XgBoost) or (
+        isinstance(compiled.model, Trees) and compiled.model.single
+    )
+    largest = 3.4028235677973366e38 if single else math.inf  # rounds to infinity in 32 bits
+
+    def checked(values: Sequence[Any]) -> Any:
+        numbers = values if encode is None else encode(values)
+        total = sum(numbers)
+        if total - total != 0 or single:
+            _refuse(compiled, numbers, largest)
+        return one(values)
+
+    return checked
+
+
+def _refuse(compiled: Compiled, numbers: Sequence[float], largest: float) -> None:
+    for at, value in enumerate(numbers):
+        if abs(value) >= largest:
+            raise CannotAnswer(column=f"column {at}", value=repr(value), problem="takes no infinite number")
+        if value != value and compiled.finite == "finite":
+            raise CannotAnswer(column=f"column {at}", value="missing", problem="takes no missing value")
+
+
+def _check_finite(compiled: Compiled, matrix: np.ndarray) -> None:
+    if compiled.finite == "anything":
+        return
+    import numpy as np
+
+    single = isinstance(compiled.model, XgBoost) or (
+        isinstance(compiled.model, Trees) and compiled.model.single
+    )
+    with np.errstate(over="ignore"):
+        seen = matrix.astype(np.float32) if single else matrix
+    wrong = np.isinf(seen) if compiled.finite == "no infinity" else ~np.isfinite(seen)
+    if wrong.any():
+        _refuse(
+            compiled, matrix[wrong.any(axis=1)][0].tolist(), 3.4028235677973366e38 if single else math.inf
+        )
+
+
+def _matrix(compiled: Compiled, columns: Any) -> np.ndarray:
+    import numpy as np
+
+    if isinstance(columns, np.ndarray) and columns.ndim == 2:
+        if columns.shape[1] != compiled.width:
+            raise WrongWidth(given=columns.shape[1], wanted=compiled.width)
+        if not compiled.blocks and columns.dtype != object:
+            return np.ascontiguousarray(columns, np.float64)
+        return matrix_of(compiled, [columns[:, at] for at in range(compiled.width)])
+    if len(columns) != compiled.width:
+        raise WrongWidth(given=len(columns), wanted=compiled.width)
+    return matrix_of(compiled, columns)
+
+
+def _numeric(compiled: Compiled) -> frozenset[int]:
+    from noria.fast.compiled import Number
+
+    if not compiled.blocks:
+        return frozenset(range(compiled.width))
+    return frozenset(block.source for block in compiled.blocks if isinstance(block, Number))
+
+
+def _as_float(value: Any) -> Any:
+    if value is None:
+        return NAN
+    return float(value) if isinstance(value, int | float) else value
+
+
+def _unfit(compiled: Compiled, values: Sequence[Any], numeric: frozenset[int]) -> CannotAnswer:
+    for at, value in enumerate(values):
+        if at in numeric and not isinstance(value, int | float | None):
+            name = compiled.inputs[at] if compiled.inputs else f"input {at}"
+            return CannotAnswer(column=name, value=repr(value), problem="takes a number there")
+    return CannotAnswer(column="a value", value=repr(list(values)), problem="cannot take it")

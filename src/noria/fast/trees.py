@@ -1,0 +1,153 @@
+"""Trees through LightGBM's C interface: one row buffer a thread for single rows, none for matrices."""
+
+from __future__ import annotations
+
+import ctypes
+import struct
+import threading
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from noria.fast.compiled import Trees
+from noria.fast.errors import NativeFailure
+from noria.fast.native import native_library
+
+if TYPE_CHECKING:
+    import numpy as np
+
+NORMAL, RAW = 0, 1  # C_API_PREDICT_NORMAL and _RAW_SCORE
+FLOAT, DOUBLE = 0, 1  # C_API_DTYPE_FLOAT32 and _FLOAT64
+ALL = -1  # iterations
+ALONE = b"num_threads=1 verbosity=-1"  # a request's worker has the core for itself; more threads wait for each other
+NEAR_ZERO = 1.1e-35  # LightGBM takes |x| <= 1e-35 as zero; its constant is a 32-bit float, so a little more
+BESIDE_ZERO = 1.2e-35  # the same side of every threshold as what lies nearer to zero; no split is between
+LARGEST = 1.7976931348623157e308
+
+
+class TreeScores:
+    """Scores of a model in LightGBM's text: raw ones, or with its own objective's link."""
+
+    def __init__(self, trees: Trees, width: int, *, raw: bool = True) -> None:
+        self.outputs = trees.outputs
+        self._kind = RAW if raw else NORMAL
+        self._trees = trees
+        self._width = width
+        self._library = native_library("lightgbm")
+        self._booster = self._loaded(trees.text)
+        self.one = self._single_row()
+
+    def many(self, matrix: np.ndarray) -> np.ndarray:
+        import numpy as np
+
+        matrix = np.ascontiguousarray(self._beside(matrix), np.float32 if self._trees.single else np.float64)
+        out = np.empty((len(matrix), self.outputs))
+        self._check(
+            self._library.LGBM_BoosterPredictForMat(
+                self._booster,
+                ctypes.c_void_p(matrix.ctypes.data),
+                FLOAT if self._trees.single else DOUBLE,
+                ctypes.c_int32(len(matrix)),
+                ctypes.c_int32(self._width),
+                1,
+                self._kind,
+                0,
+                ALL,
+                ALONE,
+                ctypes.byref(ctypes.c_int64()),
+                ctypes.c_void_p(out.ctypes.data),
+            )
+        )
+        return out
+
+    def _single_row(self) -> Callable[[Sequence[float]], Any]:
+        """The function for one row, its look-ups done before: each costs as much as three trees."""
+        call = self._library.LGBM_BoosterPredictForMatSingleRowFast
+        local, single, several = _Rows(self._row), self._trees.single, self.outputs > 1
+        beside = self._beside_in if self._trees.tiny or self._trees.infinite else None
+
+        def one(values: Sequence[float]) -> Any:
+            pack, data, config, length, out = local.row
+            try:
+                pack(data, 0, *values)
+            except OverflowError:
+                if not single:
+                    raise
+                data[:] = list(values)  # beyond 32 bits a number is infinite, as numpy has it
+            if beside is not None:
+                beside(data)
+            if call(config, data, length, out):
+                raise self._failure()
+            return out[:] if several else out[0]
+
+        return one
+
+    def _row(self) -> tuple[Any, ...]:
+        """A thread's own buffers."""
+        width, single = self._width, self._trees.single
+        config = ctypes.c_void_p()
+        self._check(
+            self._library.LGBM_BoosterPredictForMatSingleRowFastInit(
+                self._booster,
+                self._kind,
+                0,
+                ALL,
+                FLOAT if single else DOUBLE,
+                ctypes.c_int32(width),
+                ALONE,
+                ctypes.byref(config),
+            )
+        )
+        data = ((ctypes.c_float if single else ctypes.c_double) * width)()
+        pack = struct.Struct(f"{width}{'f' if single else 'd'}").pack_into
+        out = (ctypes.c_double * self.outputs)()
+        return pack, data, config, ctypes.byref(ctypes.c_int64()), out
+
+    def _beside_in(self, data: Any) -> None:
+        for position in self._trees.tiny:
+            value = data[position]
+            if value and -NEAR_ZERO < value < NEAR_ZERO:
+                data[position] = BESIDE_ZERO if value > 0 else -BESIDE_ZERO
+        for position in self._trees.infinite:
+            data[position] = (
+                min(data[position], LARGEST) if data[position] == data[position] else data[position]
+            )
+
+    def _beside(self, matrix: np.ndarray) -> np.ndarray:
+        import numpy as np
+
+        trees = self._trees
+        if not (trees.tiny or trees.infinite):
+            return matrix
+        matrix = matrix.astype(np.float32).astype(np.float64) if trees.single else matrix.copy()
+        for position in trees.tiny:
+            column = matrix[:, position]
+            near = (np.abs(column) < NEAR_ZERO) & (column != 0)
+            column[near] = np.copysign(BESIDE_ZERO, column[near])
+        for position in trees.infinite:
+            column = matrix[:, position]
+            column[column == np.inf] = LARGEST
+        return matrix
+
+    def _loaded(self, text: str) -> ctypes.c_void_p:
+        booster = ctypes.c_void_p()
+        self._check(
+            self._library.LGBM_BoosterLoadModelFromString(
+                text.encode(), ctypes.byref(ctypes.c_int()), ctypes.byref(booster)
+            )
+        )
+        return booster
+
+    def _check(self, code: int) -> None:
+        if code:
+            raise self._failure()
+
+    def _failure(self) -> NativeFailure:
+        self._library.LGBM_GetLastError.restype = ctypes.c_char_p
+        return NativeFailure(package="lightgbm", said=self._library.LGBM_GetLastError().decode())
+
+
+class _Rows(threading.local):
+    """The calling thread's buffers, made when it first asks."""
+
+    def __init__(self, make: Callable[[], tuple[Any, ...]]) -> None:
+        self.row = make()
