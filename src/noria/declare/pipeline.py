@@ -33,6 +33,8 @@ class Part:
 
     def __init__(self) -> None:
         self.steps: dict[str, Step] = {}
+        self.row_functions: dict[str, Step] = {}
+        """Transform name to the function that does the same to a single row."""
         self._made: dict[str, Step] = {}
 
     def data(
@@ -84,6 +86,19 @@ class Part:
     def transform(self, function: F) -> F:
         """Row by row: runs in training and on each request. Same rows, same order; each run checks it."""
         return self._note(function, "transform", StepSpec())
+
+    def row(self, transform: Callable[..., Any]) -> Decorator[F]:
+        """The same as `transform` for one row: a dict of Python values in, a dict of the output's columns out.
+
+        It reads what the transform reads, tables as dicts, and may take the transform's hyperparameters. Training never
+        calls it; a service answers single rows by it, once it was found to give what the transform gives.
+        """
+
+        def decorate(function: F) -> F:
+            self._add_row(transform.__name__, declared(function, "row", StepSpec()))
+            return function
+
+        return decorate
 
     @overload
     def step(self, function: F) -> F: ...
@@ -216,6 +231,12 @@ class Part:
         self.steps[step.name] = step
         self._made |= dict.fromkeys(names, step)
 
+    def _add_row(self, transform: str, function: Step) -> None:
+        if transform in self.row_functions:
+            first = self.row_functions[transform].where
+            raise DuplicateName(name=f"the row function of {transform}", first=first, second=function.where)
+        self.row_functions[transform] = function
+
 
 class Pipeline(Part):
     """A named graph of plain functions: a function's name is its output, a positional parameter names what it
@@ -229,6 +250,8 @@ class Pipeline(Part):
         """Take in another file's steps; raises `DuplicateName`."""
         for step in part.steps.values():
             self._add(step)
+        for name, function in part.row_functions.items():
+            self._add_row(name, function)
 
     def __repr__(self) -> str:
         return f"<Pipeline {self.name}: {', '.join(self.steps)}>"

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from noria.declare.errors import Cycle, EmptyPipeline, MissingAnnotation, UnknownInput, WrongRole
 from noria.declare.fanout import NONE, FanOut, fan_out
 from noria.declare.pipeline import Pipeline
+from noria.declare.rows import check_row_function
 from noria.declare.steps import AS_OF, DataSpec, LossSpec, Step
 
 LABEL, ANSWER = "label", "answer"  # what a loss reads
@@ -29,6 +31,8 @@ class Resolved:
     predict: Step | None
     loss: Step | None
     fan_out: FanOut = NONE
+    row_functions: Mapping[str, Step] = field(default_factory=dict)
+    """Transform name to the function that does the same to a single row."""
 
     @property
     def data(self) -> DataSpec:
@@ -76,7 +80,10 @@ def resolve(pipeline: Pipeline) -> Resolved:
         predict=predict,
         loss=loss,
         fan_out=fan_out(order, maker),
+        row_functions=dict(pipeline.row_functions),
     )
+    for transform, function in pipeline.row_functions.items():
+        check_row_function(function, transform, pipeline.steps.get(transform))
     _check_served(resolved)
     _check_loss(resolved)
     return resolved

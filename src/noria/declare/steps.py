@@ -13,7 +13,7 @@ from noria.declare.errors import BadOption, BadParameter, UnreadableAnnotation
 from noria.declare.running import Partition, Running, marks
 from noria.declare.where import Where, where_of
 
-Role = Literal["data", "transform", "step", "check", "predict", "loss", "metrics", "report"]
+Role = Literal["data", "transform", "step", "check", "predict", "loss", "metrics", "report", "row"]
 Function = Callable[..., Any]
 
 AS_OF = "as_of"  # the one reserved parameter name: a data step's time

@@ -42,10 +42,10 @@ def matrix_of(compiled: Compiled, columns: Sequence[Any]) -> np.ndarray:
     for block in blocks:
         values, end = columns[block.source], at + width_of(block)
         if isinstance(block, Number):
-            made[:, at] = _changed_all(_numbers(values), block.changes)
+            made[:, at] = _changed_all(numbers_of(values), block.changes)
         else:
             table = Table(block, _name(compiled, block.source))
-            made[:, at:end] = [table.numbers(value) for value in _plain(values)]
+            made[:, at:end] = [table.numbers(value) for value in plain_values(values)]
         at = end
     return made
 
@@ -124,6 +124,9 @@ def changed(value: float, changes: Sequence[Change]) -> float:
 
 
 def _held(value: float, low: float | None, high: float | None) -> float:
+    """What is infinite stays so: the original refuses it, and so will whoever reads it next."""
+    if value in (math.inf, -math.inf):
+        return value
     if low is not None and value < low:
         return low
     return high if high is not None and value > high else value
@@ -141,7 +144,8 @@ def _changed_all(column: np.ndarray, changes: Sequence[Change]) -> np.ndarray:
         else:
             column = column * change.times + change.plus
             if change.low is not None or change.high is not None:
-                column = np.clip(column, change.low, change.high)
+                held = np.clip(column, change.low, change.high)
+                column = np.where(np.isinf(column), column, held)
     return column
 
 
@@ -209,7 +213,7 @@ def _name(compiled: Compiled, source: int) -> str:
     return compiled.inputs[source] if compiled.inputs else f"input {source}"
 
 
-def _numbers(values: Any) -> np.ndarray:
+def numbers_of(values: Any) -> np.ndarray:
     """A column as float64, None as NaN. Raises TypeError or ValueError for what is no number."""
     import numpy as np
 
@@ -223,7 +227,7 @@ def _numbers(values: Any) -> np.ndarray:
     return array.astype(np.float64, copy=False)
 
 
-def _plain(values: Any) -> Sequence[Any]:
+def plain_values(values: Any) -> Sequence[Any]:
     """A column as Python's values."""
     for name in ("to_list", "tolist"):
         if hasattr(values, name):

@@ -84,8 +84,12 @@ class Code:
         return found.nodes
 
     def of_all(self, resolved: Resolved) -> Digest:
-        """The code of a whole pipeline: every step's, predict's and the loss's."""
-        steps = (*resolved.order, *(step for step in (resolved.predict, resolved.loss) if step))
+        """The code of a whole pipeline: every step's, predict's and the loss's, and that of functions for single rows."""
+        steps = (
+            *resolved.order,
+            *(step for step in (resolved.predict, resolved.loss) if step),
+            *(resolved.row_functions[name] for name in sorted(resolved.row_functions)),
+        )
         return digest_of([self.of(step).digest for step in steps])
 
     def _unit(self, module: Module, position: int, keep: Callable[[ast.expr], bool]) -> _Unit:

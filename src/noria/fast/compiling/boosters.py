@@ -41,7 +41,7 @@ def xgboost_parts(model: Any) -> dict[str, Any]:
     missing = getattr(model, "missing", None)
     missing = None if missing is None or missing != missing else float(missing)
     made = XgBoost(model=bytes(booster.save_raw("ubj")), outputs=outputs, best=best, missing=missing)
-    parts = {"model": made, "library": "xgboost", "finite": "no infinity", **_methods(model, outputs)}
+    parts = {"model": made, "library": "xgboost", **_methods(model, outputs)}
     if named(model) == "Booster":
         parts["methods"] = {"inplace_predict": outputs if outputs > 1 else 0}
     return parts

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from noria.fast.compiled import FORMAT, Compiled, MethodName, Uncompiled
+from noria.fast.compiled import FORMAT, Compiled, MethodName, Number, Uncompiled
 from noria.fast.compiling.boosters import lightgbm_parts, xgboost_parts
 from noria.fast.compiling.columns import Blocks, finished, inputs, transformed, width_of
 from noria.fast.compiling.levels import ordinal, with_codes_for_missing
@@ -44,6 +44,8 @@ def _compiled(estimator: Any) -> Compiled:
     for step in steps:
         blocks = transformed(step, blocks, names)
     parts, blocks = _parts(final, blocks)
+    if any(isinstance(block, Number) and block.changes for block in blocks):
+        parts = {"finite": "no infinity"} | parts  # scalers and imputers refuse what is infinite
     return Compiled(
         format=FORMAT,
         estimator=named(final),

@@ -116,7 +116,7 @@ def _histogram_tree(predictor: Any, known: np.ndarray, places: np.ndarray, missi
         right=nodes["right"],
         leaf=leaf,
         feature=nodes["feature_idx"],
-        threshold=np.where(nodes["num_threshold"] == np.inf, LARGEST, nodes["num_threshold"]),
+        threshold=np.clip(nodes["num_threshold"], -LARGEST, LARGEST),
         missing_left=nodes["missing_go_to_left"],
         value=nodes["value"],
         categories={
@@ -142,6 +142,8 @@ def _bits(words: np.ndarray) -> set[int]:
 
 
 def _plain_tree(one: Any, value: np.ndarray) -> Tree:
+    import numpy as np
+
     tree = one.tree_
     leaf = tree.children_left < 0
     return Tree(
@@ -149,7 +151,9 @@ def _plain_tree(one: Any, value: np.ndarray) -> Tree:
         right=tree.children_right,
         leaf=leaf,
         feature=tree.feature,
-        threshold=tree.threshold,
+        threshold=np.clip(
+            tree.threshold, -LARGEST, LARGEST
+        ),  # infinite where all that is a number goes one way
         missing_left=tree.missing_go_to_left,
         value=value,
     )
