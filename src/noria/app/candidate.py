@@ -19,7 +19,7 @@ from noria.records.gates import Gate, Judgement, NoWorse, Reproducible
 from noria.records.policy import ModelPolicy
 from noria.records.proofs import Proof
 from noria.records.runs import Run, StepResult
-from noria.records.tasks import Answer, Answered, Score, Scored, Sign, Signed
+from noria.records.tasks import Answer, Answered, Quicken, Quickened, Score, Scored, Sign, Signed
 from noria.records.versions import Quality, ServingGraph, Version
 from noria.registry.build import build_version, same_as, serving_graph
 from noria.registry.references import CHAMPION
@@ -65,6 +65,7 @@ def make_candidate(
             return Candidate(newest, judgements[0], known=True)
     signing = Sign(graph=graph, rows=rows, seed=run.asked.seed)
     signed = ask(engine, signing, Signed, meanwhile=lambda: look(outputs))
+    fast = ask(engine, Quicken(graph=graph, rows=rows, keys=holdout), Quickened).fast
     quality = _holdout_quality(engine, resolved, graph, rows, outputs)
     version = build_version(
         run,
@@ -73,6 +74,7 @@ def make_candidate(
         resolved=resolved,
         graph=graph,
         signed=signed,
+        fast=fast,
         steps=steps,
         outputs=outputs,
         metrics=collected_metrics(app, resolved, outputs, quality),

@@ -33,6 +33,7 @@ from noria.records.tasks import (
     Divide,
     Done,
     Frame,
+    Quicken,
     Raised,
     Reply,
     RunStep,
@@ -160,7 +161,9 @@ class Worker:
         gc.freeze()  # what was imported stays: a full collection looks at all of it, for 0.1 s beside scikit-learn
 
     def _perform(self, task: Task) -> Done:
-        resolved = self._resolved(task.graph.pipeline if isinstance(task, Sign | Answer) else task.pipeline)
+        resolved = self._resolved(
+            task.graph.pipeline if isinstance(task, Sign | Quicken | Answer) else task.pipeline
+        )
         if isinstance(task, Divide):
             from noria.pipeline.divide import divide
 
@@ -174,6 +177,10 @@ class Worker:
         seed_generators(task.seed if isinstance(task, Sign) else 0)
         if isinstance(task, Sign):
             return sign(task, resolved, self._artifacts(), self._graph(task.graph, resolved))
+        if isinstance(task, Quicken):
+            from noria.graph.quicken import quicken
+
+            return quicken(task, resolved, self._artifacts(), self._graph(task.graph, resolved))
         if isinstance(task, Answer):
             return answer(task, resolved, self._artifacts(), self._graph(task.graph, resolved))
         return score(task, resolved, self._artifacts())

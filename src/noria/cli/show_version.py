@@ -14,6 +14,7 @@ from noria.cli.show_run import (
     source_lines,
 )
 from noria.records.base import short
+from noria.records.fast import FastPath
 from noria.records.versions import RequestColumn, ServingGraph, Signature, Version
 
 
@@ -32,6 +33,7 @@ def version_lines(detail: VersionDetail) -> list[str]:
         *_signature(version.signature),
         "",
         *_graph(version.graph),
+        *_fast(version.fast),
         *(["", paint("metrics", "bold"), *metric_lines(version.metrics)] if version.metrics else []),
         *_quality(version),
         *_judgements(detail),
@@ -115,6 +117,16 @@ def _graph(graph: ServingGraph) -> list[str]:
         *(table(("frozen", "codec", "size", "digest"), frozen, indent=2) if frozen else []),
         *fields([("parameters", listed(given))]),
     ]
+
+
+def _fast(fast: FastPath | None) -> list[str]:
+    """How it is served, what was compared to know that, and why it is no faster."""
+    if fast is None:
+        return []
+    held = "bit-equal" if not fast.tolerance else f"within {fast.tolerance:g}"
+    found = [*fast.libraries, f"{fast.compared:,} parity rows", held] if fast.compared else []
+    known = f" ({', '.join(found)})" if found else ""
+    return [f"{paint('serves', 'bold')}  {fast.level}{known}", *fields([("why not faster", fast.why)])]
 
 
 def _quality(version: Version) -> list[str]:

@@ -95,6 +95,13 @@ class Part:
         """
 
         def decorate(function: F) -> F:
+            if not hasattr(transform, "__name__"):
+                raise BadOption(
+                    where=where_of(function),
+                    option="transform",
+                    problem=f"is {transform!r}",
+                    fix="name the function itself: @pipeline.row(features)",
+                )
             self._add_row(transform.__name__, declared(function, "row", StepSpec()))
             return function
 

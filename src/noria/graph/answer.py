@@ -29,7 +29,7 @@ class Graph:
         if resolved.predict is None or resolved.request is None:
             raise ValueError("a serving graph needs a predict and a data step")
         self.resolved = resolved
-        asked = parameters or {}
+        asked = self.given = parameters or {}
         self._frozen = dict(frozen)
         self._transforms = tuple(_Prepared(step, asked.get(step.name, {})) for step in resolved.served())
         self._predict = _Prepared(resolved.predict, asked.get(resolved.predict.name, {}))
@@ -37,13 +37,30 @@ class Graph:
 
     def raw_answer(self, rows: Any) -> Any:
         """What predict returns for a table of visible raw rows (any kind of table)."""
+        return self.predicted(self.read(rows))
+
+    def read(self, rows: Any) -> dict[str, Any]:
+        """What predict may read, by name: the rows, each transform's output, and the frozen outputs."""
         known: dict[str, Any] = {**self._frozen, self._request: rows}
         count = row_count(rows)
         for transform in self._transforms:
             known[transform.step.name] = apply(
                 transform.step, transform.arguments(known), count, transform.parameters
             )
+        return known
+
+    def predicted(self, known: Mapping[str, Any]) -> Any:
+        """What predict returns for what it reads."""
         return self._predict.step.function(**self._predict.arguments(known), **self._predict.parameters)
+
+    def with_frozen(self, frozen: Mapping[str, Any]) -> Graph:
+        """The same graph with other objects in the place of some frozen outputs: stand-ins that answer faster."""
+        return Graph(self.resolved, {**self._frozen, **frozen}, self.given)
+
+    @property
+    def frozen(self) -> Mapping[str, Any]:
+        """The frozen outputs, loaded."""
+        return self._frozen
 
     def answer(self, rows: Any) -> pa.Table:
         """A table of answers, one row for each row asked: see `answer_table` for its columns."""

@@ -7,6 +7,7 @@ from datetime import datetime
 from noria.records.artifacts import Artifact
 from noria.records.base import Digest, Json, Record
 from noria.records.cards import Exhibit
+from noria.records.fast import FastPath
 from noria.records.needs import Fault
 from noria.records.runs import DataVersion
 from noria.records.versions import AnswerKind, Quality, ServingGraph, Signature
@@ -81,6 +82,19 @@ class Signed(Record, tag="signed"):
     label_delay: float | None = None
 
 
+class Quicken(Record, tag="quicken"):
+    """Compile a serving graph's estimators, and hold what came of it against them."""
+
+    graph: ServingGraph
+    rows: Artifact
+    keys: Artifact | None = None
+    """The holdout, whose rows are compared first; None: rows of all."""
+
+
+class Quickened(Record, tag="quickened"):
+    fast: FastPath
+
+
 class Answer(Record, tag="answer"):
     """Answer raw rows with a version's own serving graph."""
 
@@ -132,8 +146,8 @@ class Raised(Record, tag="raised"):
     log: Digest | None = None
 
 
-Task = RunStep | Divide | Sign | Answer | Score
-Done = StepDone | Divided | Signed | Answered | Scored
+Task = RunStep | Divide | Sign | Quicken | Answer | Score
+Done = StepDone | Divided | Signed | Quickened | Answered | Scored
 
 
 class Frame(Record, tag="frame", kw_only=True):

@@ -8,6 +8,7 @@ from datetime import datetime
 from noria.declare import Resolved
 from noria.records.artifacts import Artifact
 from noria.records.base import Digest, Json
+from noria.records.fast import FastPath
 from noria.records.runs import Run, StepResult
 from noria.records.tasks import Signed
 from noria.records.versions import Quality, ServingGraph, Version
@@ -47,6 +48,7 @@ def build_version(
     outputs: Mapping[str, Artifact],
     metrics: Mapping[str, float],
     quality: Quality | None,
+    fast: FastPath | None = None,
 ) -> Version:
     """The record of a version, its provenance taken from its run."""
     data = next(result.data for result in steps if result.step == graph.data)
@@ -70,6 +72,7 @@ def build_version(
         label=resolved.data.label,
         metrics=dict(metrics),
         quality=quality,
+        fast=fast,
         label_delay=signed.label_delay,
     )
 

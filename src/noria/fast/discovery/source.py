@@ -10,7 +10,18 @@ from typing import Any
 
 ANSWERING = frozenset({"predict_proba", "predict", "decision_function", "inplace_predict"})
 MOVING = frozenset(  # these choose, reorder or repack columns, and compute nothing
-    {"select", "to_numpy", "to_pandas", "to_arrow", "get_column", "ravel", "flatten", "squeeze", "copy"}
+    {
+        "select",
+        "drop",
+        "to_numpy",
+        "to_pandas",
+        "to_arrow",
+        "get_column",
+        "ravel",
+        "flatten",
+        "squeeze",
+        "copy",
+    }
 )
 REPACKING = frozenset({"asarray", "ascontiguousarray"})  # of numpy
 SIMPLE = (
