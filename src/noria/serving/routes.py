@@ -128,6 +128,7 @@ class Front:
         return await self.keeper(raw, request, named)
 
     async def keeper(self, raw: Raw, request: Request, named: dict[str, str | None]) -> Response:
+        self._metrics.tally.settle()
         return await pass_on(raw, self._hub, seconds=HUB_SECONDS)
 
     async def summary(self, raw: Raw, request: Request, named: dict[str, str | None]) -> Response:

@@ -47,6 +47,7 @@ class Tally:
         self._places: list[Place] = []
         self._known: dict[Place, int] = {}
         self._stem = stem
+        self._settled = 0
         self._map: mmap.mmap | None = None
         self.values = memoryview(bytearray(8 * PLACES)).cast("d")
         if stem is not None:
@@ -67,9 +68,7 @@ class Tally:
         """The places of a histogram of seconds."""
         own = tuple(sorted(labels.items()))
         bounds = [*map(str, SECONDS), "+Inf", "sum"]
-        places = [self._place(Place(name, own, bound), named=False) for bound in bounds]
-        self._name()
-        return Histogram(places[0])
+        return Histogram([self._place(Place(name, own, bound)) for bound in bounds][0])
 
     def add(self, place: int, count: float = 1) -> None:
         self.values[place] += count
@@ -87,29 +86,35 @@ class Tally:
         return dict(zip(self._places, self.values, strict=False))
 
     def close(self) -> None:
+        self.settle()
         if self._map is not None:
             self.values.release()
             self._map.close()
             self._map = None
 
-    def _place(self, place: Place, *, named: bool = True) -> int:
+    def _place(self, place: Place) -> int:
         at = self._known.get(place)
         if at is None:
             if len(self._places) == PLACES:
                 return self.lost
             at = self._known[place] = len(self._places)
             self._places.append(place)
-            if named:
-                self._name()
         return at
 
-    def _name(self) -> None:
-        """Let others know what the places mean; whole at any moment."""
-        if self._stem is not None:
-            names = self._stem.with_suffix(".json")
-            partial = names.with_suffix(".partial")
+    def settle(self) -> None:
+        """Let others know what the places mean that were made since; whole at any moment. Not in the way of a request:
+        the disk may be full, and then the next call tries again."""
+        known = len(self._places)
+        if self._stem is None or known == self._settled:
+            return
+        names = self._stem.with_suffix(".json")
+        partial = names.with_suffix(".partial")
+        try:
             partial.write_bytes(msgspec.json.encode(self._places))
             partial.replace(names)
+        except OSError:
+            return
+        self._settled = known
 
 
 def read_tally(stem: Path) -> dict[Place, float]:

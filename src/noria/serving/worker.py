@@ -233,6 +233,7 @@ async def _gauge(metrics: VersionMetrics, log: PredictionLog, batcher: Batcher, 
         tally.put(metrics.waiting, batcher.waiting)
         tally.put(metrics.connections, len(desk.connections))
         tally.put(metrics.log_bytes, log.size)
+        tally.settle()
         await asyncio.sleep(EVERY)
 
 

@@ -20,6 +20,7 @@ def test_a_count_is_there_for_others_at_once_and_by_its_labels(tmp_path: Path) -
     place = tally.counter("noria_rows", version="1", model="m")
     assert tally.counter("noria_rows", model="m", version="1") == place
     tally.add(place, 3)
+    tally.settle()
     seen = read_tally(tmp_path / "one")
     assert seen[Place("noria_rows", (("model", "m"), ("version", "1")))] == 3.0
     assert read_tally(tmp_path / "another") == {}
@@ -32,6 +33,7 @@ from pathlib import Path
 from noria.serving.tally import Tally
 tally = Tally(Path({str(tmp_path / "one")!r}))
 place = tally.counter("noria_in_flight")
+tally.settle()
 for _ in range(1000):
     tally.add(place)
 os.kill(os.getpid(), signal.SIGKILL)
@@ -47,6 +49,7 @@ def test_counts_of_several_processes_are_one_page(tmp_path: Path) -> None:
         tally.add(tally.counter("noria_rows", model="m", version="1"), 2)
         tally.observe(tally.histogram("noria_request_seconds", model="m", version="1"), 0.002)
         tally.observe(tally.histogram("noria_request_seconds", model="m", version="1"), 99.0, 16)
+        tally.settle()
         counts.append(read_tally(tmp_path / name))
     text = page(added(iter(counts))).decode()
     assert 'noria_rows_total{model="m",version="1"} 4.0' in text
@@ -60,6 +63,7 @@ def test_labels_without_end_find_an_end(tmp_path: Path, monkeypatch: pytest.Monk
     tally = Tally(tmp_path / "one")
     for number in range(tallies.PLACES + 10):
         tally.add(tally.counter("noria_nulls", column=f"c{number}"))
+    tally.settle()
     seen = read_tally(tmp_path / "one")
     assert seen[Place("noria_uncounted", ())] == 11.0
     assert os.path.getsize(tmp_path / "one.counts") == 8 * tallies.PLACES  # noqa: PTH202
