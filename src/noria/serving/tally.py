@@ -68,7 +68,8 @@ class Tally:
         """The places of a histogram of seconds."""
         own = tuple(sorted(labels.items()))
         bounds = [*map(str, SECONDS), "+Inf", "sum"]
-        return Histogram([self._place(Place(name, own, bound)) for bound in bounds][0])
+        first, *_ = [self._place(Place(name, own, bound)) for bound in bounds]
+        return Histogram(first)
 
     def add(self, place: int, count: float = 1) -> None:
         self.values[place] += count
