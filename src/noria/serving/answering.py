@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from math import isfinite
+from time import perf_counter, time_ns
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from noria.errors import NoriaError, StepFailed
 from noria.ports.clock import Clock
-from noria.ports.serving import BATCH, VALUES, Layout, Values
-from noria.records.predictions import prediction_ids
+from noria.ports.serving import BATCH, VALUES, Layout
+from noria.ports.serving import Values as Logged
+from noria.records.predictions import IdWriter, prediction_ids
 from noria.serving import tensors
 from noria.serving.answers import as_values, not_finite
 from noria.serving.asked import Asked
@@ -26,7 +28,7 @@ from noria.serving.log import Narrator, stack
 from noria.serving.messages import Request, Response, parsed, refusal, reply
 from noria.serving.metrics import VersionMetrics
 from noria.serving.outbox import Outbox, Send
-from noria.serving.quick import QuickReader
+from noria.serving.quick import QuickReader, Read
 from noria.serving.rows import log_rows, places
 from noria.serving.veil import Payload, Veil, take
 
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     AnyServed = Served | DirectServed
 
 ROWS = "rows"  # the member that holds several rows; an object without it is a row itself
+LOOKED_AT = 16  # of so many requests of the quickest kind, one has its stages timed: the clock costs as much as they do
 AT_ONCE = 32  # rows that a model without a graph answers in the event loop; more would keep others waiting
 
 _pack = msgspec.msgpack.Encoder().encode
@@ -117,6 +120,8 @@ class Answering:
         self._places = places(served.version.signature, veil.hashed if veil else ())
         version = served.version
         self._head = _json({"model": version.model, "version": version.number})[:-1] + b',"predictions":['
+        self._ids = IdWriter()
+        self._turn = LOOKED_AT
         self._single = served.answers.names == ["answer"]
 
     def named(self, asked: Reference) -> AnyServed:
@@ -132,77 +137,124 @@ class Answering:
     def quick(self, raw: Raw, send: Send) -> bool:
         """Take a request for rows; False where only the careful way can tell what is wrong with it."""
         reader = self.served.quick
-        if reader is None or not _is_json(raw):
+        if reader is None:
             return False
-        began = time.perf_counter()
+        began = perf_counter()
         read = reader.read(raw.body)
         if read is None:
             return False
-        at = int(self._clock.now().timestamp() * 1e6)
-        self._metrics.stage("read", time.perf_counter() - began)
+        metrics = self._metrics
+        metrics.began()
+        at = time_ns() // 1000
+        rows = read.rows
+        direct = self.served.direct
+        if direct is None or len(rows) > AT_ONCE:
+            self._in_a_batch(reader, read, len(raw.body), at, began, send)
+            return True
+        self._turn -= 1
+        if self._turn:
+            try:
+                answers = direct(rows)
+            except Exception as error:  # as the batcher does for the graph
+                self._fail(error, send)
+                return True
+            self._deliver(reader, read, answers, at, began, send)
+        else:
+            self._turn = LOOKED_AT
+            self._watched(reader, read, at, began, send)
+        return True
+
+    def _watched(self, reader: QuickReader, read: Read, at: int, began: float, send: Send) -> None:
+        """As the others, with a look at the clock between the stages."""
+        direct, stage = self.served.direct, self._metrics.stage
+        checked = perf_counter()
+        try:
+            answers = direct(read.rows) if direct else ()
+        except Exception as error:
+            self._fail(error, send)
+            return
+        answered = perf_counter()
+        self._deliver(reader, read, answers, at, began, send)
+        stage("read", checked - began, LOOKED_AT)
+        stage("model", answered - checked, LOOKED_AT)
+        stage("log and reply", perf_counter() - answered, LOOKED_AT)
+
+    def _in_a_batch(
+        self, reader: QuickReader, read: Read, size: int, at: int, began: float, send: Send
+    ) -> None:
+        checked = perf_counter()
+        self._metrics.stage("read", checked - began)
 
         def done(answers: Any, error: BaseException | None) -> None:
             if error is not None:
-                send(self._failed(error))
+                self._fail(error, send)
                 return
-            self._deliver(reader, read.rows, answers, at, began, send)
+            answered = perf_counter()
+            self._metrics.stage("wait and model", answered - checked)
+            self._deliver(reader, read, answers, at, began, send)
+            self._metrics.stage("log and reply", perf_counter() - answered)
 
-        direct = self.served.direct
-        if direct is not None and len(read.rows) <= AT_ONCE:
-            try:
-                answers = direct(read.rows)
-            except Exception as error:  # as the batcher does for the graph
-                done(None, error)
-                return True
-            self._metrics.stage("model", time.perf_counter() - began)
-            done(answers, None)
-            return True
         try:
             self._batcher.submit(
-                Job(done, expires=self._loop.time() + self._deadline, size=len(raw.body), rows=read.rows)
+                Job(done, expires=self._loop.time() + self._deadline, size=size, rows=read.rows)
             )
         except NoriaError as error:
-            send(refusal(error))
-        return True
+            self._fail(error, send)
 
     def _deliver(
         self,
         reader: QuickReader,
-        rows: Sequence[tuple[Any, ...]],
+        read: Read,
         answers: Sequence[tuple[Any, ...]],
         at: int,
         began: float,
         send: Send,
     ) -> None:
         """Log the rows with their answers, and send these."""
-        took = time.perf_counter() - began
+        took = perf_counter() - began
+        place, rows = self._places, read.rows
         shown = rows if self._shown is None else [self._shown(row) for row in rows]
-        keys = [self._places(row, at) for row in shown]
-        values = Values(at, int(took * 1e6), "", shown, keys, answers)
+        keys = [place(row, at) for row in shown]
         count = len(rows)
+        logged = Logged(at, int(took * 1e6), "", shown, keys, answers)
         try:
             if self._sample == 1.0:
-                segment, first = self._outbox.take(self._layout, VALUES, count, _pack(values))
+                segment, first = self._outbox.take(self._layout, VALUES, count, _pack(logged))
             else:
-                segment, first = self._sampled(self._layout, VALUES, count, partial(_packed, values))
+                segment, first = self._sampled(self._layout, VALUES, count, partial(_packed, logged))
         except NoriaError as error:
             self._refused(error, send)
             return
-        parts = []
-        for id, answer in zip(prediction_ids(segment, first, count), answers, strict=True):
-            value = answer[0] if self._single else dict(zip(self.served.answers.names, answer, strict=True))
+        metrics, one = self._metrics, self._ids.one
+        if count == 1 and self._single:
+            body = b'%b{"id":"%b","answer":%b}]}' % (
+                self._head,
+                one(segment, first).encode(),
+                _json(answers[0][0]),
+            )
+        else:
+            body = self._several(segment, first, answers)
+        if read.nulls:
+            metrics.nulls(reader.nulls(rows))
+        if reader.categorical:
+            metrics.unknown(reader.unknown(rows))
+        metrics.answered(count, took, _not_finite(answers))
+        metrics.request("predict", 200)
+        self._outbox.put(send, body, self._refused, counts=True)
+
+    def _several(self, segment: str, first: int, answers: Sequence[tuple[Any, ...]]) -> bytes:
+        names, single, parts = self.served.answers.names, self._single, []
+        for id, answer in zip(prediction_ids(segment, first, len(answers)), answers, strict=True):
+            value = answer[0] if single else dict(zip(names, answer, strict=True))
             parts.append(b'{"id":"%b","answer":%b}' % (id.encode(), _json(value)))
-        body = self._head + b",".join(parts) + b"]}"
-        self._metrics.asked(reader.nulls(rows), reader.unknown(rows))
-        self._metrics.answered(count, took, _not_finite(answers))
-        self._outbox.put(send, body, lambda error: self._refused(error, send))
+        return self._head + b",".join(parts) + b"]}"
 
     # -- the careful way: everything else
 
     async def careful(self, request: Request, asked: Reference, protocol: str) -> Response:
         """Answer a request of any form. Raises what is wrong with it."""
         served = self.named(asked)
-        began = time.perf_counter()
+        began = perf_counter()
         read = self._read_predict if protocol == "predict" else self._read_infer
         answered: asyncio.Future[Careful] = self._loop.create_future()
 
@@ -247,14 +299,17 @@ class Answering:
             raise
         response = careful.render(list(prediction_ids(segment, first, count)))
         sent: asyncio.Future[Response] = self._loop.create_future()
-        self._outbox.put(lambda _: sent.set_result(response), response, sent.set_exception)
+        self._outbox.put(
+            lambda _: sent.set_result(response), response, lambda error, _: sent.set_exception(error)
+        )
         try:
             await sent
         except NoriaError as error:
             self._log_refused(error)
             raise
-        self._metrics.asked(careful.asked.nulls, careful.asked.unknown)
-        self._metrics.answered(count, time.perf_counter() - began, careful.not_finite)
+        self._metrics.nulls(careful.asked.nulls)
+        self._metrics.unknown(careful.asked.unknown)
+        self._metrics.answered(count, perf_counter() - began, careful.not_finite)
         return response
 
     def _read_predict(self, served: AnyServed, request: Request, began: float) -> Careful:
@@ -305,7 +360,7 @@ class Answering:
     ) -> Careful:
         at = self._clock.now()
         answers = served.answer(asked.rows)
-        rows = log_rows(served, asked, answers, at, took=time.perf_counter() - began, veil=self._veil)
+        rows = log_rows(served, asked, answers, at, took=perf_counter() - began, veil=self._veil)
         return Careful(
             layout=self._layout_of(rows),
             rows=rows,
@@ -328,8 +383,15 @@ class Answering:
 
     # -- what goes wrong
 
-    def _failed(self, error: BaseException) -> Response:
-        return refusal(error if isinstance(error, NoriaError) else self._as_failure(error))
+    def _fail(self, error: BaseException, send: Send) -> None:
+        known = error if isinstance(error, NoriaError) else self._as_failure(error)
+        self._answer_with(known, send)
+
+    def _answer_with(self, error: NoriaError, send: Send) -> None:
+        """End a request of the quick way with an error."""
+        self._metrics.ended()
+        self._metrics.request("predict", error.status)
+        send(refusal(error))
 
     def _as_failure(self, error: BaseException) -> NoriaError:
         """Whatever the user's code raises becomes a `StepFailed` that shows no paths; the log has the stack."""
@@ -342,39 +404,25 @@ class Answering:
 
     def _refused(self, error: NoriaError, send: Send) -> None:
         self._log_refused(error)
-        send(refusal(error))
+        self._answer_with(error, send)
 
     def _log_refused(self, error: NoriaError) -> None:
         self._metrics.failed(error.code)
         self._narrate("log.refused", version=self.served.version.name, why=str(error))
 
 
-def _packed(values: Values, kept: Sequence[int] | None) -> bytes:
+def _packed(all: Logged, kept: Sequence[int] | None) -> bytes:
     if kept is None:
-        return _pack(values)
-    rows, keys, answers = ([all[at] for at in kept] for all in (values.rows, values.keys, values.answers))
-    return _pack(Values(values.at, values.took, values.way, rows, keys, answers))
-
-
-def _is_json(raw: Raw) -> bool:
-    """Whether the headers leave no doubt that the body is plain JSON."""
-    for name, value in raw.headers:
-        size = len(name)
-        if size == 12 and name.lower() == b"content-type":
-            if value != b"application/json" and not value.lower().startswith(b"application/json"):
-                return False
-            if b";" in value and b"utf-8" not in value.lower():
-                return False
-        elif size == 16 and name.lower() == b"content-encoding":
-            return False
-    return True
+        return _pack(all)
+    rows, keys, answers = ([each[at] for at in kept] for each in (all.rows, all.keys, all.answers))
+    return _pack(Logged(all.at, all.took, all.way, rows, keys, answers))
 
 
 def _not_finite(answers: Sequence[tuple[Any, ...]]) -> int:
     count = 0
     for answer in answers:
         for value in answer:
-            if type(value) is float and not -1.7976931348623157e308 <= value <= 1.7976931348623157e308:
+            if type(value) is float and not isfinite(value):
                 count += 1
     return count
 

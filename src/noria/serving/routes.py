@@ -105,6 +105,8 @@ class Front:
 
     def answer(self, raw: Raw, send: Send) -> None:
         """Answer a request, at once where that can be."""
+        if raw.plain and raw.url in self._quick and raw.method == b"POST" and self.answering.quick(raw, send):
+            return
         metrics = self._metrics
         metrics.began()
 
@@ -112,14 +114,6 @@ class Front:
             metrics.ended()
             send(answer)
 
-        if raw.method == b"POST" and raw.url in self._quick:
-
-            def counted(answer: bytes | Response) -> None:
-                metrics.request("predict", 200 if type(answer) is bytes else answer.status)  # type: ignore[union-attr]
-                sent(answer)
-
-            if self.answering.quick(raw, counted):
-                return
         self.routes.answer(raw, sent)
 
     async def predict(self, raw: Raw, request: Request, named: dict[str, str | None]) -> Response:
@@ -134,7 +128,7 @@ class Front:
         return await self.keeper(raw, request, named)
 
     async def keeper(self, raw: Raw, request: Request, named: dict[str, str | None]) -> Response:
-        self._metrics.tally.publish()  # so that whoever asked finds its own requests counted
+        self._metrics.tally.settle()
         return await pass_on(raw, self._hub, seconds=HUB_SECONDS)
 
     async def summary(self, raw: Raw, request: Request, named: dict[str, str | None]) -> Response:

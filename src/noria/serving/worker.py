@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import os
 import resource
 import socket
@@ -33,7 +34,7 @@ from noria.serving.log import Narrator, narrator, stack
 from noria.serving.metrics import VersionMetrics
 from noria.serving.outbox import Outbox
 from noria.serving.routes import Front
-from noria.serving.tally import EVERY, Tally
+from noria.serving.tally import Tally
 from noria.serving.veil import Veil
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from noria.serving.served import Served
 
 BACKLOG = 2048  # connections that wait to be accepted
+EVERY = 0.25  # s between two looks at what is counted only when it is asked for
 FLUSH = 1.0  # s between two flushes of the log to the disk with `durability = "async"`: the bound of what power's loss takes
 LATE = 0.05  # s between two looks at whether the last connection has gone
 
@@ -73,6 +75,8 @@ def main() -> int:
         _tell_failure(error, channel, narrate)
         return 1
     _open_many_files()
+    gc.collect()
+    gc.freeze()  # what was imported lives as long as the process: beside scikit-learn a walk through it takes 0.1 s
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(Worker(bundle, served, channel, Path(options.counts), narrate).live())
     return 0
@@ -118,7 +122,7 @@ class Worker:
             self._served,
             follows=bundle.follows,
             layout=Layout(version.number, len(version.signature.request), bundle.log_schema),
-            outbox=Outbox(log, bundle.durability, loop),
+            outbox=Outbox(log, bundle.durability, loop, metrics.ended),
             batcher=batcher,
             metrics=metrics,
             clock=RealClock(),
@@ -134,7 +138,7 @@ class Worker:
         self._channel.setblocking(False)
         loop.add_reader(self._channel, self._hear)
         sweeping = loop.create_task(self._desk.sweep())
-        counting = loop.create_task(_publish(metrics, log, batcher, self._desk))
+        counting = loop.create_task(_gauge(metrics, log, batcher, self._desk))
         flushing = loop.create_task(_flush(log, self._narrate))
         wire.say(self._channel, wire.Ready(protocol=wire.PROTOCOL, pid=os.getpid()))
         await self._over.wait()
@@ -230,13 +234,13 @@ class Worker:
             self._over.set()
 
 
-async def _publish(metrics: VersionMetrics, log: PredictionLog, batcher: Batcher, desk: Desk) -> None:
+async def _gauge(metrics: VersionMetrics, log: PredictionLog, batcher: Batcher, desk: Desk) -> None:
     tally = metrics.tally
     while True:
         tally.put(metrics.waiting, batcher.waiting)
         tally.put(metrics.connections, len(desk.connections))
         tally.put(metrics.log_bytes, log.size)
-        tally.publish()
+        tally.settle()
         await asyncio.sleep(EVERY)
 
 
