@@ -8,7 +8,7 @@ import json
 from noria.app.trace import Trace, trace
 from noria.app.wiring import open_app
 from noria.cli.commands import BadUsage, Subparsers, parser_of, project
-from noria.cli.render import NONE, fields, paint, pinned, say, say_json, span, when
+from noria.cli.render import NONE, fields, paint, pinned, say, say_json, when
 from noria.cli.show_run import data_line, environment_line, judgement_lines, source_lines
 from noria.records.base import Json
 
@@ -79,7 +79,7 @@ def _prediction(found: Trace) -> list[tuple[str, str]]:
         ("way", _shown(row.get("way", ""))),
         ("request", _listed(row["request"])),
         ("answer", _listed(row["answer"])),
-        ("took", span(int(str(row["took"])) / 1e6) if "took" in row else ""),
+        ("took", f"{int(str(row['took'])) / 1000:.2f} ms" if "took" in row else ""),
         ("label", _label(row)),
     ]
 

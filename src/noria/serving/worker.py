@@ -25,6 +25,7 @@ from noria.ports.clock import RealClock
 from noria.ports.serving import Layout, PredictionLog
 from noria.ports.surroundings import THREADS
 from noria.records.base import parse
+from noria.records.policy import Durability
 from noria.serving import wire
 from noria.serving.answering import Answering
 from noria.serving.batching import Batcher
@@ -139,7 +140,7 @@ class Worker:
         loop.add_reader(self._channel, self._hear)
         sweeping = loop.create_task(self._desk.sweep())
         counting = loop.create_task(_gauge(metrics, log, batcher, self._desk))
-        flushing = loop.create_task(_flush(log, self._narrate))
+        flushing = loop.create_task(_flush(log, bundle.durability, self._narrate))
         wire.say(self._channel, wire.Ready(protocol=wire.PROTOCOL, pid=os.getpid()))
         await self._over.wait()
         for task in (sweeping, counting, flushing):
@@ -244,8 +245,11 @@ async def _gauge(metrics: VersionMetrics, log: PredictionLog, batcher: Batcher, 
         await asyncio.sleep(EVERY)
 
 
-async def _flush(log: PredictionLog, narrate: Narrator) -> None:
-    """Put what was written on the disk, so that a loss of power takes the last second alone; in a thread."""
+async def _flush(log: PredictionLog, durability: Durability, narrate: Narrator) -> None:
+    """Put what was written on the disk, so that a loss of power takes the last second alone; in a thread. With `sync`
+    the outbox does so, and must find every segment that ended: nobody else may take them."""
+    if durability != "async":
+        return
     flushed, told = 0, ""
     while True:
         await asyncio.sleep(FLUSH)
