@@ -105,6 +105,7 @@ def _command(app: App, model: str, follows: str, host: str | None, port: int | N
         *("--workers", str(service.workers)),
         *(() if service.spare else ("--no-spare",)),
         *("--deadline", str(service.deadline)),
+        *("--patience", str(service.patience)),
         *("--durability", service.durability),
         *("--project", os.fspath(app.project)),
         *("--environment", canonical(environment(app.project)).decode()),

@@ -30,4 +30,6 @@ class Bundle(Record, kw_only=True):
     max_rows: int
     deadline: float
     """Seconds that a request may wait for its turn."""
+    patience: float = 1.0
+    """Seconds that a challenger has for an answer."""
     durability: Durability
