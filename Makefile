@@ -37,6 +37,7 @@ browser:
 
 soak: setup
 	@NORIA_KILLS=200 $(BIN)/python -m pytest -q -n 2 --dist worksteal tests/e2e/test_random_kills.py
+	@NORIA_SOAK=1 $(BIN)/python -m pytest -q tests/integration/test_routing.py -k 'load or killed or dying'
 
 lint: setup
 	@$(BIN)/ruff check src tests examples bench

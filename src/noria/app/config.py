@@ -227,6 +227,7 @@ def _service(section: Section) -> ServicePolicy:
         workers=section.whole("workers", usual.workers, COUNT),
         spare=section.flag("spare", usual.spare),
         deadline=section.seconds("deadline", usual.deadline),
+        patience=section.seconds("patience", usual.patience),
         durability=cast("Durability", section.text("durability", usual.durability, DURABILITY)),
         log=log_of(section.table("log")),
     )

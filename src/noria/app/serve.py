@@ -108,6 +108,7 @@ def _command(app: App, model: str, follows: str, host: str | None, port: int | N
         *("--workers", str(service.workers)),
         *(() if service.spare else ("--no-spare",)),
         *("--deadline", str(service.deadline)),
+        *("--patience", str(service.patience)),
         *("--durability", service.durability),
         *_monitored(app, model),
         *("--log", canonical(service.log).decode()),

@@ -31,6 +31,7 @@ COMMANDS = {
     "promote": ("noria.cli.promote", "let an alias (champion) name a version", "decide"),
     "rollback": ("noria.cli.rollback", "let an alias name the version that it named before", "decide"),
     "serve": ("noria.cli.serve", "answer requests with a version over HTTP", "production"),
+    "service": ("noria.cli.service", "who answers: canary, shadow, scale, while it runs", "production"),
     "watch": ("noria.cli.watch", "score labels, raise alarms and retrain, without a service", "production"),
     "feedback": ("noria.cli.feedback", "give the labels that arrived later", "production"),
     "predictions": ("noria.cli.predictions", "what was answered, with the labels since", "production"),

@@ -25,7 +25,10 @@ TIME = "time"  # the row's event time in UTC; `at` where it has none
 KEY = "key"  # `records.predictions.key_text`; null for a model without a key
 UNIT = "unit"  # what is one trial; the key where the model names no unit
 TOOK = "took"  # microseconds from the whole request to its answer; not in logs of old
-WAY = "way"  # how the version came to answer: empty, or `canary`, `shadow`, `asked`; not in logs of old
+WAY = "way"  # how the version came to answer (one of `WAYS`); not in logs of old
+WAYS = ("", "canary", "shadow", "asked", "instead")
+"""The champion, of itself; a challenger, for a unit of its share; a shadow, for nobody; who was asked for by name; the
+champion, because the challenger whose turn it was failed or was too slow."""
 REQUEST = "request."
 ANSWER = "answer."
 
@@ -107,7 +110,7 @@ class Values(msgspec.Struct, array_like=True):
     took: int
     """Microseconds from the whole request to its answer."""
     way: str
-    """How the version came to answer it: empty, or `canary`, `shadow`, `asked`."""
+    """How the version came to answer it: one of `WAYS`."""
     rows: Sequence[tuple[Any, ...]]
     keys: Sequence[tuple[str | None, str | None, int | None]]
     """Key, unit and event time of each row."""

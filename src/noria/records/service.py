@@ -21,3 +21,5 @@ class Service(Record):
     seen: datetime
     problem: str = ""
     """Why the version that the alias names is not the one that answers; empty when it is."""
+    admin: str = ""
+    """The Unix socket, for its owner alone, where its routes and workers are looked at and changed."""

@@ -28,12 +28,13 @@ from noria.records.policy import LogPolicy, ServicePolicy
 from noria.records.sources import Environment
 from noria.records.versions import Version
 from noria.serving.address import listen, url_of
+from noria.serving.admin import Admin
 from noria.serving.bundle import Bundle
 from noria.serving.environments import Environments
 from noria.serving.errors import OwnSurroundings
 from noria.serving.fleet import Fleet, Plan
 from noria.serving.follow import Follower, Identity
-from noria.serving.keeper import Hub, Keeper
+from noria.serving.keeper import Hub, Keeper, admin_path
 from noria.serving.labels import Labels
 from noria.serving.log import Narrator, narrator
 from noria.serving.metrics import Metrics
@@ -41,6 +42,7 @@ from noria.serving.rows import log_schema
 from noria.serving.sample import sample_of
 from noria.serving.tally import Tally
 from noria.serving.tending import Tending
+from noria.serving.traffic import Traffic
 from noria.serving.veil import check_roles
 
 if TYPE_CHECKING:
@@ -86,7 +88,10 @@ async def _live(
     say: Callable[[dict[str, object]], None],
 ) -> None:
     identity = Identity(
-        id=f"{options.model}-{os.getpid()}-{secrets.token_hex(3)}", url=url_of(bound), pid=os.getpid()
+        id=f"{options.model}-{os.getpid()}-{secrets.token_hex(3)}",
+        url=url_of(bound),
+        pid=os.getpid(),
+        admin=str(admin_path(folder / "hub")),
     )
     narrate = narrator(RealClock(), sys.stderr.fileno())
     keeper, follower = _wire(options, records, bound, folder, identity, narrate)
@@ -139,6 +144,7 @@ def _wire(
             max_body=options.max_body,
             max_rows=options.max_rows,
             deadline=options.deadline,
+            patience=options.patience,
             durability=options.durability,
             log=log_policy,
         )
@@ -151,6 +157,16 @@ def _wire(
             spare=not options.no_spare,
         )
 
+    traffic = Traffic(
+        options.model,
+        fleet,
+        lambda name: Fleet(None, folder, narrate, name=name),
+        planned,
+        records.versions,
+        state / "routing" / f"{options.model}@{options.follow}.json",
+        metrics,
+        narrate,
+    )
     follower = Follower(
         identity,
         options.model,
@@ -162,6 +178,8 @@ def _wire(
         metrics=metrics,
         clock=clock,
         narrate=narrate,
+        crowned=traffic.crowned,
+        named=traffic.named,
     )
 
     def serving() -> Version:
@@ -179,10 +197,11 @@ def _wire(
         max_items=options.max_rows,
         hashing=hashing_of(state, log_policy),
     )
-    hub = Hub(labels, fleet, metrics, narrate)
+    hub = Hub(labels, fleet, traffic, metrics, narrate)
+    admin = Admin(traffic, metrics, narrate)
     tending = _tending(options, state, log_policy, metrics, narrate)
     return Keeper(
-        bound, hub, follower, hub_path=hub_path, max_body=options.max_body, tending=tending
+        bound, hub, follower, admin, hub_path=hub_path, max_body=options.max_body, tending=tending
     ), follower
 
 
@@ -248,6 +267,12 @@ def _parser() -> argparse.ArgumentParser:
         type=float,
         default=DEFAULTS.deadline,
         help="seconds that a request may wait for its turn",
+    )
+    add(
+        "--patience",
+        type=float,
+        default=DEFAULTS.patience,
+        help="seconds that a challenger has before the champion answers",
     )
     add(
         "--durability",

@@ -23,13 +23,14 @@ from noria.serving.answers import as_values, not_finite
 from noria.serving.asked import Asked
 from noria.serving.batching import Batcher, Job
 from noria.serving.connection import Raw
-from noria.serving.errors import BadShape, GraphFailed, NotServed
+from noria.serving.dispatch import Dispatch, Paths
+from noria.serving.errors import BadShape, GraphFailed, NotServed, TooLate
 from noria.serving.log import Narrator, stack
 from noria.serving.messages import Request, Response, parsed, refusal, reply
 from noria.serving.metrics import VersionMetrics
 from noria.serving.outbox import Outbox, Send
 from noria.serving.quick import QuickReader, Read
-from noria.serving.rows import log_rows, places
+from noria.serving.rows import log_rows, places, unit_of
 from noria.serving.veil import Payload, Veil, take
 
 if TYPE_CHECKING:
@@ -69,6 +70,28 @@ def reference(model: str, version: str | None = None) -> Reference:
 
 
 @dataclass(frozen=True)
+class Cause:
+    """How a request comes to be answered here."""
+
+    way: str = ""
+    """As the log has it; see `ports.serving.WAYS`."""
+    until: float | None = None
+    """By the loop's clock, when nobody waits for the answer any more, where that is known."""
+    passed_on: bool = False
+    """By another worker, which goes on without an answer then: one that comes later must not be logged as given."""
+
+
+OWN, ASKED = Cause(), Cause("asked")
+
+
+@dataclass(frozen=True)
+class Assigned:
+    """A request that another version is to answer."""
+
+    version: int
+
+
+@dataclass(frozen=True)
 class Careful:
     """An answer of the careful way, as the event loop goes on with it."""
 
@@ -101,10 +124,12 @@ class Answering:
         narrate: Narrator,
         deadline: float,
         loop: asyncio.AbstractEventLoop,
+        dispatch: Dispatch,
         veil: Veil | None = None,
         sample: float = 1.0,
     ) -> None:
         self.served = served
+        self.dispatch = dispatch
         self.follows = follows
         self._outbox = outbox
         self._batcher = batcher
@@ -132,9 +157,16 @@ class Answering:
             return served
         raise NotServed(asked=str(asked), serving=version.name, follows=self.follows, model=version.model)
 
+    def now(self) -> float:
+        """By the loop's clock."""
+        return self._loop.time()
+
+    def _expiry(self, cause: Cause) -> float:
+        return self._loop.time() + self._deadline if cause.until is None else cause.until
+
     # -- the quick way: rows of JSON that leave no doubt
 
-    def quick(self, raw: Raw, send: Send) -> bool:
+    def quick(self, raw: Raw, send: Send, cause: Cause = OWN) -> bool:
         """Take a request for rows; False where only the careful way can tell what is wrong with it."""
         reader = self.served.quick
         if reader is None:
@@ -146,60 +178,91 @@ class Answering:
         metrics = self._metrics
         metrics.began()
         at = time_ns() // 1000
-        rows = read.rows
+        paths = self.dispatch.paths
+        if paths is None or cause is not OWN:
+            self._answer(reader, read, raw, at, began, send, cause)
+        else:
+            self._routed(paths, reader, read, raw, at, began, send)
+        return True
+
+    def _routed(
+        self, paths: Paths, reader: QuickReader, read: Read, raw: Raw, at: int, began: float, send: Send
+    ) -> None:
+        """Answer a request, or let the challenger do so that it is assigned to; shadows get it after that."""
+        send = paths.copied(raw, send)
+        other = paths.challenger(self._places(read.rows[0], at)[1])
+        if other is None:
+            self._answer(reader, read, raw, at, began, send, OWN)
+            return
+        instead = Cause("instead", self._loop.time() + self._deadline)
+
+        def answered(response: Response) -> None:
+            self._metrics.ended()
+            self._metrics.request("predict", response.status)
+            send(response)
+
+        self.dispatch.first(
+            other, raw, answered, lambda: self._answer(reader, read, raw, at, began, send, instead)
+        )
+
+    def _answer(
+        self, reader: QuickReader, read: Read, raw: Raw, at: int, began: float, send: Send, cause: Cause
+    ) -> None:
         direct = self.served.direct
-        if direct is None or len(rows) > AT_ONCE:
-            self._in_a_batch(reader, read, len(raw.body), at, began, send)
-            return True
+        if direct is None or len(read.rows) > AT_ONCE:
+            self._in_a_batch(reader, read, len(raw.body), at, began, send, cause)
+            return
         self._turn -= 1
         if self._turn:
             try:
-                answers = direct(rows)
+                answers = direct(read.rows)
             except Exception as error:  # as the batcher does for the graph
-                self._fail(error, send)
-                return True
-            self._deliver(reader, read, answers, at, began, send)
+                self._fail(error, send, cause)
+                return
+            self._deliver(reader, read, answers, at, began, send, cause)
         else:
             self._turn = LOOKED_AT
-            self._watched(reader, read, at, began, send)
-        return True
+            self._watched(reader, read, at, began, send, cause)
 
-    def _watched(self, reader: QuickReader, read: Read, at: int, began: float, send: Send) -> None:
+    def _watched(
+        self, reader: QuickReader, read: Read, at: int, began: float, send: Send, cause: Cause
+    ) -> None:
         """As the others, with a look at the clock between the stages."""
         direct, stage = self.served.direct, self._metrics.stage
         checked = perf_counter()
         try:
             answers = direct(read.rows) if direct else ()
         except Exception as error:
-            self._fail(error, send)
+            self._fail(error, send, cause)
             return
         answered = perf_counter()
-        self._deliver(reader, read, answers, at, began, send)
+        self._deliver(reader, read, answers, at, began, send, cause)
         stage("read", checked - began, LOOKED_AT)
         stage("model", answered - checked, LOOKED_AT)
         stage("log and reply", perf_counter() - answered, LOOKED_AT)
 
     def _in_a_batch(
-        self, reader: QuickReader, read: Read, size: int, at: int, began: float, send: Send
+        self, reader: QuickReader, read: Read, size: int, at: int, began: float, send: Send, cause: Cause
     ) -> None:
         checked = perf_counter()
         self._metrics.stage("read", checked - began)
 
         def done(answers: Any, error: BaseException | None) -> None:
             if error is not None:
-                self._fail(error, send)
+                self._fail(error, send, cause)
+                return
+            if cause.passed_on and self._loop.time() > self._expiry(cause):
+                self._fail(TooLate(), send, cause)
                 return
             answered = perf_counter()
             self._metrics.stage("wait and model", answered - checked)
-            self._deliver(reader, read, answers, at, began, send)
+            self._deliver(reader, read, answers, at, began, send, cause)
             self._metrics.stage("log and reply", perf_counter() - answered)
 
         try:
-            self._batcher.submit(
-                Job(done, expires=self._loop.time() + self._deadline, size=size, rows=read.rows)
-            )
+            self._batcher.submit(Job(done, expires=self._expiry(cause), size=size, rows=read.rows))
         except NoriaError as error:
-            self._fail(error, send)
+            self._fail(error, send, cause)
 
     def _deliver(
         self,
@@ -209,6 +272,7 @@ class Answering:
         at: int,
         began: float,
         send: Send,
+        cause: Cause,
     ) -> None:
         """Log the rows with their answers, and send these."""
         took = perf_counter() - began
@@ -216,14 +280,15 @@ class Answering:
         shown = rows if self._shown is None else [self._shown(row) for row in rows]
         keys = [place(row, at) for row in shown]
         count = len(rows)
-        logged = Logged(at, int(took * 1e6), "", shown, keys, answers)
+        logged = Logged(at, int(took * 1e6), cause.way, shown, keys, answers)
+        refused = self._refused_inside if cause.passed_on else self._refused
         try:
             if self._sample == 1.0:
                 segment, first = self._outbox.take(self._layout, VALUES, count, _pack(logged))
             else:
                 segment, first = self._sampled(self._layout, VALUES, count, partial(_packed, logged))
         except NoriaError as error:
-            self._refused(error, send)
+            refused(error, send)
             return
         metrics, one = self._metrics, self._ids.one
         if count == 1 and self._single:
@@ -239,8 +304,8 @@ class Answering:
         if reader.categorical:
             metrics.unknown(reader.unknown(rows))
         metrics.answered(count, took, _not_finite(answers))
-        metrics.request("predict", 200)
-        self._outbox.put(send, body, self._refused, counts=True)
+        metrics.request(_route(cause), 200)
+        self._outbox.put(send, body, refused, counts=True)
 
     def _several(self, segment: str, first: int, answers: Sequence[tuple[Any, ...]]) -> bytes:
         names, single, parts = self.served.answers.names, self._single, []
@@ -251,12 +316,23 @@ class Answering:
 
     # -- the careful way: everything else
 
-    async def careful(self, request: Request, asked: Reference, protocol: str) -> Response:
-        """Answer a request of any form. Raises what is wrong with it."""
-        served = self.named(asked)
-        began = perf_counter()
+    async def careful(self, request: Request, protocol: str, raw: Raw, cause: Cause = OWN) -> Response:
+        """Answer a request of any form, here or by the challenger that it is assigned to. Raises what is wrong with it."""
+        until = self._expiry(cause)
+        made = await self._worked(request, protocol, cause, until)
+        if isinstance(made, Assigned):
+            response = await self.dispatch.challenged(made.version, raw)
+            if response is None:
+                return await self.careful(request, protocol, raw, Cause("instead", until))
+            return response
+        return made
+
+    async def _worked(
+        self, request: Request, protocol: str, cause: Cause, until: float
+    ) -> Response | Assigned:
+        served, began = self.served, perf_counter()
         read = self._read_predict if protocol == "predict" else self._read_infer
-        answered: asyncio.Future[Careful] = self._loop.create_future()
+        answered: asyncio.Future[Careful | Assigned] = self._loop.create_future()
 
         def done(result: Any, error: BaseException | None) -> None:
             if answered.done():
@@ -269,9 +345,9 @@ class Answering:
         self._batcher.submit(
             Job(
                 done,
-                expires=self._loop.time() + self._deadline,
+                expires=until,
                 size=len(request.body),
-                call=lambda: read(served, request, began),
+                call=lambda: read(served, request, began, cause),
                 wanted=lambda: not answered.done(),
             )
         )
@@ -285,6 +361,10 @@ class Answering:
             raise
         except Exception as error:
             raise self._as_failure(error) from error
+        if isinstance(careful, Assigned):
+            return careful
+        if cause.passed_on and self._loop.time() > until:
+            raise TooLate
         return await self._sent(careful, began)
 
     async def _sent(self, careful: Careful, began: float) -> Response:
@@ -312,7 +392,9 @@ class Answering:
         self._metrics.answered(count, perf_counter() - began, careful.not_finite)
         return response
 
-    def _read_predict(self, served: AnyServed, request: Request, began: float) -> Careful:
+    def _read_predict(
+        self, served: AnyServed, request: Request, began: float, cause: Cause
+    ) -> Careful | Assigned:
         body = parsed(request)
         single = ROWS not in body or ROWS in served.reader.kinds
         if not single and len(body) > 1:
@@ -330,9 +412,11 @@ class Answering:
                 }
             )
 
-        return self._carefully(served, asked, began, render)
+        return self._carefully(served, asked, began, render, cause)
 
-    def _read_infer(self, served: AnyServed, request: Request, began: float) -> Careful:
+    def _read_infer(
+        self, served: AnyServed, request: Request, began: float, cause: Cause
+    ) -> Careful | Assigned:
         body = tensors.infer_request(parsed(request))
         tensors.check_outputs(served.version.signature, body.outputs)
         asked = tensors.read(body, served.reader)
@@ -349,7 +433,7 @@ class Answering:
                 }
             )
 
-        return self._carefully(served, asked, began, render)
+        return self._carefully(served, asked, began, render, cause)
 
     def _carefully(
         self,
@@ -357,10 +441,17 @@ class Answering:
         asked: Asked,
         began: float,
         render: Callable[[pa.RecordBatch, Sequence[str]], Response],
-    ) -> Careful:
+        cause: Cause,
+    ) -> Careful | Assigned:
+        paths = self.dispatch.paths
+        if paths is not None and cause is OWN:
+            other = paths.challenger(unit_of(served.version.signature, asked.rows))
+            if other is not None:
+                return Assigned(other)
         at = self._clock.now()
         answers = served.answer(asked.rows)
-        rows = log_rows(served, asked, answers, at, took=perf_counter() - began, veil=self._veil)
+        took = perf_counter() - began
+        rows = log_rows(served, asked, answers, at, took=took, way=cause.way, veil=self._veil)
         return Careful(
             layout=self._layout_of(rows),
             rows=rows,
@@ -383,14 +474,14 @@ class Answering:
 
     # -- what goes wrong
 
-    def _fail(self, error: BaseException, send: Send) -> None:
+    def _fail(self, error: BaseException, send: Send, cause: Cause) -> None:
         known = error if isinstance(error, NoriaError) else self._as_failure(error)
-        self._answer_with(known, send)
+        self._answer_with(known, send, _route(cause))
 
-    def _answer_with(self, error: NoriaError, send: Send) -> None:
+    def _answer_with(self, error: NoriaError, send: Send, route: str) -> None:
         """End a request of the quick way with an error."""
         self._metrics.ended()
-        self._metrics.request("predict", error.status)
+        self._metrics.request(route, error.status)
         send(refusal(error))
 
     def _as_failure(self, error: BaseException) -> NoriaError:
@@ -404,7 +495,11 @@ class Answering:
 
     def _refused(self, error: NoriaError, send: Send) -> None:
         self._log_refused(error)
-        self._answer_with(error, send)
+        self._answer_with(error, send, "predict")
+
+    def _refused_inside(self, error: NoriaError, send: Send) -> None:
+        self._log_refused(error)
+        self._answer_with(error, send, "inside")
 
     def _log_refused(self, error: NoriaError) -> None:
         self._metrics.failed(error.code)
@@ -425,6 +520,11 @@ def _not_finite(answers: Sequence[tuple[Any, ...]]) -> int:
             if type(value) is float and not isfinite(value):
                 count += 1
     return count
+
+
+def _route(cause: Cause) -> str:
+    """As the metrics call it: what is passed on is counted at its caller's too."""
+    return "inside" if cause.passed_on else "predict"
 
 
 def _mark(version: str) -> str:

@@ -30,6 +30,8 @@ class Bundle(Record, kw_only=True):
     max_rows: int
     deadline: float
     """Seconds that a request may wait for its turn."""
+    patience: float = 1.0
+    """Seconds that a challenger has for an answer."""
     durability: Durability
     log: LogPolicy = LogPolicy()
     """What of the rows reaches the disk; the secret of its hashes is in the state folder."""

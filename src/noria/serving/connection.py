@@ -51,7 +51,9 @@ REASONS = {
     504: b"Gateway Timeout",
 }
 
-TOLD = frozenset(map(len, (b"content-type", b"content-encoding", b"content-length", b"expect")))
+TOLD = frozenset(
+    map(len, (b"content-type", b"content-encoding", b"content-length", b"expect", b"x-noria-version"))
+)
 PLAIN = frozenset(
     (b"application/json", b"application/json; charset=utf-8", b"application/json;charset=utf-8")
 )
@@ -81,7 +83,7 @@ class Raw:
         self.body = body
         self.keep = keep
         self.plain = plain
-        """Whether its headers leave no doubt that the body is JSON as it is."""
+        """Whether its headers leave no doubt that the body is JSON as it is, and the path all that says who is asked."""
         self.connection = connection
 
     def send(self, answer: bytes | Response) -> None:
@@ -110,7 +112,7 @@ class Desk:
     date: bytes = b""
     closing: bool = False
     """Every answer from now on is the last of its connection."""
-    parting: Callable[[Connection], None] | None = None
+    parting: Callable[[Connection], object] | None = None
     """Takes over a connection that is between two requests, instead of closing it, while this process leaves."""
 
     def tick(self) -> None:
@@ -227,8 +229,8 @@ class Connection(asyncio.Protocol):
     def _look_at(self, name: bytes, value: bytes) -> None:
         """Headers that decide how the body is read."""
         if name == b"content-type":
-            self._plain = value in PLAIN or _is_plain(value)
-        elif name == b"content-encoding":
+            self._plain = self._plain and (value in PLAIN or _is_plain(value))
+        elif name in (b"content-encoding", b"x-noria-version"):
             self._plain = False
         elif name == b"content-length":
             if int(value) > self._desk.max_body and not self._stopped:

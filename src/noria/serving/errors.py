@@ -180,6 +180,51 @@ class Unreachable(Unavailable):
 
 
 @dataclass(eq=False)
+class StrangeSibling(Conflict):
+    code: ClassVar[str] = "WORKER-PROTOCOL"
+    what: ClassVar[str] = (
+        "a worker passed a request on in a form that this one does not know: {given}, not {known}"
+    )
+    next: ClassVar[str] = (
+        "let both versions' environments have the same noria, or the challenger's the newer one"
+    )
+    given: str
+    known: int
+
+
+@dataclass(eq=False)
+class BadRouting(UsageError):
+    code: ClassVar[str] = "ROUTING-BAD"
+    what: ClassVar[str] = "this routing of {model} cannot hold: {problem}"
+    next: ClassVar[str] = "{fix}"
+    model: str
+    problem: str
+    fix: str
+
+
+@dataclass(eq=False)
+class RoutingStale(Conflict):
+    code: ClassVar[str] = "ROUTING-STALE"
+    what: ClassVar[str] = (
+        "the routing of {model} has moved on: you know generation {known}, it is at generation {now}"
+    )
+    next: ClassVar[str] = "look at it again: noria service show {model}"
+    model: str
+    known: int
+    now: int
+
+
+@dataclass(eq=False)
+class NotLoaded(NotFound):
+    code: ClassVar[str] = "VERSION-NOT-LOADED"
+    what: ClassVar[str] = "this service has no workers of {model}:{version}; it has those of {loaded}"
+    next: ClassVar[str] = "noria service canary {model}:{version} 0% loads it"
+    model: str
+    version: int
+    loaded: Sequence[int]
+
+
+@dataclass(eq=False)
 class TooLate(Unavailable):
     code: ClassVar[str] = "DEADLINE"
     status: ClassVar[int] = 504

@@ -11,7 +11,8 @@ import asyncio
 import itertools
 import socket
 import subprocess
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -30,6 +31,15 @@ PAUSE, LONGEST = (
     30.0,
 )  # s before a lost worker is replaced: at first, and when its successors die as well
 
+LIVES = (
+    6  # deaths in a row after which a challenger is given up: with the pauses between them, some ten seconds
+)
+STEADY = 60.0  # s; a worker that has lived for longer does not die in a row with the one before
+SETTLING = (
+    5.0  # s after workers were added, in which connections that are given back go to the new ones alone
+)
+ROUTING = 2.0  # s for a worker to go by a new table; it takes a turn of its event loop
+
 State = Literal["starting", "spare", "accepting", "leaving"]
 
 
@@ -43,7 +53,18 @@ class Worker:
     channel: socket.socket
     counts: Path
     ready: asyncio.Future[None]
+    began: float
+    """By the loop's clock."""
     state: State = "starting"
+    protocol: int = 0
+    """Its own, once it is ready."""
+    routed: int = 0
+    """The last table that it said it goes by."""
+
+    @property
+    def door(self) -> Path:
+        """Where it listens for its siblings."""
+        return self.counts.with_suffix(".sock")
 
     def tell(self, message: wire.AnyMessage, sockets: Sequence[socket.socket] = ()) -> bool:
         """False when it is gone."""
@@ -78,9 +99,21 @@ class Lost:
 class Fleet:
     """The workers of one model's service. For one event loop."""
 
-    def __init__(self, listening: socket.socket, folder: Path, narrate: Narrator) -> None:
+    def __init__(
+        self, listening: socket.socket | None, folder: Path, narrate: Narrator, *, name: str = "worker"
+    ) -> None:
+        """Without a listening socket, its workers answer their siblings alone."""
         self.lost = Lost()
         self.handed_over = 0
+        self.changed: Callable[[], None] = lambda: None
+        """Called when other workers answer than before."""
+        self.given_up: Callable[[str], None] | None = None
+        """Called, with what became of them, when its workers die one after the other; None: they are always replaced."""
+        self._name = name
+        self._scaled: int | None = None
+        self._standing: dict[type[wire.Message], wire.AnyMessage] = {}
+        self._newcomers: list[Worker] = []
+        self._heard = asyncio.Event()
         self._listening = listening
         self._folder = folder
         self._narrate = narrate
@@ -102,12 +135,26 @@ class Fleet:
     def accepting(self) -> list[Worker]:
         return [worker for worker in self._workers if worker.state == "accepting"]
 
+    @property
+    def workers(self) -> Sequence[Worker]:
+        return tuple(self._workers)
+
+    @property
+    def size(self) -> int:
+        """How many workers it is meant to have."""
+        return self._plan.workers if self._plan else 0
+
+    def sockets(self) -> tuple[str, ...]:
+        """Where its workers listen for their siblings."""
+        return tuple(str(each.door) for each in self.accepting if each.protocol >= wire.ROUTING)
+
     def counts(self) -> dict[Place, float]:
         """The counts of all workers, those that are gone among them; gauges only of those that live."""
         return added(iter([self._past, *(read_tally(worker.counts) for worker in self._workers)]))
 
     async def go(self, plan: Plan) -> None:
         """Let a version answer in place of the one before. Raises `WorkerFailed`; then nothing has changed."""
+        plan.workers = self._scaled or plan.workers
         started = [self._start(plan) for _ in range(plan.workers)]
         try:
             for worker in started:
@@ -125,9 +172,75 @@ class Fleet:
                 self._leave(worker)
         self._keep_a_spare()
 
+    async def scale(self, workers: int) -> None:
+        """Let so many workers answer. Raises `WorkerFailed`; then there are as many as before.
+
+        New ones take over their share of the open connections, those who leave give theirs back: none is closed.
+        """
+        plan = self._plan
+        if plan is None:
+            raise RuntimeError("a fleet is scaled before it answers")
+        started = [self._start(plan) for _ in range(workers - len(self.accepting))]
+        try:
+            for worker in started:
+                await self._until_ready(worker)
+        except BaseException:
+            for worker in started:
+                self._end(worker)
+            raise
+        plan.workers = self._scaled = workers
+        before = self.accepting
+        self._settle(started)
+        for worker in started:
+            self._accept(worker)
+        for worker in before if started else ():
+            worker.tell(wire.Part(share=len(started) / (len(before) + len(started))))
+        await self._let_go(before[workers:])
+        if workers > 1:
+            for worker in self._workers:
+                if worker.state == "spare":
+                    self._end(worker)
+        self._keep_a_spare()
+
+    async def _let_go(self, surplus: Sequence[Worker]) -> None:
+        """Let workers leave once nobody is sent to them any more."""
+        if not surplus:
+            return
+        for worker in surplus:
+            worker.state = "leaving"
+        self.changed()
+        if self._listening is None:
+            await asyncio.sleep(ROUTING)  # their siblings may still have been about to ask them
+        for worker in surplus:
+            worker.tell(wire.Leave())
+            asyncio.get_running_loop().call_later(LEAVING, self._end, worker)
+
+    def _settle(self, newcomers: list[Worker]) -> None:
+        self._newcomers = newcomers
+        if newcomers:
+            asyncio.get_running_loop().call_later(SETTLING, self._newcomers.clear)
+
     def tell(self, message: wire.AnyMessage) -> None:
+        """Tell every worker something, those that will be started too."""
+        self._standing[type(message)] = message
         for worker in self._workers:
-            worker.tell(message)
+            if worker.state != "starting":
+                worker.tell(message)
+
+    async def all_routed(self, serial: int) -> tuple[int, int]:
+        """Wait until every worker that may still be asked goes by a table; how many of how many do."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(ROUTING):
+                while self._routed(serial) < len(self._answering()):
+                    self._heard.clear()
+                    await self._heard.wait()
+        return self._routed(serial), len(self._answering())
+
+    def _answering(self) -> list[Worker]:
+        return [each for each in self._workers if each.state in ("accepting", "leaving")]
+
+    def _routed(self, serial: int) -> int:
+        return sum(each.routed >= serial for each in self._answering())
 
     async def close(self) -> None:
         """Let every worker finish what is in flight, and wait for their ends."""
@@ -151,7 +264,7 @@ class Fleet:
             self._bury(worker)
 
     def _start(self, plan: Plan) -> Worker:
-        loop, name = asyncio.get_running_loop(), f"worker-{next(self._numbers)}"
+        loop, name = asyncio.get_running_loop(), f"{self._name}-{next(self._numbers)}"
         bundle = self._folder / f"{name}.bundle"
         bundle.write_bytes(canonical(plan.bundle))
         ours, theirs = wire.pair()
@@ -175,7 +288,7 @@ class Fleet:
         )
         theirs.close()
         ours.setblocking(False)
-        worker = Worker(name, plan.bundle, process, ours, counts, loop.create_future())
+        worker = Worker(name, plan.bundle, process, ours, counts, loop.create_future(), loop.time())
         self._workers.append(worker)
         loop.add_reader(ours, self._hear, worker)
         self._narrate("worker.started", worker=name, pid=process.pid, version=plan.bundle.version.name)
@@ -192,10 +305,14 @@ class Fleet:
 
     def _accept(self, worker: Worker) -> None:
         worker.state = "accepting"
-        worker.tell(wire.Accept(), [self._listening])
+        for message in self._standing.values():
+            worker.tell(message)
+        if self._listening is not None:
+            worker.tell(wire.Accept(), [self._listening])
         homeless, self._homeless = self._homeless, []
         self._rehouse(homeless)
         self._narrate("worker.accepts", worker=worker.name, version=worker.bundle.version.name)
+        self.changed()
 
     def _leave(self, worker: Worker) -> None:
         if worker.state in ("starting", "spare"):
@@ -228,7 +345,9 @@ class Fleet:
             return
         if worker.state == "starting":
             worker.state = "spare"
-            if plan is self._plan and not self.accepting:
+            if plan.workers != 1:
+                self._end(worker)  # there are others by now
+            elif plan is self._plan and not self.accepting:
                 self._accept(worker)
 
     def _hear(self, worker: Worker) -> None:
@@ -242,7 +361,11 @@ class Fleet:
                 return
             message, sockets = heard
             match message:
-                case wire.Ready():
+                case wire.Routed(serial=serial):
+                    worker.routed = serial
+                    self._heard.set()
+                case wire.Ready(protocol=protocol):
+                    worker.protocol = protocol
                     if not worker.ready.done():
                         worker.ready.set_result(None)
                 case wire.Failed(reason=reason, code=code):
@@ -256,7 +379,7 @@ class Fleet:
     def _rehouse(self, connections: list[socket.socket]) -> None:
         """Let connections go on in the workers that accept, one after the other; they wait where there is none."""
         for one in connections:
-            homes = self.accepting
+            homes = [each for each in self._newcomers if each.state == "accepting"] or self.accepting
             if not homes:
                 self._homeless.append(one)
                 continue
@@ -284,7 +407,8 @@ class Fleet:
         if was in ("leaving", "starting"):
             return
         self.lost.workers += 1
-        self.lost.requests += in_flight
+        if self._listening is not None:  # else a sibling had passed them on, and has them answered otherwise
+            self.lost.requests += in_flight
         self._narrate(
             "worker.lost",
             worker=worker.name,
@@ -293,6 +417,9 @@ class Fleet:
             state=was,
             in_flight=in_flight,
         )
+        self.changed()
+        if asyncio.get_running_loop().time() - worker.began > STEADY:
+            self._failures = 0
         await self._replace(was)
 
     async def _replace(self, was: State) -> None:
@@ -305,15 +432,25 @@ class Fleet:
             if spare is not None:
                 self._accept(spare)
         self._failures += 1
+        if self.given_up is not None and self._failures >= LIVES:
+            self.given_up(f"{self._failures} of its workers died, one after the other")
+            return
         if self._failures > 1:
             await asyncio.sleep(min(LONGEST, PAUSE * 2 ** (self._failures - 2)))
-        if plan is not self._plan or self._closing:
-            return
-        if len(self.accepting) < plan.workers and not any(one.state == "starting" for one in self._workers):
-            await self._again(plan)
+        await self._fill(plan)
+
+    async def _fill(self, plan: Plan) -> None:
+        """Start workers until there are as many as there should be."""
+        while plan is self._plan and not self._closing and self._there() < plan.workers:
+            if not await self._again(plan):
+                return
         self._keep_a_spare()
 
-    async def _again(self, plan: Plan) -> None:
+    def _there(self) -> int:
+        return sum(worker.state in ("starting", "accepting") for worker in self._workers)
+
+    async def _again(self, plan: Plan) -> bool:
+        """Whether another worker has come up; where none has, the next is tried after a pause."""
         worker = self._start(plan)
         try:
             await self._until_ready(worker)
@@ -321,15 +458,17 @@ class Fleet:
             self._narrate("worker.failed", worker=worker.name, why=str(error))
             self._end(worker)
             self._begin(self._replace("accepting"))
-            return
+            return False
         if plan is self._plan and worker.state == "starting":
             self._accept(worker)
+        return True
 
     def _bury(self, worker: Worker) -> int:
         """Take account of a worker that has ended; how many requests were in flight in it."""
         if worker not in self._workers:
             return 0
         self._workers.remove(worker)
+        self._heard.set()
         with_gauges = read_tally(worker.counts)
         in_flight = sum(value for place, value in with_gauges.items() if place.name == "noria_in_flight")
         counted = {place: value for place, value in with_gauges.items() if place.name not in PASSING}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from noria.errors import NoriaError
@@ -29,6 +29,7 @@ class Identity:
     id: str
     url: str
     pid: int
+    admin: str = ""
 
 
 class Follower:
@@ -47,7 +48,12 @@ class Follower:
         metrics: Metrics,
         clock: Clock,
         narrate: Narrator,
+        crowned: Callable[[int], None],
+        named: Callable[[Mapping[str, int]], None],
     ) -> None:
+        """`crowned` is told of each version that comes to answer, `named` what the aliases name."""
+        self._crowned = crowned
+        self._named = named
         self._identity = identity
         self._model = model
         self._follows = follows
@@ -96,6 +102,7 @@ class Follower:
             version=self._fleet.version or 0,
             seen=self._clock.now(),
             problem=self.problem + self._reason,
+            admin=self._identity.admin,
         )
 
     async def _safely(self, work: Callable[[], object], step: str) -> None:
@@ -105,9 +112,10 @@ class Follower:
             self._narrate("follow.failed", step=step, stack=stack(error))
 
     async def _poll(self) -> None:
+        aliases = await asyncio.to_thread(self._versions.aliases, self._model)
+        self._named(aliases)
         if self._follows.isdigit():
             return
-        aliases = await asyncio.to_thread(self._versions.aliases, self._model)
         wanted = aliases.get(self._follows)
         if wanted is None:
             self._tell(f"there is no {self._model}@{self._follows} any more")
@@ -150,6 +158,7 @@ class Follower:
             )
             tally.put(place, float(number == version.number))
         self.serving = version
+        self._crowned(version.number)
 
     def _tell(self, problem: str, reason: str = "") -> None:
         """The problem is for everybody; the reason names paths, so it is for the project's own records alone."""

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from noria.serving.admin import Admin
 from noria.serving.connection import Connection, Desk, Raw
 from noria.serving.exposition import page
 from noria.serving.fleet import Fleet
@@ -28,6 +29,7 @@ from noria.serving.metrics import Metrics
 from noria.serving.routes import V1, Route, Routes
 from noria.serving.tally import added
 from noria.serving.tending import Tending
+from noria.serving.traffic import Traffic
 
 MODES = 0o600  # of the hub's socket: whoever may act as this user may reach it
 
@@ -38,6 +40,7 @@ class Hub:
 
     labels: Labels
     fleet: Fleet
+    traffic: Traffic
     metrics: Metrics
     narrate: Narrator
 
@@ -60,11 +63,13 @@ class Hub:
 
     async def page(self, raw: Raw, request: Request, named: dict[str, str | None]) -> Response:
         tally, lost = self.metrics.tally, self.fleet.lost
-        tally.put(tally.counter("noria_workers"), len(self.fleet.accepting))
-        tally.put(tally.counter("noria_workers_lost"), lost.workers)
+        tally.put(
+            tally.counter("noria_workers"), sum(len(fleet.accepting) for fleet in self.traffic.fleets())
+        )
+        tally.put(tally.counter("noria_workers_lost"), lost.workers + self.traffic.lost)
         tally.put(tally.counter("noria_requests_lost"), lost.requests)
         tally.put(tally.counter("noria_handed_over"), self.fleet.handed_over)
-        counts = added(iter([self.fleet.counts(), tally.read()]))
+        counts = added(iter([self.fleet.counts(), self.traffic.counts(), tally.read()]))
         return Response(200, await asyncio.to_thread(page, counts), TEXT)
 
 
@@ -76,6 +81,7 @@ class Keeper:
         listening: socket.socket,
         hub: Hub,
         follower: Follower,
+        admin: Admin,
         *,
         hub_path: Path,
         max_body: int,
@@ -86,6 +92,7 @@ class Keeper:
         self._follower = follower
         self._hub_path = hub_path
         self._tending = tending
+        self._admin = Desk(admin.routes.answer, admin.routes.refused, max_body=max_body)
         self._desk = Desk(hub.routes.answer, hub.routes.refused, max_body=max_body)
         self._over = asyncio.Event()
 
@@ -99,16 +106,16 @@ class Keeper:
                 target=_at_end_of_stdin, args=(loop, self._over), daemon=True, name="stdin"
             ).start()
         self._listening.listen(2048)
-        server = await loop.create_unix_server(lambda: Connection(self._desk, loop), str(self._hub_path))
-        self._hub_path.chmod(MODES)
-        self._desk.tick()
-        beside = [loop.create_task(self._desk.sweep())]
+        doors = {self._hub_path: self._desk, admin_path(self._hub_path): self._admin}
+        servers = [await _open(path, desk) for path, desk in doors.items()]
+        beside = [loop.create_task(desk.sweep()) for desk in doors.values()]
         try:
             beginning = loop.create_task(self._follower.begin())
             ending = loop.create_task(self._over.wait())
             await asyncio.wait({beginning, ending}, return_when=asyncio.FIRST_COMPLETED)
             if beginning.done():
                 beginning.result()
+                beside.append(loop.create_task(self._hub.traffic.restore()))
                 await ready()
                 beside.append(loop.create_task(self._follower.run()))
                 if self._tending is not None:
@@ -120,7 +127,22 @@ class Keeper:
             for task in beside:
                 task.cancel()
             await self._hub.fleet.close()
-            server.close()
+            await self._hub.traffic.close()
+            for server in servers:
+                server.close()
+
+
+def admin_path(hub: Path) -> Path:
+    """The admin socket is beside the hub's."""
+    return hub.with_name("admin")
+
+
+async def _open(path: Path, desk: Desk) -> asyncio.AbstractServer:
+    loop = asyncio.get_running_loop()
+    server = await loop.create_unix_server(lambda: Connection(desk, loop), str(path))
+    path.chmod(MODES)
+    desk.tick()
+    return server
 
 
 def _at_end_of_stdin(loop: asyncio.AbstractEventLoop, over: asyncio.Event) -> None:

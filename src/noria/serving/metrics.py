@@ -18,6 +18,10 @@ HELP = {
     "noria_batched_requests": "Requests answered in batches",
     "noria_log_rotated": "Segments of the prediction log that became Parquet files",
     "noria_log_dropped": "Files of the prediction log that were older than it keeps them",
+    "noria_passed_on": "Requests passed on to another version, by the way that they went",
+    "noria_unanswered": "Requests that another version gave no answer to, by what became of them; the champion answered",
+    "noria_shadow_dropped": "Copies that were not sent because the shadow was behind",
+    "noria_routing_changes": "Changes of the routing table",
     "noria_feedback": "Labels received, by what became of them",
     "noria_swaps": "Changes of the served version",
     "noria_workers_lost": "Workers that ended without being told to",
@@ -114,6 +118,20 @@ class VersionMetrics(Metrics):
         """Values that training never saw."""
         for name, count in counts.items():
             self._count("noria_unknown_categories", count, column=name)
+
+    def passed_on(self, version: int, way: str) -> None:
+        self._beside("noria_passed_on", version, way=way)
+
+    def unanswered(self, version: int, way: str, kind: str) -> None:
+        """Another version gave no answer, which counts against it."""
+        self._beside("noria_unanswered", version, way=way, kind=kind)
+
+    def dropped(self, version: int) -> None:
+        self._beside("noria_shadow_dropped", version)
+
+    def _beside(self, name: str, version: int, **labels: str) -> None:
+        own = {"model": self._own["model"], "version": str(version)}
+        self.tally.add(self.tally.counter(name, **labels, **own))
 
     def failed(self, code: str) -> None:
         self._count("noria_failures", 1, code=code)

@@ -12,7 +12,7 @@ from typing import Any
 
 from noria.errors import NoriaError
 from noria.serving import pages
-from noria.serving.answering import Answering, Reference, reference
+from noria.serving.answering import ASKED, OWN, Answering, Cause, Reference, reference
 from noria.serving.connection import Raw
 from noria.serving.errors import Broken, NoSuchPath, WrongMethod
 from noria.serving.hub import pass_on
@@ -20,6 +20,7 @@ from noria.serving.log import Narrator, stack
 from noria.serving.messages import Request, Response, refusal, reply
 from noria.serving.metrics import Metrics, VersionMetrics
 
+BY_NAME = "x-noria-version"  # a header that names a version or an alias, for those who try one out
 HUB_SECONDS = 30.0  # s for the keeper to take labels, or to gather the metrics
 
 Send = Callable[[bytes | Response], None]
@@ -105,8 +106,10 @@ class Front:
 
     def answer(self, raw: Raw, send: Send) -> None:
         """Answer a request, at once where that can be."""
-        if raw.plain and raw.url in self._quick and raw.method == b"POST" and self.answering.quick(raw, send):
-            return
+        if raw.plain and raw.method == b"POST":
+            cause = self._quick.get(raw.url)
+            if cause is not None and self.answering.quick(raw, send, cause):
+                return
         metrics = self._metrics
         metrics.began()
 
@@ -117,10 +120,25 @@ class Front:
         self.routes.answer(raw, sent)
 
     async def predict(self, raw: Raw, request: Request, named: dict[str, str | None]) -> Response:
-        return await self.answering.careful(request, _reference(named), "predict")
+        return await self._careful(raw, request, _reference(named), "predict")
 
     async def infer(self, raw: Raw, request: Request, named: dict[str, str | None]) -> Response:
-        return await self.answering.careful(request, _reference(named), "infer")
+        return await self._careful(raw, request, _reference(named), "infer")
+
+    async def _careful(self, raw: Raw, request: Request, asked: Reference, protocol: str) -> Response:
+        answering, dispatch = self.answering, self.answering.dispatch
+        wanted = request.headers.get(BY_NAME) or asked.version
+        if wanted is None:
+            answering.named(asked)
+            response = await answering.careful(request, protocol, raw, OWN)
+            if dispatch.paths is not None and response.status == 200:
+                dispatch.paths.copy(raw)
+            return response
+        other = dispatch.named(wanted) if asked.model == answering.served.version.model else None
+        if other is not None:
+            return await dispatch.asked(other, raw)
+        answering.named(Reference(asked.model, wanted))
+        return await answering.careful(request, protocol, raw, ASKED)
 
     async def feedback(self, raw: Raw, request: Request, named: dict[str, str | None]) -> Response:
         # labels are for a model, whichever version answered
@@ -169,12 +187,16 @@ class Front:
         )
 
 
-def _quick_paths(answering: Answering) -> frozenset[bytes]:
-    """Every way in which a request may name the version that answers, as the bytes of its path."""
+def _quick_paths(answering: Answering) -> dict[bytes, Cause]:
+    """Every way in which a request may name the model or the version that answers, as the bytes of its path."""
     version, follows = answering.served.version, answering.follows
     model, number = version.model, version.number
-    names = {model, f"{model}:{number}", f"{model}@{number}", f"{model}@{follows}", f"{model}:{follows}"}
-    return frozenset(f"/v1/models/{name}/predict".encode() for name in names)
+    names = {f"{model}:{number}", f"{model}@{number}", f"{model}@{follows}", f"{model}:{follows}"}
+    return {_predict(model): OWN, **{_predict(name): ASKED for name in names}}
+
+
+def _predict(name: str) -> bytes:
+    return f"/v1/models/{name}/predict".encode()
 
 
 def _reference(named: dict[str, str | None]) -> Reference:

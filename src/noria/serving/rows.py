@@ -97,6 +97,7 @@ def log_rows(
     at: datetime,
     *,
     took: float,
+    way: str = "",
     veil: Veil | None = None,
 ) -> pa.RecordBatch:
     """The rows of the prediction log, but for what the log itself adds."""
@@ -110,10 +111,17 @@ def log_rows(
         pa.array(key if key is not None else [None] * count, pa.string()),
         pa.array(units(signature, rows, key), pa.string()),
         pa.array([int(took * 1e6)] * count, pa.int64()),
-        pa.array([""] * count, pa.string()),
+        pa.array([way] * count, pa.string()),
     ]
     schema = _schema(rows.schema, list(answers.schema))
     return pa.RecordBatch.from_arrays([*own, *rows.columns, *answers.columns], schema=schema)
+
+
+def unit_of(signature: Signature, rows: pa.RecordBatch) -> str | None:
+    """The first row's unit: a request goes to one version, whatever rows it has."""
+    first = rows.slice(0, 1)
+    found: str | None = units(signature, first, keys(signature, first))[0]
+    return found
 
 
 def _schema(request: pa.Schema, answers: Sequence[pa.Field]) -> pa.Schema:

@@ -13,7 +13,10 @@ from contextlib import suppress
 
 import msgspec
 
-PROTOCOL = 1
+from noria.records.routing import Routing
+
+PROTOCOL = 2  # 1 knew no routing: such a worker can be a champion, but sends nothing on, and is no challenger
+ROUTING = 2  # the first protocol whose workers listen for their siblings
 LARGEST = 60_000  # bytes of a message: what any kernel takes as one datagram
 TOGETHER = 16  # sockets in one message; kernels allow some 250
 
@@ -44,6 +47,30 @@ class Told(Message, frozen=True, tag="told"):
     problem: str
 
 
+class Route(Message, frozen=True, tag="route"):
+    """To a worker: what it answers itself, and what others do, from now on."""
+
+    serial: int
+    """Counts these messages; a table is sent again when the workers that it leads to have changed."""
+    table: Routing
+    sockets: dict[str, tuple[str, ...]]
+    """Where the workers of each version listen, by its number."""
+    aliases: dict[str, int]
+    """Names of versions that are loaded."""
+
+
+class Part(Message, frozen=True, tag="part"):
+    """To a worker: give back this share of its connections, each when it is next between two requests."""
+
+    share: float
+
+
+class Routed(Message, frozen=True, tag="routed"):
+    """From a worker: no request goes by an older table any more."""
+
+    serial: int
+
+
 class Ready(Message, frozen=True, tag="ready"):
     """From a worker: it could answer now."""
 
@@ -58,7 +85,7 @@ class Failed(Message, frozen=True, tag="failed"):
     reason: str
 
 
-AnyMessage = Accept | Take | Leave | Drain | Told | Ready | Failed
+AnyMessage = Accept | Take | Leave | Drain | Told | Route | Part | Routed | Ready | Failed
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(AnyMessage).decode

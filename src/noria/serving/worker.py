@@ -31,6 +31,8 @@ from noria.serving.answering import Answering
 from noria.serving.batching import Batcher
 from noria.serving.bundle import Bundle
 from noria.serving.connection import Connection, Desk
+from noria.serving.dispatch import Dispatch
+from noria.serving.inside import Inside
 from noria.serving.log import Narrator, narrator, stack
 from noria.serving.metrics import VersionMetrics
 from noria.serving.outbox import Outbox
@@ -119,6 +121,14 @@ class Worker:
         log = _log(bundle)
         metrics = VersionMetrics(Tally(self._counts), model=version.model, version=version.number)
         batcher = Batcher(self._served.answer_rows, loop, told=metrics.batch)
+        self._dispatch = Dispatch(
+            version=version.number,
+            patience=bundle.patience,
+            deadline=bundle.deadline,
+            metrics=metrics,
+            narrate=self._narrate,
+            loop=loop,
+        )
         answering = Answering(
             self._served,
             follows=bundle.follows,
@@ -132,18 +142,26 @@ class Worker:
             loop=loop,
             veil=_veil(bundle),
             sample=bundle.log.sample,
+            dispatch=self._dispatch,
         )
         self._front = Front(answering, metrics, self._narrate, hub=bundle.hub)
         self._desk = Desk(self._front.answer, self._front.routes.refused, max_body=bundle.max_body)
+        inside = Inside(answering, metrics, self._narrate)
+        self._inside = Desk(inside.answer, inside.routes.refused, max_body=bundle.max_body)
         self._desk.tick()
+        self._inside.tick()
+        door = await loop.create_unix_server(
+            lambda: Connection(self._inside, loop), str(socket_of(self._counts)), backlog=BACKLOG
+        )
+        self._servers.append(door)
         self._channel.setblocking(False)
         loop.add_reader(self._channel, self._hear)
-        sweeping = loop.create_task(self._desk.sweep())
+        sweeping = [loop.create_task(desk.sweep()) for desk in (self._desk, self._inside)]
         counting = loop.create_task(_gauge(metrics, log, batcher, self._desk))
         flushing = loop.create_task(_flush(log, bundle.durability, self._narrate))
         wire.say(self._channel, wire.Ready(protocol=wire.PROTOCOL, pid=os.getpid()))
         await self._over.wait()
-        for task in (sweeping, counting, flushing):
+        for task in (*sweeping, counting, flushing):
             task.cancel()
         batcher.close()
         log.close()
@@ -177,6 +195,12 @@ class Worker:
                 self._leave()
             case wire.Drain():
                 self._drain()
+            case wire.Route():
+                self._dispatch.follow(message)
+                with suppress(OSError):  # the keeper is gone, and the channel's end says so
+                    wire.say(self._channel, wire.Routed(serial=message.serial))
+            case wire.Part(share=share):
+                self._share(share)
             case wire.Told(problem=problem):
                 self._front.problem = problem
             case _:
@@ -202,26 +226,47 @@ class Worker:
         self._desk.parting = self._part
         for connection in list(self._desk.connections):
             self._part(connection)
+        self._let_go(self._inside)
         self._end_with_the_last()
 
-    def _part(self, connection: Connection) -> None:
+    def _share(self, share: float) -> None:
+        """Give back some connections, for others to go on with; this worker goes on."""
+        wanted = int(len(self._desk.connections) * share)
+
+        def part(connection: Connection) -> None:
+            nonlocal wanted
+            if wanted > 0 and self._part(connection):
+                wanted -= 1
+            if wanted == 0 and self._desk.parting is part:
+                self._desk.parting = None
+
+        self._desk.parting = part
+        for connection in list(self._desk.connections):
+            part(connection)
+
+    def _part(self, connection: Connection) -> bool:
         taken = connection.part()
         if taken is None:
-            return
+            return False
         try:
             wire.give(self._channel, [taken])
         except OSError:
             taken.close()
+        return True
 
     def _drain(self) -> None:
         """Let each answer be the last of its connection; who asks nothing is let go."""
         self._stop_accepting()
         self._desk.parting = None
-        self._desk.closing = True
-        for connection in list(self._desk.connections):
+        for desk in (self._desk, self._inside):
+            self._let_go(desk)
+        self._end_with_the_last()
+
+    def _let_go(self, desk: Desk) -> None:
+        desk.closing = True
+        for connection in list(desk.connections):
             if connection.between:
                 connection.transport.close()
-        self._end_with_the_last()
 
     def _stop_accepting(self) -> None:
         for server in self._servers:
@@ -229,10 +274,15 @@ class Worker:
         self._servers.clear()
 
     def _end_with_the_last(self) -> None:
-        if self._desk.connections:
+        if self._desk.connections or self._inside.connections:
             asyncio.get_running_loop().call_later(LATE, self._end_with_the_last)
         else:
             self._over.set()
+
+
+def socket_of(counts: Path) -> Path:
+    """Where a worker listens for its siblings: beside its counts, in the keeper's own folder."""
+    return counts.with_suffix(".sock")
 
 
 async def _gauge(metrics: VersionMetrics, log: PredictionLog, batcher: Batcher, desk: Desk) -> None:

@@ -1,0 +1,68 @@
+"""The door of a worker for its siblings: requests that another version's worker passes on to it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from functools import partial
+
+from noria.serving.answering import Answering, Cause
+from noria.serving.connection import Headers, Raw
+from noria.serving.errors import StrangeSibling
+from noria.serving.log import Narrator
+from noria.serving.messages import Request, Response, refusal
+from noria.serving.metrics import VersionMetrics
+from noria.serving.routes import V1, V2, Route, Routes
+from noria.serving.siblings import INSIDE, PROTOCOL, WAY, WITHIN
+
+Send = Callable[[bytes | Response], None]
+
+
+class Inside:
+    """A worker's paths for its siblings. It answers whatever is passed on to it: who answers has been decided."""
+
+    def __init__(self, answering: Answering, metrics: VersionMetrics, narrate: Narrator) -> None:
+        self._answering = answering
+        self._metrics = metrics
+        self.routes = Routes(
+            tuple(
+                Route("inside", "POST", re.compile(path), partial(self._careful, protocol))
+                for protocol, path in (("predict", V1 + "/predict"), ("infer", V2 + "/infer"))
+            ),
+            metrics,
+            narrate,
+            about=answering.served.version.model,
+        )
+
+    def answer(self, raw: Raw, send: Send) -> None:
+        """Answer a request, at once where that can be."""
+        metrics = self._metrics
+        try:
+            cause = self._cause(raw.headers)
+        except StrangeSibling as error:
+            metrics.request("inside", error.status)
+            send(refusal(error))
+            return
+        if raw.plain and raw.url.endswith(b"/predict") and self._answering.quick(raw, send, cause):
+            return
+        metrics.began()
+
+        def sent(answer: bytes | Response) -> None:
+            metrics.ended()
+            send(answer)
+
+        self.routes.answer(raw, sent)
+
+    async def _careful(
+        self, protocol: str, raw: Raw, request: Request, named: dict[str, str | None]
+    ) -> Response:
+        return await self._answering.careful(request, protocol, raw, self._cause(raw.headers))
+
+    def _cause(self, headers: Headers) -> Cause:
+        """Raises `StrangeSibling`."""
+        own = {name: value.decode("latin-1") for name, value in headers if name in (PROTOCOL, WAY, WITHIN)}
+        given = own.get(PROTOCOL, "none")
+        if given != str(INSIDE):
+            raise StrangeSibling(given=given, known=INSIDE)
+        until = self._answering.now() + float(own[WITHIN])
+        return Cause(own[WAY], until, passed_on=True)
