@@ -75,6 +75,7 @@ class NoNodeLargeEnough(TooLarge):
 
 @dataclass(eq=False)
 class NotOnNode(NoInterpreter):
+    code: ClassVar[str] = "WORKER-START-ON-NODE"
     what: ClassVar[str] = "{subject} needs {python}, which node {node} cannot start: {problem}"
     next: ClassVar[str] = (
         "let NORIA_ENVIRONMENTS be a folder that every node sees under the same path, and run again; noria doctor tells "

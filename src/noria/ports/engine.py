@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import ClassVar, Protocol, TypeVar
 
 from noria.errors import NoriaError, Unavailable
 from noria.records.needs import Fault, Needs, Retry
@@ -16,7 +16,11 @@ ONCE = Retry(lost=0, memory=0)
 
 
 class EngineLost(Unavailable):
-    """What an engine runs on is gone: no step's fault, and a run can go on as soon as it is back. Not raised itself."""
+    """What an engine runs on is gone: no step's fault, and a run can go on as soon as it is back."""
+
+    code: ClassVar[str] = "ENGINE-LOST"
+    what: ClassVar[str] = "what the engine runs on is gone"
+    next: ClassVar[str] = "start it again; the same command then goes on with what was finished"
 
 
 @dataclass(frozen=True)

@@ -181,7 +181,7 @@ class Unreachable(Unavailable):
 
 @dataclass(eq=False)
 class StrangeSibling(Conflict):
-    code: ClassVar[str] = "WORKER-PROTOCOL"
+    code: ClassVar[str] = "SIBLING-PROTOCOL"
     what: ClassVar[str] = (
         "a worker passed a request on in a form that this one does not know: {given}, not {known}"
     )
