@@ -37,6 +37,7 @@ from noria.serving.keeper import Hub, Keeper
 from noria.serving.labels import Labels
 from noria.serving.log import Narrator, narrator
 from noria.serving.metrics import Metrics
+from noria.serving.repository import Repository
 from noria.serving.rows import log_schema
 from noria.serving.sample import sample_of
 from noria.serving.tally import Tally
@@ -172,7 +173,8 @@ def _wire(
         clock=clock,
         max_items=options.max_rows,
     )
-    hub = Hub(labels, fleet, metrics, narrate)
+    repository = Repository(options.model, options.follow, records.versions, follower)
+    hub = Hub(labels, fleet, metrics, narrate, repository)
     return Keeper(bound, hub, follower, hub_path=hub_path, max_body=options.max_body), follower
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,14 +15,14 @@ from noria.errors import NoriaError, StepFailed
 from noria.ports.clock import Clock
 from noria.ports.serving import BATCH, VALUES, Layout, Values
 from noria.records.predictions import prediction_ids
-from noria.serving import tensors
-from noria.serving.answers import as_values, not_finite
+from noria.serving.answers import not_finite
 from noria.serving.asked import Asked
 from noria.serving.batching import Batcher, Job
 from noria.serving.connection import Raw
-from noria.serving.errors import BadShape, GraphFailed, NotServed
+from noria.serving.errors import GraphFailed, NotServed
+from noria.serving.forms import FORMS, Finish, Form
 from noria.serving.log import Narrator, stack
-from noria.serving.messages import Request, Response, parsed, refusal, reply
+from noria.serving.messages import Request, Response, refusal
 from noria.serving.metrics import VersionMetrics
 from noria.serving.outbox import Outbox, Send
 from noria.serving.quick import QuickReader
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 
     AnyServed = Served | DirectServed
 
-ROWS = "rows"  # the member that holds several rows; an object without it is a row itself
 AT_ONCE = 32  # rows that a model without a graph answers in the event loop; more would keep others waiting
 
 _pack = msgspec.msgpack.Encoder().encode
@@ -70,7 +69,7 @@ class Careful:
     layout: Layout
     rows: int
     payload: bytes
-    render: Callable[[Sequence[str]], Response]
+    finish: Finish
     asked: Asked
     not_finite: int
 
@@ -185,9 +184,15 @@ class Answering:
 
     async def careful(self, request: Request, asked: Reference, protocol: str) -> Response:
         """Answer a request of any form. Raises what is wrong with it."""
+        self.named(asked)
+        response: Response = await self.asked(FORMS[protocol](request), asked)
+        return response
+
+    async def asked(self, form: Form, asked: Reference, *, seconds: float | None = None) -> Any:
+        """The same for a form; `seconds`: what its sender has left to wait."""
         served = self.named(asked)
         began = time.perf_counter()
-        read = self._read_predict if protocol == "predict" else self._read_infer
+        deadline = self._deadline if seconds is None else min(seconds, self._deadline)
         answered: asyncio.Future[Careful] = self._loop.create_future()
 
         def done(result: Any, error: BaseException | None) -> None:
@@ -201,9 +206,9 @@ class Answering:
         self._batcher.submit(
             Job(
                 done,
-                expires=self._loop.time() + self._deadline,
-                size=len(request.body),
-                call=lambda: read(served, request, began),
+                expires=self._loop.time() + deadline,
+                size=form.size,
+                call=lambda: self._carefully(form, began),
                 wanted=lambda: not answered.done(),
             )
         )
@@ -219,14 +224,14 @@ class Answering:
             raise self._as_failure(error) from error
         return await self._sent(careful, began)
 
-    async def _sent(self, careful: Careful, began: float) -> Response:
+    async def _sent(self, careful: Careful, began: float) -> Any:
         try:
             segment, first = self._outbox.take(careful.layout, BATCH, careful.rows, careful.payload)
         except NoriaError as error:
             self._log_refused(error)
             raise
-        response = careful.render(list(prediction_ids(segment, first, careful.rows)))
-        sent: asyncio.Future[Response] = self._loop.create_future()
+        response = careful.finish(list(prediction_ids(segment, first, careful.rows)))
+        sent: asyncio.Future[Any] = self._loop.create_future()
         self._outbox.put(lambda _: sent.set_result(response), response, sent.set_exception)
         try:
             await sent
@@ -237,60 +242,18 @@ class Answering:
         self._metrics.answered(careful.rows, time.perf_counter() - began, careful.not_finite)
         return response
 
-    def _read_predict(self, served: AnyServed, request: Request, began: float) -> Careful:
-        body = parsed(request)
-        single = ROWS not in body or ROWS in served.reader.kinds
-        if not single and len(body) > 1:
-            extra = sorted(body.keys() - {ROWS})
-            raise BadShape(problem=f"there is {extra} beside `rows`", fix='send {"rows": [...]} alone')
-        asked = served.read([body] if single else body[ROWS])
-
-        def render(answers: pa.RecordBatch, ids: Sequence[str]) -> Response:
-            values = zip(ids, as_values(answers), strict=True)
-            return reply(
-                {
-                    "model": served.version.model,
-                    "version": served.version.number,
-                    "predictions": [{"id": id, "answer": value} for id, value in values],
-                }
-            )
-
-        return self._carefully(served, asked, began, render)
-
-    def _read_infer(self, served: AnyServed, request: Request, began: float) -> Careful:
-        body = tensors.infer_request(parsed(request))
-        tensors.check_outputs(served.version.signature, body.outputs)
-        asked = tensors.read(body, served.reader)
-        version = served.version
-
-        def render(answers: pa.RecordBatch, ids: Sequence[str]) -> Response:
-            return reply(
-                {
-                    "model_name": version.model,
-                    "model_version": str(version.number),
-                    **({} if body.id is None else {"id": body.id}),
-                    "parameters": {"version": version.name, "prediction_ids": ",".join(ids)},
-                    "outputs": tensors.outputs(answers, version.signature, body.outputs),
-                }
-            )
-
-        return self._carefully(served, asked, began, render)
-
-    def _carefully(
-        self,
-        served: AnyServed,
-        asked: Asked,
-        began: float,
-        render: Callable[[pa.RecordBatch, Sequence[str]], Response],
-    ) -> Careful:
+    def _carefully(self, form: Form, began: float) -> Careful:
+        served = self.served
+        asked, prepare = form.read(served)
         at = self._clock.now()
         answers = served.answer(asked.rows)
+        finish = prepare(answers)
         rows = log_rows(served, asked, answers, at, took=time.perf_counter() - began)
         return Careful(
             layout=self._layout_of(rows),
             rows=rows.num_rows,
             payload=rows.serialize().to_pybytes(),
-            render=lambda ids: render(answers, ids),
+            finish=finish,
             asked=asked,
             not_finite=not_finite(answers),
         )

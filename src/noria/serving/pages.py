@@ -8,7 +8,7 @@ import noria
 from noria.graph.columns import CannotCarry, kind_of
 from noria.graph.labels import label_kind
 from noria.records.versions import RequestColumn, Version
-from noria.serving.tensors import described
+from noria.serving.protocol import described
 
 if TYPE_CHECKING:
     from noria.serving.direct import DirectServed
@@ -17,11 +17,12 @@ if TYPE_CHECKING:
     AnyServed = Served | DirectServed
 
 SERVER = "noria"
+EXTENSIONS = ["binary_tensor_data", "model_repository"]
 LEVELS = 20  # categories that a summary spells out
 
 
 def server_metadata() -> dict[str, Any]:
-    return {"name": SERVER, "version": noria.__version__, "extensions": []}
+    return {"name": SERVER, "version": noria.__version__, "extensions": EXTENSIONS}
 
 
 def model_metadata(served: AnyServed) -> dict[str, Any]:

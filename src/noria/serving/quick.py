@@ -48,6 +48,7 @@ class QuickReader:
         self._max = max_rows
         self._row = _row_type(signature)
         self._one = msgspec.json.Decoder(self._row).decode
+        self._lines: Callable[[bytes], list[Any]] = msgspec.json.Decoder(self._row).decode_lines
         many = msgspec.defstruct("Rows", [("rows", list[self._row])], forbid_unknown_fields=True, gc=False)  # type: ignore[name-defined]
         self._many: Callable[[bytes], Any] = msgspec.json.Decoder(many).decode
         self._single_possible = "rows" not in {column.name for column in columns}
@@ -76,6 +77,15 @@ class QuickReader:
         if self._refuses and self.unknown(rows):
             return None
         return Read(rows, single)
+
+    def lines(self, body: bytes) -> Sequence[Values] | None:
+        """The rows in a body of one object a line; None where only the careful reader can tell."""
+        try:
+            found = self._lines(body)
+            rows = [self._values(row) for row in found] if 0 < len(found) <= self._max else []
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, Misfit):
+            return None
+        return rows or None
 
     def unknown(self, rows: Sequence[Values]) -> dict[str, int]:
         """Values that training never saw, by column, where there are any."""

@@ -20,6 +20,7 @@ from noria.serving.log import Narrator, stack
 from noria.serving.messages import Request, Response, refusal, reply
 from noria.serving.metrics import Metrics, VersionMetrics
 
+LOAD_SECONDS = 300.0  # s; as long as the keeper waits for the workers of a version
 HUB_SECONDS = 30.0  # s for the keeper to take labels, or to gather the metrics
 
 Send = Callable[[bytes | Response], None]
@@ -137,6 +138,9 @@ class Front:
         self._metrics.tally.publish()  # so that whoever asked finds its own requests counted
         return await pass_on(raw, self._hub, seconds=HUB_SECONDS)
 
+    async def load(self, raw: Raw, request: Request, named: dict[str, str | None]) -> Response:
+        return await pass_on(raw, self._hub, seconds=LOAD_SECONDS)
+
     async def summary(self, raw: Raw, request: Request, named: dict[str, str | None]) -> Response:
         served = self.answering.named(_reference(named))
         return reply(pages.summary(served, follows=self.answering.follows, problem=self.problem))
@@ -171,6 +175,9 @@ class Front:
                 ("ready", "GET", "/v2/health/ready", self.ready),
                 ("server", "GET", "/v2", self.server),
                 ("metrics", "GET", "/metrics", self.keeper),
+                ("repository", "POST", INDEX, self.keeper),
+                ("repository", "POST", LOAD, self.load),
+                ("repository", "POST", UNLOAD, self.keeper),
             )
         )
 
@@ -191,5 +198,8 @@ def _cut(path: str) -> str:
     return path if len(path) <= 200 else path[:200] + " ..."
 
 
+INDEX = r"/v2/repository/index"
+LOAD = r"/v2/repository/models/(?P<model>[^/]+)/load"
+UNLOAD = r"/v2/repository/models/(?P<model>[^/]+)/unload"
 V1 = r"/v1/models/(?P<model>[^/]+)"
 V2 = r"/v2/models/(?P<model>[^/]+)(?:/versions/(?P<version>[^/]+))?"
