@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
@@ -25,7 +25,8 @@ from noria.serving.log import Narrator, stack
 from noria.serving.messages import Request, Response, refusal
 from noria.serving.metrics import VersionMetrics
 from noria.serving.outbox import Outbox, Send
-from noria.serving.quick import QuickReader
+from noria.serving.quick import QuickReader, Read
+from noria.serving.quick_tensors import QuickTensors, ReadTensors, tensor_writer
 from noria.serving.rows import log_rows, places
 
 if TYPE_CHECKING:
@@ -37,6 +38,10 @@ if TYPE_CHECKING:
     AnyServed = Served | DirectServed
 
 AT_ONCE = 32  # rows that a model without a graph answers in the event loop; more would keep others waiting
+
+AnyRead = Read | ReadTensors
+Say = Callable[[AnyRead, Iterable[str], Sequence[tuple[Any, ...]]], bytes]
+"""The body of the answers to a request, with their ids."""
 
 _pack = msgspec.msgpack.Encoder().encode
 _json = msgspec.json.Encoder().encode
@@ -104,6 +109,12 @@ class Answering:
         self._places = places(served.version.signature)
         version = served.version
         self._head = _json({"model": version.model, "version": version.number})[:-1] + b',"predictions":['
+        self._tensors = (
+            QuickTensors(version.signature, served.quick, max_rows=served.reader.max_rows)
+            if served.quick
+            else None
+        )
+        self._tensors_say = tensor_writer(version)
         self._single = served.answers.names == ["answer"]
 
     def named(self, asked: Reference) -> AnyServed:
@@ -119,10 +130,24 @@ class Answering:
     def quick(self, raw: Raw, send: Send) -> bool:
         """Take a request for rows; False where only the careful way can tell what is wrong with it."""
         reader = self.served.quick
-        if reader is None or not _is_json(raw):
+        return reader is not None and self._quick(raw, send, reader, reader.read, self._said)
+
+    def quick_infer(self, raw: Raw, send: Send) -> bool:
+        """The same for a request of tensors."""
+        reader, tensors = self.served.quick, self._tensors
+        return (
+            reader is not None
+            and tensors is not None
+            and self._quick(raw, send, reader, tensors.read, self._said_as_tensors)
+        )
+
+    def _quick(
+        self, raw: Raw, send: Send, reader: QuickReader, decode: Callable[[bytes], AnyRead | None], say: Say
+    ) -> bool:
+        if not _is_json(raw):
             return False
         began = time.perf_counter()
-        read = reader.read(raw.body)
+        read = decode(raw.body)
         if read is None:
             return False
         at = int(self._clock.now().timestamp() * 1e6)
@@ -132,7 +157,7 @@ class Answering:
             if error is not None:
                 send(self._failed(error))
                 return
-            self._deliver(reader, read.rows, answers, at, began, send)
+            self._deliver(reader, read, answers, at, began, send, say)
 
         direct = self.served.direct
         if direct is not None and len(read.rows) <= AT_ONCE:
@@ -155,13 +180,15 @@ class Answering:
     def _deliver(
         self,
         reader: QuickReader,
-        rows: Sequence[tuple[Any, ...]],
+        read: AnyRead,
         answers: Sequence[tuple[Any, ...]],
         at: int,
         began: float,
         send: Send,
+        say: Say,
     ) -> None:
         """Log the rows with their answers, and send these."""
+        rows = read.rows
         took = time.perf_counter() - began
         keys = [self._places(row, at) for row in rows]
         payload = _pack(Values(at, int(took * 1e6), "", rows, keys, answers))
@@ -171,14 +198,22 @@ class Answering:
         except NoriaError as error:
             self._refused(error, send)
             return
-        parts = []
-        for id, answer in zip(prediction_ids(segment, first, count), answers, strict=True):
-            value = answer[0] if self._single else dict(zip(self.served.answers.names, answer, strict=True))
-            parts.append(b'{"id":"%b","answer":%b}' % (id.encode(), _json(value)))
-        body = self._head + b",".join(parts) + b"]}"
+        body = say(read, prediction_ids(segment, first, count), answers)
         self._metrics.asked(reader.nulls(rows), reader.unknown(rows))
         self._metrics.answered(count, took, _not_finite(answers))
         self._outbox.put(send, body, lambda error: self._refused(error, send))
+
+    def _said(self, read: AnyRead, ids: Iterable[str], answers: Sequence[tuple[Any, ...]]) -> bytes:
+        parts = []
+        for id, answer in zip(ids, answers, strict=True):
+            value = answer[0] if self._single else dict(zip(self.served.answers.names, answer, strict=True))
+            parts.append(b'{"id":"%b","answer":%b}' % (id.encode(), _json(value)))
+        return self._head + b",".join(parts) + b"]}"
+
+    def _said_as_tensors(
+        self, read: AnyRead, ids: Iterable[str], answers: Sequence[tuple[Any, ...]]
+    ) -> bytes:
+        return self._tensors_say(cast("ReadTensors", read).id, ids, answers)
 
     # -- the careful way: everything else
 
@@ -296,9 +331,15 @@ def _is_json(raw: Raw) -> bool:
                 return False
             if b";" in value and b"utf-8" not in value.lower():
                 return False
-        elif size == 16 and name.lower() == b"content-encoding":
+        elif (size == 16 and name.lower() == b"content-encoding") or (
+            size == 6 and value != b"*/*" and name.lower() == b"accept" and not _accepts_json(value)
+        ):
             return False
     return True
+
+
+def _accepts_json(value: bytes) -> bool:
+    return b"json" in value and b"ndjson" not in value and b"arrow" not in value
 
 
 def _not_finite(answers: Sequence[tuple[Any, ...]]) -> int:

@@ -20,14 +20,14 @@ from noria.records.versions import RequestColumn, Signature
 Values = tuple[Any, ...]
 """A row, in the signature's order, as Arrow takes it: times are whole ticks since 1970, and days are days since then."""
 
-_INTEGERS = {
+INTEGER_RANGES = {
     f"{sign}int{bits}": (0 if sign else -(2 ** (bits - 1)), 2**bits - 1 if sign else 2 ** (bits - 1) - 1)
     for sign in ("", "u")
     for bits in (8, 16, 32, 64)
 }
 _NARROW = {"float": "f", "halffloat": "e", "half_float": "e"}
 EPOCH = date(1970, 1, 1).toordinal()
-_LARGEST = 2**63 - 1  # what msgspec can bound an integer by
+LARGEST = 2**63 - 1  # what msgspec can bound an integer by
 
 
 @dataclass(frozen=True)
@@ -60,9 +60,13 @@ class QuickReader:
         self._levels = [
             (at, frozenset(column.levels)) for at, column in enumerate(columns) if column.levels is not None
         ]
-        self._never_null = [at for at, _ in self._convert if not _may_be_null(columns[at], signature)]
+        never = [at for at, column in enumerate(columns) if not _may_be_null(column, signature)]
+        self._never_null = [at for at, _ in self._convert if at in never]
+        self.never_null = never
+        """Places of a row that must hold a value."""
         self._refuses = signature.unknown == "refuse"
-        self._names = [column.name for column in columns]
+        self.names = [column.name for column in columns]
+        """The columns, in the order of a row's values."""
 
     def read(self, body: bytes) -> Read | None:
         """The rows in a body of JSON; None where only the careful reader can tell."""
@@ -87,6 +91,13 @@ class QuickReader:
             return None
         return rows or None
 
+    def fits(self, rows: Sequence[Values]) -> bool:
+        """Whether rows of the right types may be answered: no null where there must be none, no category refused."""
+        for row in rows:
+            if None in row and any(row[at] is None for at in self.never_null):
+                return False
+        return not (self._refuses and self.unknown(rows))
+
     def unknown(self, rows: Sequence[Values]) -> dict[str, int]:
         """Values that training never saw, by column, where there are any."""
         counts: dict[str, int] = {}
@@ -97,7 +108,7 @@ class QuickReader:
                 if value is not None and value not in levels:
                     strange += 1
             if strange:
-                counts[self._names[at]] = strange
+                counts[self.names[at]] = strange
         return counts
 
     def nulls(self, rows: Sequence[Values]) -> dict[str, int]:
@@ -107,7 +118,7 @@ class QuickReader:
             if None in row:
                 for at, value in enumerate(row):
                     if value is None:
-                        counts[self._names[at]] = counts.get(self._names[at], 0) + 1
+                        counts[self.names[at]] = counts.get(self.names[at], 0) + 1
         return counts
 
     def _values(self, row: Any) -> Values:
@@ -174,7 +185,7 @@ def _decoded(column: RequestColumn) -> Any:
         return bool
     if kind.expected == "a string":
         return str
-    if column.type in _INTEGERS and _INTEGERS[column.type][1] <= _LARGEST:
-        low, high = _INTEGERS[column.type]
+    if column.type in INTEGER_RANGES and INTEGER_RANGES[column.type][1] <= LARGEST:
+        low, high = INTEGER_RANGES[column.type]
         return Annotated[int, msgspec.Meta(ge=low, le=high)]
     return None

@@ -113,13 +113,15 @@ class Front:
             metrics.ended()
             send(answer)
 
-        if raw.method == b"POST" and raw.url in self._quick:
+        quick = self._quick.get(raw.url) if raw.method == b"POST" else None
+        if quick is not None:
+            name, take = quick
 
             def counted(answer: bytes | Response) -> None:
-                metrics.request("predict", 200 if type(answer) is bytes else answer.status)  # type: ignore[union-attr]
+                metrics.request(name, 200 if type(answer) is bytes else answer.status)  # type: ignore[union-attr]
                 sent(answer)
 
-            if self.answering.quick(raw, counted):
+            if take(raw, counted):
                 return
         self.routes.answer(raw, sent)
 
@@ -182,12 +184,19 @@ class Front:
         )
 
 
-def _quick_paths(answering: Answering) -> frozenset[bytes]:
-    """Every way in which a request may name the version that answers, as the bytes of its path."""
+def _quick_paths(answering: Answering) -> dict[bytes, tuple[str, Callable[[Raw, Send], bool]]]:
+    """Every way in which a request may name the version that answers, as the bytes of its path: the route's name, and
+    what takes such a request."""
     version, follows = answering.served.version, answering.follows
     model, number = version.model, version.number
     names = {model, f"{model}:{number}", f"{model}@{number}", f"{model}@{follows}", f"{model}:{follows}"}
-    return frozenset(f"/v1/models/{name}/predict".encode() for name in names)
+    paths: dict[bytes, tuple[str, Callable[[Raw, Send], bool]]] = {}
+    for name in names:
+        paths[f"/v1/models/{name}/predict".encode()] = ("predict", answering.quick)
+        paths[f"/v2/models/{name}/infer".encode()] = ("infer", answering.quick_infer)
+    for each in (str(number), follows):
+        paths[f"/v2/models/{model}/versions/{each}/infer".encode()] = ("infer", answering.quick_infer)
+    return paths
 
 
 def _reference(named: dict[str, str | None]) -> Reference:
