@@ -226,6 +226,7 @@ def _service(section: Section) -> ServicePolicy:
         workers=section.whole("workers", usual.workers, COUNT),
         spare=section.flag("spare", usual.spare),
         deadline=section.seconds("deadline", usual.deadline),
+        grpc_port=section.whole("grpc_port", usual.grpc_port, PORT),
         durability=cast("Durability", section.text("durability", usual.durability, DURABILITY)),
     )
     section.close()

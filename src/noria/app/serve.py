@@ -106,6 +106,7 @@ def _command(app: App, model: str, follows: str, host: str | None, port: int | N
         *(() if service.spare else ("--no-spare",)),
         *("--deadline", str(service.deadline)),
         *("--durability", service.durability),
+        *(() if service.grpc_port is None else ("--grpc-port", str(service.grpc_port))),
         *("--project", os.fspath(app.project)),
         *("--environment", canonical(environment(app.project)).decode()),
         "--until-stdin-closes",

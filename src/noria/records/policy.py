@@ -131,6 +131,8 @@ class ServicePolicy(Record):
     """Whether one more process is kept loaded where there is but one: it takes over at once when that dies."""
     deadline: float = 10.0
     """Seconds that a request may wait for its turn; then nobody works on it any more."""
+    grpc_port: int | None = None
+    """Where the service answers over gRPC as well; None: it does not."""
     durability: Durability = "async"
     """`sync`: an answer's row is on the disk before it leaves; `async`: it survives the process, and the power's loss
     takes at most the last seconds; `off`: no row is logged."""

@@ -14,7 +14,7 @@ import socket
 import sys
 import tempfile
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,7 +27,7 @@ from noria.records.base import parse
 from noria.records.policy import ServicePolicy
 from noria.records.sources import Environment
 from noria.records.versions import Version
-from noria.serving.address import listen, url_of
+from noria.serving.address import host_and_port, listen, reserve, url_of
 from noria.serving.bundle import Bundle
 from noria.serving.environments import Environments
 from noria.serving.errors import OwnSurroundings
@@ -71,9 +71,11 @@ def run(options: argparse.Namespace, say: Callable[[dict[str, object]], None]) -
     with (
         open_records(os.environ.get("NORIA_RECORDS") or Path(options.state) / "noria.db") as records,
         listen(options.host, options.port) as bound,
+        _grpc(options) as grpc,
         tempfile.TemporaryDirectory(prefix="noria-serving-") as folder,
         asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
     ):
+        options.grpc = host_and_port(grpc) if grpc else ""
         runner.run(_live(options, records, bound, Path(folder), say))
 
 
@@ -94,7 +96,7 @@ async def _live(
         await follower.announce()
         service = follower.record()
         narrate("service.ready", service=service.id, url=service.url, version=service.version)
-        say({"ready": True, **msgspec.to_builtins(service)})
+        say({"ready": True, **msgspec.to_builtins(service), "grpc": options.grpc or None})
 
     try:
         await keeper.live(ready, until_stdin_closes=options.until_stdin_closes)
@@ -136,6 +138,7 @@ def _wire(
             max_rows=options.max_rows,
             deadline=options.deadline,
             durability=options.durability,
+            grpc=options.grpc,
         )
         return Plan(
             bundle,
@@ -176,6 +179,11 @@ def _wire(
     repository = Repository(options.model, options.follow, records.versions, follower)
     hub = Hub(labels, fleet, metrics, narrate, repository)
     return Keeper(bound, hub, follower, hub_path=hub_path, max_body=options.max_body), follower
+
+
+def _grpc(options: argparse.Namespace) -> AbstractContextManager[socket.socket | None]:
+    """The port that workers answer gRPC on, kept for them."""
+    return nullcontext() if options.grpc_port is None else reserve(options.host, options.grpc_port)
 
 
 def _in_surroundings() -> None:
@@ -220,6 +228,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--follow", default="champion", help="an alias, followed as it moves; or a version's number")
     add("--host", default=DEFAULTS.host)
     add("--port", type=int, default=DEFAULTS.port, help="0 takes a free one")
+    add("--grpc-port", type=int, help="where to answer over gRPC as well; 0 takes a free one")
     add("--max-body", type=int, default=DEFAULTS.max_body, help="bytes of one request's body")
     add("--max-rows", type=int, default=DEFAULTS.max_rows, help="rows of one request")
     add("--workers", type=int, default=DEFAULTS.workers, help="processes that answer")

@@ -31,3 +31,5 @@ class Bundle(Record, kw_only=True):
     deadline: float
     """Seconds that a request may wait for its turn."""
     durability: Durability
+    grpc: str = ""
+    """Where to answer over gRPC as well, as `127.0.0.1:8118`; nowhere for none."""

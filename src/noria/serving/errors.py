@@ -312,3 +312,30 @@ class OwnSurroundings(ConfigError):
         "this Python heeds neither PYTHONHASHSEED nor PYTHONUTF8, so a model may answer otherwise than in training"
     )
     next: ClassVar[str] = "start it without -E, -I, -R and -X utf8=0: python -P -m noria.serving"
+
+
+@dataclass(eq=False)
+class Refused(UsageError):
+    """What another process of the service refused, with its own code and status."""
+
+    code: ClassVar[str] = "SERVICE-REFUSED"
+    what: ClassVar[str] = "{problem}"
+    next: ClassVar[str] = "{advised}"
+    problem: str
+    advised: str
+    because: str
+    answered: int
+
+    def __post_init__(self) -> None:
+        self.code = self.because  # type: ignore[misc]
+        self.status = self.answered  # type: ignore[misc]
+
+
+@dataclass(eq=False)
+class NoGrpc(ConfigError):
+    code: ClassVar[str] = "SERVE-GRPC"
+    what: ClassVar[str] = "grpc_port is set, and the environment that {version} answers in has no grpcio"
+    next: ClassVar[str] = (
+        "add noria[grpc] to the project's lock, or take grpc_port out of noria.toml's [service]"
+    )
+    version: str

@@ -64,6 +64,8 @@ class QuickReader:
         self._never_null = [at for at, _ in self._convert if at in never]
         self.never_null = never
         """Places of a row that must hold a value."""
+        self.types = [_type(column, signature) for column in columns]
+        """What msgspec decodes each column into; None for what has to be converted."""
         self._refuses = signature.unknown == "refuse"
         self.names = [column.name for column in columns]
         """The columns, in the order of a row's values."""
@@ -138,9 +140,8 @@ def _row_type(signature: Signature) -> type[msgspec.Struct]:
     """A struct of the request's columns, each as JSON may give it; strict, so "17.9" and true are no numbers."""
     fields, names = [], {}
     for at, column in enumerate(signature.request):
-        kind = _decoded(column)
-        nullable = kind is not None and _may_be_null(column, signature)
-        fields.append((f"c{at}", Any if kind is None else kind | None if nullable else kind))
+        kind = _type(column, signature)
+        fields.append((f"c{at}", Any if kind is None else kind))
         names[f"c{at}"] = column.name
     row: type[msgspec.Struct] = msgspec.defstruct(
         "Row", fields, rename=names, forbid_unknown_fields=True, gc=False
@@ -170,6 +171,12 @@ def _days(convert: Callable[[Any], Any]) -> Callable[[Any], int]:
         return int(convert(value).toordinal()) - EPOCH
 
     return read
+
+
+def _type(column: RequestColumn, signature: Signature) -> Any:
+    """What msgspec decodes a column into, null among it where that may be; None for what has to be converted."""
+    kind = _decoded(column)
+    return kind | None if kind is not None and _may_be_null(column, signature) else kind
 
 
 def _may_be_null(column: RequestColumn, signature: Signature) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import msgspec
 
@@ -16,6 +16,7 @@ from noria.graph.columns import Misfit, kind_of
 from noria.records.versions import RequestColumn, Signature, Version
 from noria.serving.protocol import FLOATS, INTEGERS, datatype
 from noria.serving.quick import INTEGER_RANGES, LARGEST, QuickReader, Values
+from noria.serving.skeleton import KEPT, Skeleton, skeleton_of
 
 Convert = Callable[[list[Any]], list[Any]]
 
@@ -53,6 +54,13 @@ class QuickTensors:
             for name, convert in _conversions(column).items()
             if name in kinds
         }
+        self._plain = {
+            (column.name, kinds[datatype(column.type)]): at
+            for at, column in enumerate(signature.request)
+            if rows.types[at] is not None and (column.type == "double" or column.type not in FLOATS.values())
+        }
+        """Where a tensor's values are checked by the column's type just as by the tensor's."""
+        self._skeletons: list[Skeleton] = []
         self._matrix = {
             kind: converts
             for name, converts in _matrix_conversions(signature).items()
@@ -61,6 +69,13 @@ class QuickTensors:
 
     def read(self, body: bytes) -> ReadTensors | None:
         """The rows in a body of JSON; None where only the careful reader can tell."""
+        for skeleton in self._skeletons:
+            try:
+                found = skeleton.read(body)
+            except (msgspec.MsgspecError, UnicodeDecodeError):
+                break
+            if found is not None:
+                return self._checked([found[0]], found[1])
         try:
             sent = self._decode(body)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
@@ -77,7 +92,21 @@ class QuickTensors:
             rows = self._read(tensors, count)
         except (Misfit, OverflowError):
             return None
-        return self._checked(rows, sent.id)
+        read = self._checked(rows, sent.id)
+        if read is not None and count == 1:
+            self._learn(body, sent)
+        return read
+
+    def _learn(self, body: bytes, sent: Any) -> None:
+        """Keep the text of a request of one row, where its values are the columns' as they stand."""
+        found = [self._plain.get((tensor.name, tensor.__class__)) for tensor in sent.inputs]
+        if None in found:
+            return
+        places = [cast("int", at) for at in found]
+        kinds = [self._rows.types[at] for at in places]
+        skeleton = skeleton_of(body, kinds, places, named=sent.id is not None)
+        if skeleton is not None:
+            self._skeletons = [skeleton, *self._skeletons[: KEPT - 1]]
 
     def _read(self, tensors: Sequence[Any], count: int) -> list[Values] | None:
         flat, tall, places = [count], [count, 1], self._places
