@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -175,3 +178,38 @@ def test_a_swap_fails_no_grpc_call(world: World, tmp_path: Any) -> None:
             until(answered, 60, f"version {number}")
     assert seen == {"1", "2", "3"}
     made.records.close()
+
+
+CLIENTS = Path(__file__).parents[2] / ".clients/bin/python"
+
+
+@pytest.mark.skipif(not CLIENTS.exists(), reason="peers' clients are not installed: make clients")
+@pytest.mark.parametrize(("peer", "ways"), [("mlserver", 2), ("kserve", 4)])
+def test_other_peers_clients_get_the_offline_answers(
+    world: World, running: Running, tmp_path: Path, peer: str, ways: int
+) -> None:
+    sent = tmp_path / "tensors.json"
+    sent.write_text(json.dumps(tensors(as_request(training_rows(9)))))
+    script = Path(__file__).with_name("peer_clients.py")
+    command = [str(CLIENTS), str(script), peer, running.url, running.ready["grpc"], str(sent)]
+    made = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert made.returncode == 0, made.stderr
+    offline = world.offline(1, training_rows(9).to_arrow())
+    assert json.loads(made.stdout.splitlines()[-1]) == [offline] * ways
+
+
+def test_the_messages_are_the_protocols_own() -> None:
+    """Names and numbers, beside those of a peer."""
+    from tritonclient.grpc import service_pb2
+
+    from noria.serving.grpc_words import messages
+
+    for name, made in messages().items():
+        if name.endswith("Entry"):
+            continue
+        theirs: Any = service_pb2
+        for part in name.split("."):
+            theirs = getattr(theirs, part)
+        known = {(field.name, field.number, field.type) for field in theirs.DESCRIPTOR.fields}
+        ours = {(field.name, field.number, field.type) for field in made.DESCRIPTOR.fields}
+        assert ours <= known, name

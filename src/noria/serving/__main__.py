@@ -29,6 +29,7 @@ from noria.records.sources import Environment
 from noria.records.versions import Version
 from noria.serving.address import host_and_port, listen, reserve, url_of
 from noria.serving.bundle import Bundle
+from noria.serving.connection import BODY_SECONDS
 from noria.serving.environments import Environments
 from noria.serving.errors import OwnSurroundings
 from noria.serving.fleet import Fleet, Plan
@@ -138,6 +139,7 @@ def _wire(
             max_rows=options.max_rows,
             deadline=options.deadline,
             durability=options.durability,
+            body_seconds=options.body_seconds,
             grpc=options.grpc,
         )
         return Plan(
@@ -228,6 +230,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--follow", default="champion", help="an alias, followed as it moves; or a version's number")
     add("--host", default=DEFAULTS.host)
     add("--port", type=int, default=DEFAULTS.port, help="0 takes a free one")
+    add("--body-seconds", type=float, default=BODY_SECONDS, help="for a whole request to come")
     add("--grpc-port", type=int, help="where to answer over gRPC as well; 0 takes a free one")
     add("--max-body", type=int, default=DEFAULTS.max_body, help="bytes of one request's body")
     add("--max-rows", type=int, default=DEFAULTS.max_rows, help="rows of one request")

@@ -31,5 +31,7 @@ class Bundle(Record, kw_only=True):
     deadline: float
     """Seconds that a request may wait for its turn."""
     durability: Durability
+    body_seconds: float = 30.0
+    """For a whole request to come."""
     grpc: str = ""
     """Where to answer over gRPC as well, as `127.0.0.1:8118`; nowhere for none."""

@@ -84,6 +84,7 @@ class Desk:
     """Told of a request that was refused before it was whole."""
     max_body: int
     max_connections: int = 20_000
+    body_seconds: float = BODY_SECONDS
     connections: set[Connection] = field(default_factory=set)
     date: bytes = b""
     closing: bool = False
@@ -111,6 +112,7 @@ class Connection(asyncio.Protocol):
     __slots__ = (
         "_body",
         "_desk",
+        "_ended",
         "_head",
         "_headers",
         "_loop",
@@ -136,6 +138,7 @@ class Connection(asyncio.Protocol):
         self._head = 0
         self._size = 0
         self._stopped = False
+        self._ended = False
         self._working = False
         self._writable = True
         self._waiting: deque[Raw] = deque()
@@ -158,6 +161,11 @@ class Connection(asyncio.Protocol):
         self._stopped = True
         self._waiting.clear()
         self._desk.connections.discard(self)
+
+    def eof_received(self) -> bool:
+        """A client that sends no more may still read: what it has asked is answered before it is over."""
+        self._ended = True
+        return self._working or bool(self._waiting)
 
     def pause_writing(self) -> None:
         self._writable = False
@@ -242,7 +250,7 @@ class Connection(asyncio.Protocol):
         """Write an answer: bytes are a body of JSON with status 200."""
         if self._stopped:
             return
-        keep = raw.keep and not self._desk.closing
+        keep = raw.keep and not self._desk.closing and not (self._ended and not self._waiting)
         self._write(answer, keep=keep, bodiless=raw.method == b"HEAD")
         self._working = False
         self.since = self._loop.time()
@@ -294,8 +302,8 @@ class Connection(asyncio.Protocol):
             if waited > READ_SECONDS:
                 self.transport.abort()
         elif self.unfinished and not self._working:
-            if waited > BODY_SECONDS and not self._stopped:
-                self._refuse(BodyTooSlow(seconds=BODY_SECONDS))
+            if waited > self._desk.body_seconds and not self._stopped:
+                self._refuse(BodyTooSlow(seconds=self._desk.body_seconds))
         elif not self._working and not self._stopped and waited > KEEP_ALIVE:
             self.transport.close()
 

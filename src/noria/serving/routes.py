@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from noria.errors import NoriaError
-from noria.serving import pages
+from noria.serving import docs_page, openapi, pages
 from noria.serving.answering import Answering, Reference, reference
 from noria.serving.connection import Raw
 from noria.serving.errors import Broken, NoSuchPath, WrongMethod
@@ -147,6 +147,14 @@ class Front:
         served = self.answering.named(_reference(named))
         return reply(pages.summary(served, follows=self.answering.follows, problem=self.problem))
 
+    async def openapi(self, raw: Raw, request: Request, named: dict[str, str | None]) -> Response:
+        return reply(openapi.page(self.answering.served, follows=self.answering.follows))
+
+    async def docs(self, raw: Raw, request: Request, named: dict[str, str | None]) -> Response:
+        served, follows = self.answering.served, self.answering.follows
+        told = pages.summary(served, follows=follows, problem=self.problem)
+        return Response(200, docs_page.html(told, openapi.page(served, follows=follows)), openapi.HTML)
+
     async def metadata(self, raw: Raw, request: Request, named: dict[str, str | None]) -> Response:
         return reply(pages.model_metadata(self.answering.named(_reference(named))))
 
@@ -177,6 +185,8 @@ class Front:
                 ("ready", "GET", "/v2/health/ready", self.ready),
                 ("server", "GET", "/v2", self.server),
                 ("metrics", "GET", "/metrics", self.keeper),
+                ("openapi", "GET", r"/openapi\.json", self.openapi),
+                ("docs", "GET", "/docs", self.docs),
                 ("repository", "POST", INDEX, self.keeper),
                 ("repository", "POST", LOAD, self.load),
                 ("repository", "POST", UNLOAD, self.keeper),

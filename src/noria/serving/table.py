@@ -25,12 +25,13 @@ def read(body: bytes, reader: Reader) -> Asked:
     try:
         _refuse_compressed(body)
         table = _whole(body, reader.max_rows)
+        names = list(table.column_names)  # what is no UTF-8 is found here
     except (pa.ArrowException, OSError, ValueError, struct.error) as error:
         raise BadArrow(problem=str(error).split("\n")[0]) from error
     reader.check_count(table.num_rows)
     faults = Faults()
     columns: dict[str, pa.Array] = {}
-    for name, column in zip(table.column_names, table.columns, strict=True):
+    for name, column in zip(names, table.columns, strict=True):
         if name in columns:
             faults.add(None, name, "two columns", "one column")
         elif name not in reader.kinds:
@@ -38,7 +39,7 @@ def read(body: bytes, reader: Reader) -> Asked:
         elif (made := _fitted(name, column.combine_chunks(), reader, faults)) is not None:
             columns[name] = made
     for name in reader.kinds:
-        if name not in table.column_names:
+        if name not in names:
             reader.missing(None, name, faults)
     return reader.columns(columns, faults, set())
 

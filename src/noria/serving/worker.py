@@ -130,7 +130,12 @@ class Worker:
         )
         self._front = Front(answering, metrics, self._narrate, hub=bundle.hub)
         self._door = _door(bundle, answering, metrics, self._narrate)
-        self._desk = Desk(self._front.answer, self._front.routes.refused, max_body=bundle.max_body)
+        self._desk = Desk(
+            self._front.answer,
+            self._front.routes.refused,
+            max_body=bundle.max_body,
+            body_seconds=bundle.body_seconds,
+        )
         self._desk.tick()
         self._channel.setblocking(False)
         loop.add_reader(self._channel, self._hear)
