@@ -38,6 +38,7 @@ BENCHES = {
     "table_handover": Bench("A large value from one step to another"),
     "many_runs": Bench("Looking around among 10,000 runs"),
     "startup": Bench("Beginning"),
+    "fast_models": Bench("Compiled models beside their libraries"),
 }
 
 

@@ -25,6 +25,15 @@ PEERS = {
     "Metaflow": ["metaflow>=2.15,<3"],
     "Prefect": ["prefect>=3.4,<4"],
     "MLflow": ["mlflow>=3.5,<4", "scikit-learn>=1.9,<2"],
+    "FastAPI": [
+        "fastapi>=0.115,<1",
+        "uvicorn>=0.32,<1",
+        "uvloop",
+        "httptools",
+        "scikit-learn>=1.9,<2",
+        "lightgbm>=4.6,<5",
+        "xgboost-cpu>=3.2,<4",
+    ],
 }
 
 ONE = {"OMP_NUM_THREADS": "1"}  # what Noria's `threads = 1` does for a step

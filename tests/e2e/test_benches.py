@@ -30,6 +30,7 @@ SMALL = [
         ["`noria runs`, sqlite", "`noria diff RUN RUN`, postgresql"],
     ),
     ("startup", ["--repeat", "1"], ["noria --help"]),
+    ("fast_models", ["--repeat", "1"], ["LightGBM, one row", "forest, 256 rows"]),
 ]
 
 

@@ -59,6 +59,8 @@ def test_an_existing_scikit_learn_pipeline_from_commit_to_answer(tmp_path: Path)
     project.git("init", "--quiet", "--initial-branch=main")
     project.commit("First")
     assert "tumour@champion is now tumour:1" in project.noria("run").stdout
+    shown = project.noria("show", "tumour:1").stdout
+    assert re.search(r"^serves  direct \(numpy, \d+ parity rows, within 1e-12\)$", shown, re.MULTILINE), shown
     service = project.start("serve", "tumour@champion", "--port", "0")
     try:
         assert service.stdout is not None

@@ -44,6 +44,10 @@ def test_bit_identical_after_a_collection_and_in_a_fresh_clone(flights: Project,
         os.utime(path, (time.time() - 200_000,) * 2)
     time.sleep(1.1)  # so that both runs are older than what the policy calls young
     assert flights.json("gc")["objects"] > 0
+    fast = flights.json("show", "delay@champion")["view"]["version"]["fast"]
+    assert fast["level"] == "direct" and fast["rows"] == ["features"], fast
+    compiled = fast["compiled"]["classifier"]["digest"].removeprefix("blake3:")
+    assert any(compiled.endswith(path.name) for path in objects if path.is_file()), "gc keeps what answers"
     clone = tmp_path / "elsewhere" / "clone"
     subprocess.run(["git", "clone", "--quiet", str(flights.folder), str(clone)], check=True)
     shutil.copytree(flights.folder / ".noria", clone / ".noria")

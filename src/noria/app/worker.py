@@ -155,7 +155,8 @@ class Worker:
     def warm(self, pipeline: str) -> None:
         """Import what the first task will need, while the driver is busy itself."""
         with contextlib.suppress(BaseException):  # it is kept, and raised by the task that needs the pipeline
-            self._resolved(pipeline)
+            if self._resolved(pipeline).predict is not None:
+                import noria.graph.quicken
         import noria.pipeline.perform  # noqa: F401
 
         gc.freeze()  # what was imported stays: a full collection looks at all of it, for 0.1 s beside scikit-learn

@@ -25,6 +25,7 @@ from noria.fast.compiled import (
     XgBoost,
 )
 from noria.fast.splits import SplitTree, split_trees
+from noria.fast.trees import LARGEST
 
 if TYPE_CHECKING:
     import numpy as np
@@ -219,10 +220,11 @@ def _aimed(compiled: Compiled, base: Rows, trees: Sequence[SplitTree], random: n
     )
     made = base.take(random.integers(0, len(base), len(chosen)))
     where = _inputs_of(compiled)
+    most = HUGE[2] if _single(compiled) else LARGEST
     parents = {id(tree): tuple(part.tolist() for part in tree.parents()) for tree in trees}
     for row, one in enumerate(chosen.tolist()):
         tree, node = nodes[one]
-        _lead(made, row, tree, node, parents[id(tree)], where)
+        _lead(made, row, tree, node, parents[id(tree)], where, most)
         _stand(compiled, made, row, tree, node, where, row % 6)
     return made
 
@@ -240,7 +242,9 @@ def _inputs_of(compiled: Compiled) -> Where:
     return found
 
 
-def _lead(made: Rows, row: int, tree: SplitTree, node: int, above: tuple[Any, ...], where: Where) -> None:
+def _lead(
+    made: Rows, row: int, tree: SplitTree, node: int, above: tuple[Any, ...], where: Where, most: float
+) -> None:
     """Make a row meet the conditions on the way to a node, as far as they are numeric."""
     parent, is_left = above
     bounds: dict[int, tuple[float, float]] = {}
@@ -254,15 +258,16 @@ def _lead(made: Rows, row: int, tree: SplitTree, node: int, above: tuple[Any, ..
     for feature, (low, high) in bounds.items():
         if feature in where:
             at, back = where[feature]
-            _put_between(made.columns[at], row, back(low), back(high))
+            _put_between(made.columns[at], row, back(low), back(high), most)
 
 
-def _put_between(column: Any, row: int, low: float, high: float) -> None:
+def _put_between(column: Any, row: int, low: float, high: float, most: float) -> None:
+    """Where nothing lies between, only a missing value comes by, and what stands there stays."""
     import numpy as np
 
     value = column[row]
-    if not low < value <= high:
-        column[row] = high if np.isfinite(high) else np.nextafter(low, np.inf)
+    if not low < value <= high and low < most:
+        column[row] = min(high, most) if np.isfinite(high) else np.nextafter(low, np.inf)
 
 
 def _stand(

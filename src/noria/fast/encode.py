@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from operator import sub, truediv
 from typing import TYPE_CHECKING, Any
 
 from noria.fast.compiled import Block, Change, Compiled, Filled, Number, OneHot, Ordinal, Scalar, Scaled
@@ -27,8 +28,25 @@ def row_encoder(compiled: Compiled) -> Encode | None:
         return (
             None if sources == list(range(compiled.width)) else lambda values: [values[at] for at in sources]
         )
+    scaled = _all_scaled(compiled)
+    if scaled is not None:
+        return scaled
     parts = [_part(block, _name(compiled, block.source)) for block in compiled.blocks]
     return _joined(parts)
+
+
+def _all_scaled(compiled: Compiled) -> Encode | None:
+    """Each input scaled, and nothing else: done for all of them at once."""
+    changes = [
+        block.changes[0]
+        for at, block in enumerate(compiled.blocks)
+        if isinstance(block, Number) and block.source == at and len(block.changes) == 1
+    ]
+    minus = tuple(one.minus for one in changes if isinstance(one, Scaled) and one.minus is not None)
+    over = tuple(one.over for one in changes if isinstance(one, Scaled) and one.over is not None)
+    if not len(minus) == len(over) == len(compiled.blocks):
+        return None
+    return lambda values: list(map(truediv, map(sub, values, minus), over))
 
 
 def matrix_of(compiled: Compiled, columns: Sequence[Any]) -> np.ndarray:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Fast", "Method", "open_model", "read_compiled"]
 
+MOST = 3.4028235677973366e38  # rounds to infinity in 32 bits; what is less does not
 One = Callable[[Sequence[Any]], Any]
 
 
@@ -109,7 +110,8 @@ def _model_width(compiled: Compiled) -> int:
 
 def _one(fast: Fast, name: MethodName, column: int | None, scores: Scores) -> One:
     """Encode, score, link: what is not needed is not called."""
-    encode, score, link = fast.encode, scores.one, link_one(fast.compiled, name)
+    encode, link = fast.encode, link_one(fast.compiled, name)
+    score = scores.one if fast.compiled.finite == "anything" else _finite(fast.compiled, scores.one)
     linked = _picked(link, column)
     if encode is None:
         return lambda values: linked(score(values))
@@ -125,41 +127,57 @@ def _picked(link: Callable[[Any], Any], column: int | None) -> Callable[[Any], A
 def _guarded(fast: Fast, one: One) -> One:
     """The same with None as NaN and with the original's refusals; ordinary rows pay for none of it."""
     compiled, width = fast.compiled, fast.compiled.width
-    checked = one if compiled.finite == "anything" else _finite(fast, one)
+    numeric = _numeric(compiled)
 
     def answer(values: Sequence[Any]) -> Any:
         if len(values) != width:
             raise WrongWidth(given=len(values), wanted=width)
         try:
-            return checked(values)
+            return one(values)
         except (struct.error, TypeError, ValueError, OverflowError):
             return again(values)
 
     def again(values: Sequence[Any]) -> Any:
-        numeric = _numeric(compiled)
         try:
-            return checked([_as_float(value) if at in numeric else value for at, value in enumerate(values)])
+            return one([_as_float(value) if at in numeric else value for at, value in enumerate(values)])
         except (struct.error, TypeError, ValueError, OverflowError) as error:
             raise _unfit(compiled, values, numeric) from error
 
     return answer
 
 
-def _finite(fast: Fast, one: One) -> One:
-    compiled, encode = fast.compiled, fast.encode
-    single = isinstance(compiled.model, XgBoost) or (
-        isinstance(compiled.model, Trees) and compiled.model.single
-    )
-    largest = 3.4028235677973366e38 if single else math.inf  # rounds to infinity in 32 bits
+def _finite(compiled: Compiled, score: One) -> One:
+    """Scores of rows that the original takes; only a row that looks odd is looked at value by value."""
+    if isinstance(compiled.model, Linear):
+        return _finite_linear(compiled, score)
+    single = _single(compiled)
 
-    def checked(values: Sequence[Any]) -> Any:
-        numbers = values if encode is None else encode(values)
+    def checked(numbers: Sequence[Any]) -> Any:
         total = sum(numbers)
-        if total - total != 0 or single:
-            _refuse(compiled, numbers, largest)
-        return one(values)
+        if total - total != 0 or (single and (max(numbers) >= MOST or min(numbers) <= -MOST)):
+            _refuse(compiled, numbers, MOST if single else math.inf)
+        return score(numbers)
 
     return checked
+
+
+def _finite_linear(compiled: Compiled, score: One) -> One:
+    """A sum with a term that is not finite is not finite either."""
+
+    def checked(numbers: Sequence[Any]) -> Any:
+        raw = score(numbers)
+        total = sum(raw) if isinstance(raw, list) else raw
+        if total - total != 0:
+            _refuse(compiled, numbers, math.inf)
+        return raw
+
+    return checked
+
+
+def _single(compiled: Compiled) -> bool:
+    return isinstance(compiled.model, XgBoost) or (
+        isinstance(compiled.model, Trees) and compiled.model.single
+    )
 
 
 def _refuse(compiled: Compiled, numbers: Sequence[float], largest: float) -> None:
@@ -175,9 +193,7 @@ def _check_finite(compiled: Compiled, matrix: np.ndarray) -> None:
         return
     import numpy as np
 
-    single = isinstance(compiled.model, XgBoost) or (
-        isinstance(compiled.model, Trees) and compiled.model.single
-    )
+    single = _single(compiled)
     with np.errstate(over="ignore"):
         seen = matrix.astype(np.float32) if single else matrix
     wrong = np.isinf(seen) if compiled.finite == "no infinity" else ~np.isfinite(seen)

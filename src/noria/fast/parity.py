@@ -5,6 +5,7 @@ Trees must agree in every bit; linear models within 1e-12 of the size of what th
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -39,24 +40,31 @@ class Parity:
 def check_parity(
     compiled: Compiled, estimator: Any, sample: Sequence[Any], given: Given | None = None
 ) -> Parity:
-    """Compare on the sample's rows and on those made of them.
+    """Compare on the sample's rows and on those made of them; warnings about odd values are no news here.
 
     `sample`: columns in the order of the model's inputs. `given`: makes of rows what the estimator is called with, as
     the pipeline does; a float64 matrix if None.
     """
+    import numpy as np
+
+    with warnings.catch_warnings(), np.errstate(all="ignore"), one_job(estimator):
+        warnings.simplefilter("ignore")
+        return _checked(compiled, estimator, sample, given or as_matrix)
+
+
+def _checked(compiled: Compiled, estimator: Any, sample: Sequence[Any], given: Given) -> Parity:
     rows = parity_rows(compiled, sample)
-    table = (given or as_matrix)(rows)
+    table = given(rows)
     fast = open_model(compiled)
     tolerance = LINEAR_TOLERANCE if isinstance(compiled.model, Linear) else 0.0
     worst = 0.0
-    with one_job(estimator):
-        for name in compiled.methods:
-            checked = _method(fast, name, estimator, rows, table, given or as_matrix, tolerance)
-            if isinstance(checked, str):
-                return Parity(False, len(rows), tolerance, difference=checked)
-            worst = max(worst, checked)
-        refused = refused_rows(compiled, sample)
-        wrong = _refusals(fast, estimator, refused, given or as_matrix)
+    for name in compiled.methods:
+        checked = _method(fast, name, estimator, rows, table, given, tolerance)
+        if isinstance(checked, str):
+            return Parity(False, len(rows), tolerance, difference=checked)
+        worst = max(worst, checked)
+    refused = refused_rows(compiled, sample)
+    wrong = _refusals(fast, estimator, refused, given)
     return Parity(not wrong, len(rows) + len(refused), tolerance, worst, wrong)
 
 

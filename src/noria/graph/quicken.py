@@ -10,7 +10,14 @@ import msgspec
 
 from noria.artifacts.tables import as_wanted, is_table, to_arrow
 from noria.declare import Resolved
-from noria.fast.compiled import Compiled, Uncompiled
+from noria.fast.compiled import Compiled, Linear, Uncompiled
+from noria.fast.compiling import compile_model
+from noria.fast.direct import open_direct
+from noria.fast.discovery import Called, Predicting, called_with, discover, watched
+from noria.fast.edges import Rows
+from noria.fast.opened import open_model
+from noria.fast.parity import LINEAR_TOLERANCE, as_frame, check_parity
+from noria.fast.standing import columns_of
 from noria.graph.answer import Graph
 from noria.graph.evaluate import chosen
 from noria.graph.rows import visible
@@ -22,8 +29,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from noria.artifacts import Artifacts
-    from noria.fast.discovery import Called
-    from noria.fast.edges import Rows
 
 SAMPLE = 256  # rows of the holdout; the rows that find differences are made of the model itself
 LIBRARIES = ("sklearn", "lightgbm", "xgboost")
@@ -75,8 +80,6 @@ def _sample(task: Quicken, resolved: Resolved, artifacts: Artifacts) -> pa.Table
 
 def _compared(graph: Graph, sample: pa.Table) -> dict[str, Compared] | str:
     """Each estimator that predict or a transform asks, compiled and compared; or why one is not."""
-    from noria.fast.discovery import watched
-
     stands = {
         name: watched(value)
         for name, value in graph.frozen.items()
@@ -105,11 +108,6 @@ def _tried(estimator: Any, calls: list[Called]) -> Compared | str:
 
 
 def _one(estimator: Any, calls: list[Called]) -> Compared | str:
-    from noria.fast.compiling import compile_model
-    from noria.fast.discovery import called_with
-    from noria.fast.parity import check_parity
-    from noria.fast.standing import columns_of
-
     made = compile_model(estimator)
     if isinstance(made, Uncompiled):
         return made.reason
@@ -131,8 +129,6 @@ def _one(estimator: Any, calls: list[Called]) -> Compared | str:
 
 def _as_given(compiled: Compiled, given: Any) -> Callable[[Rows], Any] | None:
     """How the estimator is called: a frame of the same library, or a matrix."""
-    from noria.fast.parity import as_frame
-
     if not hasattr(given, "columns"):
         return None
     return as_frame(list(compiled.inputs) or list(given.columns), type(given))
@@ -174,8 +170,6 @@ def _discovered(
 ) -> Plan | str:
     import polars as pl
 
-    from noria.fast.discovery import Predicting, discover
-
     predict = resolved.predict
     if predict is None:
         return "there is no predict"
@@ -197,11 +191,6 @@ def _end_to_end(
 ) -> str:
     """The first request row of the sample that the direct path answers differently; empty when none is."""
     import numpy as np
-
-    from noria.fast.compiled import Linear
-    from noria.fast.direct import open_direct
-    from noria.fast.opened import open_model
-    from noria.fast.parity import LINEAR_TOLERANCE
 
     direct = open_direct(plan, open_model(compiled), function)
     wanted = np.asarray(graph.raw_answer(sample))

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from noria.graph.answer import Graph
 
 Row = Mapping[str, Any]
+LONGEST = 240  # characters of a row that differs: its key and what stands beside it
 VARIED = 8  # rows of the sample in which each column takes each of its odd values
 TEXTS = ("", "never seen", "ÄÖ ")
 WHOLE = (0, 1, -1, 59, 60, 99, 100, 1000, 2359, 2400, 100_000)
@@ -211,4 +212,9 @@ def _python_rows(table: pa.Table) -> list[tuple[Any, ...]]:
 
 
 def _shown(given: Row) -> str:
-    return ", ".join(f"{name} = {value!r}" for name, value in given.items())
+    said = ", ".join(f"{name} = {_value(value)}" for name, value in given.items())
+    return said if len(said) <= LONGEST else said[:LONGEST] + " ..."
+
+
+def _value(value: Any) -> str:
+    return value.isoformat() if isinstance(value, datetime) else repr(value)

@@ -39,6 +39,22 @@ def prediction_ids(segment: str, first: int, count: int) -> Iterator[str]:
             head = f"{segment}-{_digits(block, ROW - 2)}"
 
 
+class IdWriter:
+    """Ids one by one: as `prediction_ids`, for those who ask for the next of a segment again and again."""
+
+    def __init__(self) -> None:
+        self._segment = ""
+        self._block = -1
+        self._head = ""
+
+    def one(self, segment: str, row: int) -> str:
+        block = row >> 10
+        if block != self._block or segment is not self._segment:
+            self._segment, self._block = segment, block
+            self._head = f"{segment}-{_digits(block, ROW - 2)}"
+        return self._head + _PAIRS[row & 1023]
+
+
 def parse_id(text: str) -> tuple[str, int] | None:
     """Segment and row of an id; None for what is no id."""
     found = _PATTERN.fullmatch(text)

@@ -12,7 +12,7 @@ from noria.records.needs import Fault
 from noria.records.runs import DataVersion
 from noria.records.versions import AnswerKind, Quality, ServingGraph, Signature
 
-PROTOCOL = 2
+PROTOCOL = 3
 
 
 class RunStep(Record, tag="run-step", kw_only=True):

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from math import isfinite
+from time import perf_counter, time_ns
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from noria.errors import NoriaError, StepFailed
 from noria.ports.clock import Clock
-from noria.ports.serving import BATCH, VALUES, Layout, Values
-from noria.records.predictions import prediction_ids
+from noria.ports.serving import BATCH, VALUES, Layout
+from noria.ports.serving import Values as Logged
+from noria.records.predictions import IdWriter, prediction_ids
 from noria.serving.answers import not_finite
 from noria.serving.asked import Asked
 from noria.serving.batching import Batcher, Job
@@ -37,11 +39,10 @@ if TYPE_CHECKING:
 
     AnyServed = Served | DirectServed
 
+LOOKED_AT = 16  # of so many requests of the quickest kind, one has its stages timed: the clock costs as much as they do
 AT_ONCE = 32  # rows that a model without a graph answers in the event loop; more would keep others waiting
 
 AnyRead = Read | ReadTensors
-Say = Callable[[AnyRead, Iterable[str], Sequence[tuple[Any, ...]]], bytes]
-"""The body of the answers to a request, with their ids."""
 
 _pack = msgspec.msgpack.Encoder().encode
 _json = msgspec.json.Encoder().encode
@@ -115,6 +116,8 @@ class Answering:
             else None
         )
         self._tensors_say = tensor_writer(version)
+        self._ids = IdWriter()
+        self._turn = LOOKED_AT
         self._single = served.answers.names == ["answer"]
 
     def named(self, asked: Reference) -> AnyServed:
@@ -130,52 +133,75 @@ class Answering:
     def quick(self, raw: Raw, send: Send) -> bool:
         """Take a request for rows; False where only the careful way can tell what is wrong with it."""
         reader = self.served.quick
-        return reader is not None and self._quick(raw, send, reader, reader.read, self._said)
+        return reader is not None and self._take(raw, send, reader, reader)
 
     def quick_infer(self, raw: Raw, send: Send) -> bool:
         """The same for a request of tensors."""
         reader, tensors = self.served.quick, self._tensors
-        return (
-            reader is not None
-            and tensors is not None
-            and self._quick(raw, send, reader, tensors.read, self._said_as_tensors)
-        )
+        return reader is not None and tensors is not None and self._take(raw, send, reader, tensors)
 
-    def _quick(
-        self, raw: Raw, send: Send, reader: QuickReader, decode: Callable[[bytes], AnyRead | None], say: Say
-    ) -> bool:
-        if not _is_json(raw):
-            return False
-        began = time.perf_counter()
-        read = decode(raw.body)
+    def _take(self, raw: Raw, send: Send, reader: QuickReader, form: QuickReader | QuickTensors) -> bool:
+        began = perf_counter()
+        read = form.read(raw.body)
         if read is None:
             return False
-        at = int(self._clock.now().timestamp() * 1e6)
-        self._metrics.stage("read", time.perf_counter() - began)
+        metrics = self._metrics
+        metrics.began()
+        at = time_ns() // 1000
+        rows = read.rows
+        direct = self.served.direct
+        if direct is None or len(rows) > AT_ONCE:
+            self._in_a_batch(reader, read, len(raw.body), at, began, send)
+            return True
+        self._turn -= 1
+        if self._turn:
+            try:
+                answers = direct(rows)
+            except Exception as error:  # as the batcher does for the graph
+                self._fail(error, send)
+                return True
+            self._deliver(reader, read, answers, at, began, send)
+        else:
+            self._turn = LOOKED_AT
+            self._watched(reader, read, at, began, send)
+        return True
+
+    def _watched(self, reader: QuickReader, read: AnyRead, at: int, began: float, send: Send) -> None:
+        """As the others, with a look at the clock between the stages."""
+        direct, stage = self.served.direct, self._metrics.stage
+        checked = perf_counter()
+        try:
+            answers = direct(read.rows) if direct else ()
+        except Exception as error:
+            self._fail(error, send)
+            return
+        answered = perf_counter()
+        self._deliver(reader, read, answers, at, began, send)
+        stage("read", checked - began, LOOKED_AT)
+        stage("model", answered - checked, LOOKED_AT)
+        stage("log and reply", perf_counter() - answered, LOOKED_AT)
+
+    def _in_a_batch(
+        self, reader: QuickReader, read: AnyRead, size: int, at: int, began: float, send: Send
+    ) -> None:
+        checked = perf_counter()
+        self._metrics.stage("read", checked - began)
 
         def done(answers: Any, error: BaseException | None) -> None:
             if error is not None:
-                send(self._failed(error))
+                self._fail(error, send)
                 return
-            self._deliver(reader, read, answers, at, began, send, say)
+            answered = perf_counter()
+            self._metrics.stage("wait and model", answered - checked)
+            self._deliver(reader, read, answers, at, began, send)
+            self._metrics.stage("log and reply", perf_counter() - answered)
 
-        direct = self.served.direct
-        if direct is not None and len(read.rows) <= AT_ONCE:
-            try:
-                answers = direct(read.rows)
-            except Exception as error:  # as the batcher does for the graph
-                done(None, error)
-                return True
-            self._metrics.stage("model", time.perf_counter() - began)
-            done(answers, None)
-            return True
         try:
             self._batcher.submit(
-                Job(done, expires=self._loop.time() + self._deadline, size=len(raw.body), rows=read.rows)
+                Job(done, expires=self._loop.time() + self._deadline, size=size, rows=read.rows)
             )
         except NoriaError as error:
-            send(refusal(error))
-        return True
+            self._fail(error, send)
 
     def _deliver(
         self,
@@ -185,35 +211,44 @@ class Answering:
         at: int,
         began: float,
         send: Send,
-        say: Say,
     ) -> None:
         """Log the rows with their answers, and send these."""
-        rows = read.rows
-        took = time.perf_counter() - began
-        keys = [self._places(row, at) for row in rows]
-        payload = _pack(Values(at, int(took * 1e6), "", rows, keys, answers))
+        took = perf_counter() - began
+        place, rows = self._places, read.rows
+        keys = [place(row, at) for row in rows]
         count = len(rows)
+        payload = _pack(Logged(at, int(took * 1e6), "", rows, keys, answers))
         try:
             segment, first = self._outbox.take(self._layout, VALUES, count, payload)
         except NoriaError as error:
             self._refused(error, send)
             return
-        body = say(read, prediction_ids(segment, first, count), answers)
-        self._metrics.asked(reader.nulls(rows), reader.unknown(rows))
-        self._metrics.answered(count, took, _not_finite(answers))
-        self._outbox.put(send, body, lambda error: self._refused(error, send))
+        metrics, one, route = self._metrics, self._ids.one, "predict"
+        if type(read) is ReadTensors:
+            route = "infer"
+            body = self._tensors_say(read.id, prediction_ids(segment, first, count), answers)
+        elif count == 1 and self._single:
+            body = b'%b{"id":"%b","answer":%b}]}' % (
+                self._head,
+                one(segment, first).encode(),
+                _json(answers[0][0]),
+            )
+        else:
+            body = self._several(segment, first, answers)
+        if read.nulls:
+            metrics.nulls(reader.nulls(rows))
+        if reader.categorical:
+            metrics.unknown(reader.unknown(rows))
+        metrics.answered(count, took, _not_finite(answers))
+        metrics.request(route, 200)
+        self._outbox.put(send, body, self._refused, counts=True)
 
-    def _said(self, read: AnyRead, ids: Iterable[str], answers: Sequence[tuple[Any, ...]]) -> bytes:
-        parts = []
-        for id, answer in zip(ids, answers, strict=True):
-            value = answer[0] if self._single else dict(zip(self.served.answers.names, answer, strict=True))
+    def _several(self, segment: str, first: int, answers: Sequence[tuple[Any, ...]]) -> bytes:
+        names, single, parts = self.served.answers.names, self._single, []
+        for id, answer in zip(prediction_ids(segment, first, len(answers)), answers, strict=True):
+            value = answer[0] if single else dict(zip(names, answer, strict=True))
             parts.append(b'{"id":"%b","answer":%b}' % (id.encode(), _json(value)))
         return self._head + b",".join(parts) + b"]}"
-
-    def _said_as_tensors(
-        self, read: AnyRead, ids: Iterable[str], answers: Sequence[tuple[Any, ...]]
-    ) -> bytes:
-        return self._tensors_say(cast("ReadTensors", read).id, ids, answers)
 
     # -- the careful way: everything else
 
@@ -226,7 +261,7 @@ class Answering:
     async def asked(self, form: Form, asked: Reference, *, seconds: float | None = None) -> Any:
         """The same for a form; `seconds`: what its sender has left to wait."""
         served = self.named(asked)
-        began = time.perf_counter()
+        began = perf_counter()
         deadline = self._deadline if seconds is None else min(seconds, self._deadline)
         answered: asyncio.Future[Careful] = self._loop.create_future()
 
@@ -267,14 +302,17 @@ class Answering:
             raise
         response = careful.finish(list(prediction_ids(segment, first, careful.rows)))
         sent: asyncio.Future[Any] = self._loop.create_future()
-        self._outbox.put(lambda _: sent.set_result(response), response, sent.set_exception)
+        self._outbox.put(
+            lambda _: sent.set_result(response), response, lambda error, _: sent.set_exception(error)
+        )
         try:
             await sent
         except NoriaError as error:
             self._log_refused(error)
             raise
-        self._metrics.asked(careful.asked.nulls, careful.asked.unknown)
-        self._metrics.answered(careful.rows, time.perf_counter() - began, careful.not_finite)
+        self._metrics.nulls(careful.asked.nulls)
+        self._metrics.unknown(careful.asked.unknown)
+        self._metrics.answered(careful.rows, perf_counter() - began, careful.not_finite)
         return response
 
     def _carefully(self, form: Form, began: float) -> Careful:
@@ -283,7 +321,7 @@ class Answering:
         at = self._clock.now()
         answers = served.answer(asked.rows)
         finish = prepare(answers)
-        rows = log_rows(served, asked, answers, at, took=time.perf_counter() - began)
+        rows = log_rows(served, asked, answers, at, took=perf_counter() - began)
         return Careful(
             layout=self._layout_of(rows),
             rows=rows.num_rows,
@@ -301,8 +339,15 @@ class Answering:
 
     # -- what goes wrong
 
-    def _failed(self, error: BaseException) -> Response:
-        return refusal(error if isinstance(error, NoriaError) else self._as_failure(error))
+    def _fail(self, error: BaseException, send: Send) -> None:
+        known = error if isinstance(error, NoriaError) else self._as_failure(error)
+        self._answer_with(known, send)
+
+    def _answer_with(self, error: NoriaError, send: Send) -> None:
+        """End a request of the quick way with an error."""
+        self._metrics.ended()
+        self._metrics.request("predict", error.status)
+        send(refusal(error))
 
     def _as_failure(self, error: BaseException) -> NoriaError:
         """Whatever the user's code raises becomes a `StepFailed` that shows no paths; the log has the stack."""
@@ -315,38 +360,18 @@ class Answering:
 
     def _refused(self, error: NoriaError, send: Send) -> None:
         self._log_refused(error)
-        send(refusal(error))
+        self._answer_with(error, send)
 
     def _log_refused(self, error: NoriaError) -> None:
         self._metrics.failed(error.code)
         self._narrate("log.refused", version=self.served.version.name, why=str(error))
 
 
-def _is_json(raw: Raw) -> bool:
-    """Whether the headers leave no doubt that the body is plain JSON."""
-    for name, value in raw.headers:
-        size = len(name)
-        if size == 12 and name.lower() == b"content-type":
-            if value != b"application/json" and not value.lower().startswith(b"application/json"):
-                return False
-            if b";" in value and b"utf-8" not in value.lower():
-                return False
-        elif (size == 16 and name.lower() == b"content-encoding") or (
-            size == 6 and value != b"*/*" and name.lower() == b"accept" and not _accepts_json(value)
-        ):
-            return False
-    return True
-
-
-def _accepts_json(value: bytes) -> bool:
-    return b"json" in value and b"ndjson" not in value and b"arrow" not in value
-
-
 def _not_finite(answers: Sequence[tuple[Any, ...]]) -> int:
     count = 0
     for answer in answers:
         for value in answer:
-            if type(value) is float and not -1.7976931348623157e308 <= value <= 1.7976931348623157e308:
+            if type(value) is float and not isfinite(value):
                 count += 1
     return count
 

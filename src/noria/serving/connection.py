@@ -51,6 +51,11 @@ REASONS = {
     504: b"Gateway Timeout",
 }
 
+TOLD = frozenset(map(len, (b"content-type", b"content-encoding", b"content-length", b"expect")))
+PLAIN = frozenset(
+    (b"application/json", b"application/json; charset=utf-8", b"application/json;charset=utf-8")
+)
+
 Headers = list[tuple[bytes, bytes]]
 Send = Callable[[Response], None]
 
@@ -58,14 +63,31 @@ Send = Callable[[Response], None]
 class Raw:
     """A whole request as it came, before anybody looked into it."""
 
-    __slots__ = ("body", "headers", "keep", "method", "url")
+    __slots__ = ("body", "connection", "headers", "keep", "method", "plain", "url")
 
-    def __init__(self, method: bytes, url: bytes, headers: Headers, body: bytes, keep: bool) -> None:
+    def __init__(
+        self,
+        method: bytes,
+        url: bytes,
+        headers: Headers,
+        body: bytes,
+        keep: bool,
+        plain: bool = False,
+        connection: Connection | None = None,
+    ) -> None:
         self.method = method
         self.url = url
         self.headers = headers
         self.body = body
         self.keep = keep
+        self.plain = plain
+        """Whether its headers leave no doubt that the body is JSON as it is."""
+        self.connection = connection
+
+    def send(self, answer: bytes | Response) -> None:
+        """Answer it, once; bytes are a body of JSON with status 200."""
+        if self.connection is not None:
+            self.connection.send(answer, self)
 
     def request(self) -> Request:
         """As the routes read it: a path without its query, names of headers in lower case."""
@@ -117,6 +139,7 @@ class Connection(asyncio.Protocol):
         "_headers",
         "_loop",
         "_parser",
+        "_plain",
         "_size",
         "_stopped",
         "_url",
@@ -135,6 +158,7 @@ class Connection(asyncio.Protocol):
         self._url = b""
         self._headers: Headers = []
         self._body: list[bytes] = []
+        self._plain = True
         self._head = 0
         self._size = 0
         self._stopped = False
@@ -193,24 +217,34 @@ class Connection(asyncio.Protocol):
     # -- the parser's callbacks
 
     def on_url(self, url: bytes) -> None:
-        if self._counted(len(url)):
-            self._url += url
+        self._head += len(url)
+        if self._head > HEADERS:
+            self._refuse_headers()
+        self._url = self._url + url if self._url else url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self._counted(len(name) + len(value)):
-            self._headers.append((name, value))
-
-    def on_headers_complete(self) -> None:
-        self._head = 0
-        if self._stopped:
+        size = len(name)
+        self._head += size + len(value)
+        if self._head > HEADERS:
+            self._refuse_headers()
             return
-        for name, value in self._headers:
-            size = len(name)
-            if size == 14 and name.lower() == b"content-length":
-                if int(value) > self._desk.max_body:
-                    self._refuse(BodyTooLarge(limit=self._desk.max_body))
-            elif size == 6 and name.lower() == b"expect" and value.lower() == b"100-continue":
-                self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        self._headers.append((name, value))
+        if size in TOLD:  # told by their lengths first: this is called for each header of each request
+            self._look_at(name.lower(), value)
+
+    def _look_at(self, name: bytes, value: bytes) -> None:
+        """Headers that decide how the body is read."""
+        if name == b"content-type":
+            self._plain = self._plain and (value in PLAIN or _is_plain(value))
+        elif name == b"content-encoding":
+            self._plain = False
+        elif name == b"accept":
+            self._plain = self._plain and (value == b"*/*" or _accepts_json(value))
+        elif name == b"content-length":
+            if int(value) > self._desk.max_body and not self._stopped:
+                self._refuse(BodyTooLarge(limit=self._desk.max_body))
+        elif name == b"expect" and value.lower() == b"100-continue" and not self._stopped:
+            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def on_body(self, body: bytes) -> None:
         self._size += len(body)
@@ -226,8 +260,11 @@ class Connection(asyncio.Protocol):
             return
         parser = self._parser
         body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
-        raw = Raw(parser.get_method(), self._url, self._headers, body, parser.should_keep_alive())
-        self._url, self._headers, self._body, self._size = b"", [], [], 0
+        raw = Raw(
+            parser.get_method(), self._url, self._headers, body, parser.should_keep_alive(), self._plain, self
+        )
+        self._url, self._headers, self._body, self._size, self._head = b"", [], [], 0, 0
+        self._plain = True
         self.unfinished = False
         if self._working:
             self._waiting.append(raw)
@@ -240,14 +277,10 @@ class Connection(asyncio.Protocol):
 
     def _begin(self, raw: Raw) -> None:
         self._working = True
+        self._desk.answer(raw, raw.send)
 
-        def send(answer: bytes | Response) -> None:
-            self._send(answer, raw)
-
-        self._desk.answer(raw, send)
-
-    def _send(self, answer: bytes | Response, raw: Raw) -> None:
-        """Write an answer: bytes are a body of JSON with status 200."""
+    def send(self, answer: bytes | Response, raw: Raw) -> None:
+        """Write the answer to a request."""
         if self._stopped:
             return
         keep = raw.keep and not self._desk.closing and not (self._ended and not self._waiting)
@@ -335,12 +368,9 @@ class Connection(asyncio.Protocol):
         if self._desk.parting is not None and self in self._desk.connections:
             self._desk.parting(self)
 
-    def _counted(self, size: int) -> bool:
-        """Whether there is room for more of the headers."""
-        self._head += size
-        if self._head > HEADERS and not self._stopped:
+    def _refuse_headers(self) -> None:
+        if not self._stopped:
             self._refuse(HeadersTooLarge(limit=HEADERS))
-        return not self._stopped
 
     def _refuse(self, error: NoriaError) -> None:
         """Answer a request that is not whole; what still comes of it is read and thrown away for a moment."""
@@ -355,3 +385,14 @@ class Connection(asyncio.Protocol):
             if self.transport.can_write_eof():
                 self.transport.write_eof()
         self._loop.call_later(LINGER, self.transport.close)
+
+
+def _is_plain(content_type: bytes) -> bool:
+    """Whether a type is JSON in UTF-8, however it is written."""
+    kind, _, more = content_type.lower().replace(b" ", b"").partition(b";")
+    return kind == b"application/json" and more in (b"", b"charset=utf-8", b'charset="utf-8"')
+
+
+def _accepts_json(value: bytes) -> bool:
+    """Whether an answer in JSON is certain to be welcome."""
+    return b"application/json" in value and b"ndjson" not in value and b"arrow" not in value

@@ -12,7 +12,7 @@ import itertools
 import socket
 import subprocess
 from collections.abc import Coroutine, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -24,6 +24,7 @@ from noria.serving.log import Narrator
 from noria.serving.tally import Place, added, read_tally
 
 READY = 300.0  # s for a worker to load its version: a large model over a network takes a minute or two
+OPENING = 10.0  # s for a worker to open its ports once it is told to accept; it takes milliseconds
 LEAVING = 60.0  # s for what is in flight in a worker that leaves; then it is ended
 PAUSE, LONGEST = (
     0.5,
@@ -44,6 +45,8 @@ class Worker:
     counts: Path
     ready: asyncio.Future[None]
     state: State = "starting"
+    listening: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set once it says that its own ports are open."""
 
     def tell(self, message: wire.AnyMessage, sockets: Sequence[socket.socket] = ()) -> bool:
         """False when it is gone."""
@@ -120,6 +123,8 @@ class Fleet:
         self._plan, self._failures = plan, 0
         for worker in started:
             self._accept(worker)
+        if plan.bundle.grpc:
+            await self._until_listening(started)
         for worker in before:
             if worker not in started:
                 self._leave(worker)
@@ -190,6 +195,15 @@ class Fleet:
                 version=worker.bundle.version.name, reason=f"it was not ready in {READY:g} s"
             ) from error
 
+    async def _until_listening(self, started: Sequence[Worker]) -> None:
+        """Let nobody leave before others have opened the ports that the keeper does not own."""
+        try:
+            async with asyncio.timeout(OPENING):
+                for worker in started:
+                    await worker.listening.wait()
+        except TimeoutError:  # it died, or its Noria is too old to say so
+            self._narrate("worker.silent", versions=[worker.bundle.version.name for worker in started])
+
     def _accept(self, worker: Worker) -> None:
         worker.state = "accepting"
         worker.tell(wire.Accept(), [self._listening])
@@ -245,6 +259,8 @@ class Fleet:
                 case wire.Ready():
                     if not worker.ready.done():
                         worker.ready.set_result(None)
+                case wire.Listening():
+                    worker.listening.set()
                 case wire.Failed(reason=reason, code=code):
                     self._fail(worker, reason, code)
                 case wire.Take():

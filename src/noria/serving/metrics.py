@@ -73,13 +73,11 @@ class VersionMetrics(Metrics):
         self._stages: dict[str, Histogram] = {}
 
     def began(self) -> None:
-        """A request has come whole; known at once, so that it is counted when this process is killed before its end."""
+        """A request has come whole."""
         self.tally.add(self.in_flight)
-        self.tally.publish(self.in_flight)
 
-    def ended(self) -> None:
-        self.tally.add(self.in_flight, -1)
-        self.tally.publish(self.in_flight)
+    def ended(self, count: int = 1) -> None:
+        self.tally.add(self.in_flight, -count)
 
     def answered(self, rows: int, seconds: float, not_finite: int) -> None:
         self.tally.add(self._rows, rows)
@@ -87,22 +85,24 @@ class VersionMetrics(Metrics):
         if not_finite:
             self.tally.add(self.tally.counter("noria_not_finite_answers", **self._own), not_finite)
 
-    def stage(self, name: str, seconds: float) -> None:
-        """What one stage of a request took."""
+    def stage(self, name: str, seconds: float, weight: float = 1.0) -> None:
+        """What one stage of a request took; `weight`: of how many requests this one was looked at."""
         stage = self._stages.get(name)
         if stage is None:
             stage = self._stages[name] = self.tally.histogram("noria_stage_seconds", stage=name, **self._own)
-        self.tally.observe(stage, seconds)
+        self.tally.observe(stage, seconds, weight)
 
     def batch(self, requests: int, rows: int) -> None:
         self.tally.add(self._batches)
         self.tally.add(self._batched, requests)
 
-    def asked(self, nulls: Mapping[str, int], unknown: Mapping[str, int]) -> None:
-        """The data's quality as it arrives."""
-        for name, count in nulls.items():
+    def nulls(self, counts: Mapping[str, int]) -> None:
+        for name, count in counts.items():
             self._count("noria_nulls", count, column=name)
-        for name, count in unknown.items():
+
+    def unknown(self, counts: Mapping[str, int]) -> None:
+        """Values that training never saw."""
+        for name, count in counts.items():
             self._count("noria_unknown_categories", count, column=name)
 
     def failed(self, code: str) -> None:

@@ -11,17 +11,30 @@ from noria.records.policy import Durability
 from noria.serving.messages import Response
 
 Send = Callable[[bytes | Response], None]
-Refuse = Callable[[NoriaError], None]
+Refuse = Callable[[NoriaError, Send], None]
+"""Told why, and who waits for the answer."""
+
+
+_Waiting = tuple[Send, bytes | Response, Refuse]
 
 
 class Outbox:
     """Gives rows to the log, and their answers to whoever asked, in this order. For the event loop's thread."""
 
-    def __init__(self, log: PredictionLog, durability: Durability, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self,
+        log: PredictionLog,
+        durability: Durability,
+        loop: asyncio.AbstractEventLoop,
+        sent: Callable[[int], None],
+    ) -> None:
+        """`sent`: told how many of the answers that count have left."""
         self._log = log
         self._durability = durability
         self._loop = loop
-        self._waiting: list[tuple[Send, bytes | Response, Refuse]] = []
+        self._sent = sent
+        self._waiting: list[_Waiting] = []
+        self._counted = 0
         self._called = False
         self._syncing = False
 
@@ -29,9 +42,11 @@ class Outbox:
         """The place of a request's rows in the log; its answer has to be `put` in the same turn of the loop."""
         return self._log.take(layout, kind, rows, payload)
 
-    def put(self, send: Send, answer: bytes | Response, refuse: Refuse) -> None:
+    def put(self, send: Send, answer: bytes | Response, refuse: Refuse, *, counts: bool = False) -> None:
         """Send an answer once the rows taken so far are in the log; `refuse` is told instead when they cannot be."""
         self._waiting.append((send, answer, refuse))
+        if counts:
+            self._counted += 1
         if not self._called and not self._syncing:
             self._called = True
             self._loop.call_soon(self._empty)
@@ -39,32 +54,34 @@ class Outbox:
     def _empty(self) -> None:
         self._called = False
         waiting, self._waiting = self._waiting, []
+        counted, self._counted = self._counted, 0
         try:
             self._log.hand_over()
         except NoriaError as error:
-            for _, _, refuse in waiting:
-                refuse(error)
+            for send, _, refuse in waiting:
+                refuse(error, send)
             return
         if self._durability == "sync":
             self._syncing = True
             self._loop.run_in_executor(None, self._log.sync).add_done_callback(
-                lambda done: self._synced(waiting, done)
+                lambda done: self._synced(waiting, counted, done)
             )
             return
         for send, answer, _ in waiting:
             send(answer)
+        self._sent(counted)
 
-    def _synced(
-        self, waiting: list[tuple[Send, bytes | Response, Refuse]], done: asyncio.Future[None]
-    ) -> None:
+    def _synced(self, waiting: list[_Waiting], counted: int, done: asyncio.Future[None]) -> None:
         """The next group goes out as soon as this one is on the disk: one that grows meanwhile costs one flush."""
         self._syncing = False
         error = done.exception()
-        for send, answer, refuse in waiting:
-            if isinstance(error, NoriaError):
-                refuse(error)
-            else:
+        if isinstance(error, NoriaError):
+            for send, _, refuse in waiting:
+                refuse(error, send)
+        elif error is None:
+            for send, answer, _ in waiting:
                 send(answer)
+            self._sent(counted)
         if self._waiting:
             self._empty()
         if error is not None and not isinstance(error, NoriaError):

@@ -27,6 +27,8 @@ class ReadTensors:
 
     rows: Sequence[Values]
     id: str | None
+    nulls: bool = True
+    """Whether there may be nulls among them."""
 
 
 class _Sent(msgspec.Struct, tag_field="datatype", gc=False):

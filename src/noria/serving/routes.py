@@ -106,6 +106,10 @@ class Front:
 
     def answer(self, raw: Raw, send: Send) -> None:
         """Answer a request, at once where that can be."""
+        if raw.plain and raw.method == b"POST":
+            take = self._quick.get(raw.url)
+            if take is not None and take(raw, send):
+                return
         metrics = self._metrics
         metrics.began()
 
@@ -113,16 +117,6 @@ class Front:
             metrics.ended()
             send(answer)
 
-        quick = self._quick.get(raw.url) if raw.method == b"POST" else None
-        if quick is not None:
-            name, take = quick
-
-            def counted(answer: bytes | Response) -> None:
-                metrics.request(name, 200 if type(answer) is bytes else answer.status)  # type: ignore[union-attr]
-                sent(answer)
-
-            if take(raw, counted):
-                return
         self.routes.answer(raw, sent)
 
     async def predict(self, raw: Raw, request: Request, named: dict[str, str | None]) -> Response:
@@ -137,7 +131,7 @@ class Front:
         return await self.keeper(raw, request, named)
 
     async def keeper(self, raw: Raw, request: Request, named: dict[str, str | None]) -> Response:
-        self._metrics.tally.publish()  # so that whoever asked finds its own requests counted
+        self._metrics.tally.settle()
         return await pass_on(raw, self._hub, seconds=HUB_SECONDS)
 
     async def load(self, raw: Raw, request: Request, named: dict[str, str | None]) -> Response:
@@ -194,18 +188,18 @@ class Front:
         )
 
 
-def _quick_paths(answering: Answering) -> dict[bytes, tuple[str, Callable[[Raw, Send], bool]]]:
-    """Every way in which a request may name the version that answers, as the bytes of its path: the route's name, and
-    what takes such a request."""
+def _quick_paths(answering: Answering) -> dict[bytes, Callable[[Raw, Send], bool]]:
+    """Every way in which a request may name the version that answers, as the bytes of its path, and what takes
+    such a request."""
     version, follows = answering.served.version, answering.follows
     model, number = version.model, version.number
     names = {model, f"{model}:{number}", f"{model}@{number}", f"{model}@{follows}", f"{model}:{follows}"}
-    paths: dict[bytes, tuple[str, Callable[[Raw, Send], bool]]] = {}
+    paths: dict[bytes, Callable[[Raw, Send], bool]] = {}
     for name in names:
-        paths[f"/v1/models/{name}/predict".encode()] = ("predict", answering.quick)
-        paths[f"/v2/models/{name}/infer".encode()] = ("infer", answering.quick_infer)
+        paths[f"/v1/models/{name}/predict".encode()] = answering.quick
+        paths[f"/v2/models/{name}/infer".encode()] = answering.quick_infer
     for each in (str(number), follows):
-        paths[f"/v2/models/{model}/versions/{each}/infer".encode()] = ("infer", answering.quick_infer)
+        paths[f"/v2/models/{model}/versions/{each}/infer".encode()] = answering.quick_infer
     return paths
 
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import chain
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from noria.artifacts.kinds import kind_wanted
 from noria.declare import Resolved, resolve
@@ -20,12 +23,14 @@ from noria.serving.asked import Asked, Reader
 from noria.serving.errors import CannotAnswer
 from noria.serving.log import Narrator
 from noria.serving.quick import QuickReader, Values
+from noria.serving.quickened import few_rows, opened, stands
 from noria.serving.sample import as_requests, training_rows
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from noria.artifacts import Artifacts
+    from noria.fast.opened import Fast
 
 
 @dataclass(frozen=True)
@@ -89,7 +94,8 @@ class Loader:
         """Load a version and let it answer rows of its own training data. Raises whatever keeps it from answering."""
         root, signature = self._trees.materialise(version.code), version.signature
         resolved = resolve(load_pipeline(root, version.graph.pipeline))
-        graph = open_graph(version.graph, resolved, self._artifacts)
+        models = self._models(version)
+        graph = open_graph(version.graph, resolved, self._artifacts, stands(models))
         sample = training_rows(version, self._artifacts, self._narrate)
         answers = Answers(signature, version=version.name)
         served = Served(
@@ -101,10 +107,32 @@ class Loader:
             trained=None if sample is None else _trained(sample.schema, signature.request),
             example=None if sample is None or not sample.num_rows else as_requests(sample.slice(0, 1))[0],
             quick=QuickReader(signature, max_rows=self._max_rows) if answers.plain else None,
+            direct=few_rows(version, resolved, graph, models) if models else None,
         )
         if sample is not None:
             _try(served, sample)
+            served = self._held(served, sample)
         return served
+
+    def _held(self, served: Served, sample: pa.Table) -> Served:
+        """Itself, with the way of single rows tried beside the graph; without it, said aloud, where they differ."""
+        if served.direct is None or served.quick is None or not sample.num_rows:
+            return served
+        near = served.version.fast.tolerance if served.version.fast else 0.0
+        read = served.quick.read(msgspec.json.encode({"rows": as_requests(sample)}))
+        if read is not None and same(served.direct(read.rows), served.answer_rows(read.rows), near):
+            return served
+        why = "single rows are answered otherwise than by the graph in this environment"
+        self._narrate("fast.unused", version=served.version.name, why=why)
+        return replace(served, direct=None)
+
+    def _models(self, version: Version) -> dict[str, Fast]:
+        """The compiled models; none, said aloud, where this environment has not what they need."""
+        try:
+            return opened(version.fast, self._artifacts.store)
+        except NoriaError as error:
+            self._narrate("fast.unused", version=version.name, why=str(error))
+            return {}
 
 
 def _trained(schema: pa.Schema, request: tuple[Any, ...]) -> pa.Schema | None:
@@ -144,3 +172,13 @@ def _try(served: Served, sample: pa.Table) -> None:
         except Exception as error:  # the user's code: anything
             kind = type(error).__name__
             raise CannotAnswer(version=served.version.name, kind=kind, problem=str(error)) from error
+
+
+def same(some: Sequence[tuple[Any, ...]], others: Sequence[tuple[Any, ...]], near: float) -> bool:
+    """Whether answers are equal, NaN with NaN; numbers within `near`."""
+    return all(
+        one == other
+        or (one != one and other != other)
+        or (isinstance(one, float) and isinstance(other, float) and abs(one - other) <= near)
+        for one, other in zip(chain(*some), chain(*others), strict=True)
+    )

@@ -51,6 +51,10 @@ class Ready(Message, frozen=True, tag="ready"):
     pid: int
 
 
+class Listening(Message, frozen=True, tag="listening"):
+    """From a worker that was told to accept: its own ports are open too."""
+
+
 class Failed(Message, frozen=True, tag="failed"):
     """From a worker: it cannot answer, and ends. `reason` may name paths."""
 
@@ -58,7 +62,7 @@ class Failed(Message, frozen=True, tag="failed"):
     reason: str
 
 
-AnyMessage = Accept | Take | Leave | Drain | Told | Ready | Failed
+AnyMessage = Accept | Take | Leave | Drain | Told | Ready | Listening | Failed
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(AnyMessage).decode

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import os
 import resource
 import socket
@@ -35,7 +36,7 @@ from noria.serving.log import Narrator, narrator, stack
 from noria.serving.metrics import VersionMetrics
 from noria.serving.outbox import Outbox
 from noria.serving.routes import Front
-from noria.serving.tally import EVERY, Tally
+from noria.serving.tally import Tally
 
 if TYPE_CHECKING:
     from noria.ports.objects import ObjectStore
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from noria.serving.served import Served
 
 BACKLOG = 2048  # connections that wait to be accepted
+EVERY = 0.25  # s between two looks at what is counted only when it is asked for
 LATE = 0.05  # s between two looks at whether the last connection has gone
 
 
@@ -74,6 +76,8 @@ def main() -> int:
         _tell_failure(error, channel, narrate)
         return 1
     _open_many_files()
+    gc.collect()
+    gc.freeze()  # what was imported lives as long as the process: beside scikit-learn a walk through it takes 0.1 s
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(Worker(bundle, served, channel, Path(options.counts), narrate).live())
     return 0
@@ -120,7 +124,7 @@ class Worker:
             self._served,
             follows=bundle.follows,
             layout=Layout(version.number, len(version.signature.request), bundle.log_schema),
-            outbox=Outbox(log, bundle.durability, loop),
+            outbox=Outbox(log, bundle.durability, loop, metrics.ended),
             batcher=batcher,
             metrics=metrics,
             clock=RealClock(),
@@ -140,7 +144,7 @@ class Worker:
         self._channel.setblocking(False)
         loop.add_reader(self._channel, self._hear)
         sweeping = loop.create_task(self._desk.sweep())
-        counting = loop.create_task(_publish(metrics, log, batcher, self._desk))
+        counting = loop.create_task(_gauge(metrics, log, batcher, self._desk))
         wire.say(self._channel, wire.Ready(protocol=wire.PROTOCOL, pid=os.getpid()))
         await self._over.wait()
         for task in (sweeping, counting):
@@ -168,7 +172,7 @@ class Worker:
         match message:
             case wire.Accept():
                 if self._door is not None:
-                    self._begin(self._door.open())
+                    self._begin(self._open(self._door))
                 for one in sockets:
                     self._begin(self._accept(one))
             case wire.Take():
@@ -190,6 +194,10 @@ class Worker:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    async def _open(self, door: GrpcDoor) -> None:
+        await door.open()
+        wire.say(self._channel, wire.Listening())
 
     async def _accept(self, listening: socket.socket) -> None:
         loop = asyncio.get_running_loop()
@@ -239,13 +247,13 @@ class Worker:
             self._over.set()
 
 
-async def _publish(metrics: VersionMetrics, log: PredictionLog, batcher: Batcher, desk: Desk) -> None:
+async def _gauge(metrics: VersionMetrics, log: PredictionLog, batcher: Batcher, desk: Desk) -> None:
     tally = metrics.tally
     while True:
         tally.put(metrics.waiting, batcher.waiting)
         tally.put(metrics.connections, len(desk.connections))
         tally.put(metrics.log_bytes, log.size)
-        tally.publish()
+        tally.settle()
         await asyncio.sleep(EVERY)
 
 

@@ -31,6 +31,51 @@ CASES = {
         "reads 'nothing'",
         "`*,` before it",
     ),
+    "row of nothing": (
+        ROWS + "def features(rows): ...\n@p.row(features)\ndef here(rows): ...",
+        "PIPELINE-ROLE",
+        "stands beside features, which is no step of this pipeline",
+        "under @transform",
+    ),
+    "row of a step": (
+        ROWS + "@p.row(model)\ndef here(rows): ...",
+        "PIPELINE-ROLE",
+        "stands beside model, which is a step",
+        "under @transform",
+    ),
+    "row of other inputs": (
+        ROWS + "@p.transform\ndef features(rows): ...\n@p.row(features)\ndef here(row): ...",
+        "PIPELINE-ROLE",
+        "reads 'row', and features reads 'rows'",
+        "def here(rows, ...)",
+    ),
+    "row with a hyperparameter more": (
+        ROWS + "@p.transform\ndef features(rows): ...\n@p.row(features)\ndef here(rows, *, far=1): ...",
+        "PIPELINE-ROLE",
+        "has a hyperparameter 'far' that features has not",
+        "give features the hyperparameter",
+    ),
+    "row with another default": (
+        ROWS
+        + "@p.transform\ndef features(rows, *, far=2): ...\n@p.row(features)\ndef here(rows, *, far=1): ...",
+        "PIPELINE-ROLE",
+        "has far=1, and features has 2",
+        "the same default",
+    ),
+    "second row": (
+        ROWS
+        + "@p.transform\ndef features(rows): ...\n@p.row(features)\ndef one(rows): ...\n"
+        + "@p.row(features)\ndef here(rows): ...",
+        "PIPELINE-DUPLICATE",
+        "the row function of features",
+        "rename one",
+    ),
+    "row by name": (
+        ROWS + "@p.row('features')\ndef here(rows): ...",
+        "PIPELINE-OPTION",
+        "option 'transform' of here",
+        "name the function itself",
+    ),
     "nearly": (ROWS + "@p.step\ndef here(modle): ...", "PIPELINE-UNKNOWN-INPUT", "'modle'", "one of: model"),
     "cycle": (
         "@p.step\ndef here(there): ...\n@p.step\ndef there(here): ...",

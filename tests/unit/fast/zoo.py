@@ -45,15 +45,17 @@ def numbers(classes: int = 2) -> tuple[np.ndarray, np.ndarray]:
     matrix, label = make_classification(
         200, WIDTH, n_informative=4, n_redundant=0, n_classes=classes, random_state=3
     )
-    matrix[:, 5] = np.where(label == 1, 1.0, -1.0) * (np.arange(200) % 7 > 0)
+    odd = np.random.default_rng(2).random(200) < 0.3
+    matrix[:, 5] = np.where((label == 1) ^ odd, 1.0, -1.0)
     return matrix, label
 
 
 def with_gaps() -> tuple[np.ndarray, np.ndarray]:
-    """The same with missing values that say something about the class."""
+    """The same with missing values, some of which say something about the class."""
     matrix, label = numbers()
-    matrix[::5, 1] = np.nan
-    matrix[label == 1, 2] = np.nan
+    random = np.random.default_rng(4)
+    matrix[random.random(200) < np.where(label == 1, 0.8, 0.02), 2] = np.nan
+    matrix[random.random(200) < 0.2, 1] = np.nan
     return matrix, label
 
 

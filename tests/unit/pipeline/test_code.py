@@ -12,7 +12,7 @@ from textwrap import dedent
 
 import pytest
 
-from noria.declare import Pipeline
+from noria.declare import Pipeline, resolve
 from noria.graph.load import forget, load_pipeline
 from noria.pipeline.code import Code, Coded
 
@@ -367,3 +367,21 @@ def test_code_beside_the_project_is_told(project: Project, tmp_path_factory: pyt
     )
     (note,) = project.coded("one").notes
     assert note.startswith("sibling_of_the_project is neither of the project nor installed")
+
+
+def test_a_row_function_counts_in_the_code_of_the_whole_and_in_no_step(project: Project) -> None:
+    rows = """
+        @p.data(key="id", label="y")
+        def rows(): ...
+        @p.transform
+        def features(rows): ...
+        """
+    project.write({"pipeline.py": HEAD + dedent(rows)})
+    without, alone = Code(project.root).of_all(resolve(project.load())), project.coded("features")
+    project.write(
+        {"pipeline.py": HEAD + dedent(rows) + "@p.row(features)\ndef one(rows): return helpers.clean(rows)\n"}
+    )
+    beside = Code(project.root).of_all(resolve(project.load()))
+    assert project.coded("features") == alone and beside != without
+    project.edit("helpers.py", "return x + RATE", "return x - RATE")
+    assert Code(project.root).of_all(resolve(project.load())) != beside

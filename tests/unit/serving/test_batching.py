@@ -1,0 +1,156 @@
+"""The batcher: what waits is answered together, nobody fails for another, and the queue has an end."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+
+from noria.serving.batching import Batcher, Job
+from noria.serving.errors import Overloaded, TooLate
+
+Outcome = tuple[Any, BaseException | None]
+
+
+class Model:
+    """Answers each row with its double; works only while it may, and remembers what it was asked together."""
+
+    def __init__(self) -> None:
+        self.may = threading.Event()
+        self.begun = threading.Event()
+        self.batches: list[int] = []
+
+    def __call__(self, rows: Sequence[tuple[Any, ...]]) -> list[Any]:
+        self.begun.set()
+        assert self.may.wait(20)
+        if any(value == "poison" for (value,) in rows):
+            raise SystemExit("the user's own exit")
+        self.batches.append(len(rows))
+        return [2 * value for (value,) in rows]
+
+
+def run(test: Callable[[asyncio.AbstractEventLoop, Model], Any]) -> Model:
+    model = Model()
+
+    async def main() -> None:
+        await test(asyncio.get_running_loop(), model)
+
+    asyncio.run(main())
+    return model
+
+
+def asked(
+    batcher: Batcher, loop: asyncio.AbstractEventLoop, *values: Any, within: float = 20.0
+) -> asyncio.Future[Outcome]:
+    told: asyncio.Future[Outcome] = loop.create_future()
+    rows = [(value,) for value in values]
+    batcher.submit(
+        Job(lambda result, error: told.set_result((result, error)), loop.time() + within, 10, rows=rows)
+    )
+    return told
+
+
+def test_what_waits_is_answered_together_each_with_its_own() -> None:
+    async def test(loop: asyncio.AbstractEventLoop, model: Model) -> None:
+        batcher = Batcher(model, loop)
+        first = asked(batcher, loop, 1)
+        assert await asyncio.to_thread(model.begun.wait, 20)
+        others = [asked(batcher, loop, *values) for values in ((2,), (3, 4), (5,))]
+        model.may.set()
+        assert await first == ([2], None)
+        assert [await other for other in others] == [([4], None), ([6, 8], None), ([10], None)]
+        batcher.close()
+
+    assert run(test).batches == [1, 4]
+
+
+def test_rows_that_cannot_be_answered_fail_nobody_beside_them() -> None:
+    async def test(loop: asyncio.AbstractEventLoop, model: Model) -> None:
+        batcher = Batcher(model, loop)
+        first = asked(batcher, loop, 0)
+        assert await asyncio.to_thread(model.begun.wait, 20)
+        beside, poison, other = (
+            asked(batcher, loop, 1),
+            asked(batcher, loop, "poison"),
+            asked(batcher, loop, 2),
+        )
+        model.may.set()
+        await first
+        assert (await beside, await other) == (([2], None), ([4], None))
+        result, error = await poison
+        assert result is None and isinstance(error, SystemExit)
+        batcher.close()
+
+    run(test)
+
+
+def test_a_batch_is_no_larger_than_it_may_be() -> None:
+    async def test(loop: asyncio.AbstractEventLoop, model: Model) -> None:
+        batcher = Batcher(model, loop, together=3)
+        waiting = [asked(batcher, loop, 0)]
+        assert await asyncio.to_thread(model.begun.wait, 20)
+        waiting += [asked(batcher, loop, 1, 2) for _ in range(3)]
+        waiting += [asked(batcher, loop, *range(7))]
+        model.may.set()
+        assert [error for _, error in [await one for one in waiting]] == [None] * 5
+        batcher.close()
+
+    assert run(test).batches == [1, 2, 2, 2, 7]
+
+
+def test_a_call_is_done_alone_and_in_its_turn() -> None:
+    async def test(loop: asyncio.AbstractEventLoop, model: Model) -> None:
+        batcher, order = Batcher(model, loop), []
+        first = asked(batcher, loop, 1)
+        assert await asyncio.to_thread(model.begun.wait, 20)
+        called: asyncio.Future[Outcome] = loop.create_future()
+        batcher.submit(
+            Job(
+                lambda *outcome: called.set_result(outcome),
+                loop.time() + 20,
+                0,
+                call=lambda: order.append(len(model.batches)),
+            )
+        )
+        after = asked(batcher, loop, 2)
+        model.may.set()
+        await asyncio.gather(first, called, after)
+        assert order == [1]
+        batcher.close()
+
+    assert run(test).batches == [1, 1]
+
+
+@pytest.mark.parametrize(("limits", "size"), [({"waiting": 2}, 1), ({"held": 15}, 10)])
+def test_who_comes_too_late_is_told_at_once(limits: dict[str, int], size: int) -> None:
+    async def test(loop: asyncio.AbstractEventLoop, model: Model) -> None:
+        batcher = Batcher(model, loop, **limits)
+        waiting = [asked(batcher, loop, 1)]
+        assert await asyncio.to_thread(model.begun.wait, 20)
+        with pytest.raises(Overloaded):
+            for _ in range(3):
+                waiting.append(asked(batcher, loop, 2))
+        model.may.set()
+        await asyncio.gather(*waiting)
+        assert await asked(batcher, loop, 3) == ([6], None)  # there is room again
+        batcher.close()
+
+    run(test)
+
+
+def test_work_that_nobody_waits_for_any_more_is_not_done() -> None:
+    async def test(loop: asyncio.AbstractEventLoop, model: Model) -> None:
+        batcher = Batcher(model, loop)
+        first = asked(batcher, loop, 1)
+        assert await asyncio.to_thread(model.begun.wait, 20)
+        late = asked(batcher, loop, 2, within=-1)
+        model.may.set()
+        await first
+        result, error = await late
+        assert result is None and isinstance(error, TooLate)
+        batcher.close()
+
+    assert run(test).batches == [1]
