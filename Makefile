@@ -1,11 +1,11 @@
 # make setup | demo | test | soak | lint | bench | bench-peers      (needs Python 3.11 or newer, git and make; nothing else)
-.PHONY: setup demo test browser soak lint bench bench-peers clean
+.PHONY: setup demo test browser clients soak lint bench bench-peers clean
 .DEFAULT_GOAL := setup
 
 PYTHON ?= python3
 DATA   ?= flights
 BIN    := .venv/bin
-EXTRAS := sklearn,lightgbm,pandas,figures,postgres,s3,delta,iceberg,ray,tune,uv,dev
+EXTRAS := sklearn,lightgbm,pandas,figures,postgres,s3,delta,iceberg,ray,tune,grpc,uv,dev
 
 setup: .venv/ready
 
@@ -25,6 +25,14 @@ test: setup browser
 	@# once for all processes that the tests start; some machines forbid Python to write bytecode by itself
 	@$(BIN)/python -m compileall -q src
 	@$(BIN)/python -m pytest -q -n 2 --dist worksteal tests
+
+# peers' clients of the inference protocol, in an environment of their own: they want older libraries than Noria
+clients: .clients/ready
+
+.clients/ready: setup
+	@$(BIN)/uv venv --quiet --clear .clients
+	@$(BIN)/uv pip install --quiet --python .clients/bin/python 'mlserver>=1.6,<2' 'kserve>=0.15,<1'
+	@touch $@
 
 # what tests that look at pages need of the system
 browser:
@@ -54,4 +62,4 @@ bench-peers: setup # installs the peers outside of the repository; writes docs/b
 	@$(BIN)/python bench/everything.py --peers --write docs/benchmarks.md
 
 clean:
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis dist
+	rm -rf .venv .clients .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis dist

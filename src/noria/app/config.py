@@ -228,6 +228,7 @@ def _service(section: Section) -> ServicePolicy:
         spare=section.flag("spare", usual.spare),
         deadline=section.seconds("deadline", usual.deadline),
         patience=section.seconds("patience", usual.patience),
+        grpc_port=section.whole("grpc_port", usual.grpc_port, PORT),
         durability=cast("Durability", section.text("durability", usual.durability, DURABILITY)),
         log=log_of(section.table("log")),
     )

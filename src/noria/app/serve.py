@@ -112,6 +112,7 @@ def _command(app: App, model: str, follows: str, host: str | None, port: int | N
         *("--durability", service.durability),
         *_monitored(app, model),
         *("--log", canonical(service.log).decode()),
+        *(() if service.grpc_port is None else ("--grpc-port", str(service.grpc_port))),
         *("--project", os.fspath(app.project)),
         *("--environment", canonical(environment(app.project)).decode()),
         "--until-stdin-closes",

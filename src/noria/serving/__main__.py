@@ -14,7 +14,7 @@ import socket
 import sys
 import tempfile
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,9 +27,10 @@ from noria.records.base import parse
 from noria.records.policy import LogPolicy, ServicePolicy
 from noria.records.sources import Environment
 from noria.records.versions import Version
-from noria.serving.address import listen, url_of
+from noria.serving.address import host_and_port, listen, reserve, url_of
 from noria.serving.admin import Admin
 from noria.serving.bundle import Bundle
+from noria.serving.connection import BODY_SECONDS
 from noria.serving.environments import Environments
 from noria.serving.errors import OwnSurroundings
 from noria.serving.fleet import Fleet, Plan
@@ -38,6 +39,7 @@ from noria.serving.keeper import Hub, Keeper, admin_path
 from noria.serving.labels import Labels
 from noria.serving.log import Narrator, narrator
 from noria.serving.metrics import Metrics
+from noria.serving.repository import Repository
 from noria.serving.rows import log_schema
 from noria.serving.sample import sample_of
 from noria.serving.tally import Tally
@@ -74,9 +76,11 @@ def run(options: argparse.Namespace, say: Callable[[dict[str, object]], None]) -
     with (
         open_records(os.environ.get("NORIA_RECORDS") or Path(options.state) / "noria.db") as records,
         listen(options.host, options.port) as bound,
+        _grpc(options) as grpc,
         tempfile.TemporaryDirectory(prefix="noria-serving-") as folder,
         asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
     ):
+        options.grpc = host_and_port(grpc) if grpc else ""
         runner.run(_live(options, records, bound, Path(folder), say))
 
 
@@ -100,7 +104,7 @@ async def _live(
         await follower.announce()
         service = follower.record()
         narrate("service.ready", service=service.id, url=service.url, version=service.version)
-        say({"ready": True, **msgspec.to_builtins(service)})
+        say({"ready": True, **msgspec.to_builtins(service), "grpc": options.grpc or None})
 
     try:
         await keeper.live(ready, until_stdin_closes=options.until_stdin_closes)
@@ -147,6 +151,8 @@ def _wire(
             patience=options.patience,
             durability=options.durability,
             log=log_policy,
+            body_seconds=options.body_seconds,
+            grpc=options.grpc,
         )
         return Plan(
             bundle,
@@ -197,7 +203,8 @@ def _wire(
         max_items=options.max_rows,
         hashing=hashing_of(state, log_policy),
     )
-    hub = Hub(labels, fleet, traffic, metrics, narrate)
+    repository = Repository(options.model, options.follow, records.versions, follower)
+    hub = Hub(labels, fleet, traffic, metrics, narrate, repository)
     admin = Admin(traffic, metrics, narrate)
     tending = _tending(options, state, log_policy, metrics, narrate)
     return Keeper(
@@ -214,6 +221,11 @@ def _tending(
     words = [word for name, value in given.items() if value is not None for word in (name, repr(value))]
     due = Rotation(state / "log", options.model).due
     return Tending(options.model, ["--state", str(state), *words], due, metrics, narrate)
+
+
+def _grpc(options: argparse.Namespace) -> AbstractContextManager[socket.socket | None]:
+    """The port that workers answer gRPC on, kept for them."""
+    return nullcontext() if options.grpc_port is None else reserve(options.host, options.grpc_port)
 
 
 def _in_surroundings() -> None:
@@ -258,6 +270,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--follow", default="champion", help="an alias, followed as it moves; or a version's number")
     add("--host", default=DEFAULTS.host)
     add("--port", type=int, default=DEFAULTS.port, help="0 takes a free one")
+    add("--body-seconds", type=float, default=BODY_SECONDS, help="for a whole request to come")
+    add("--grpc-port", type=int, help="where to answer over gRPC as well; 0 takes a free one")
     add("--max-body", type=int, default=DEFAULTS.max_body, help="bytes of one request's body")
     add("--max-rows", type=int, default=DEFAULTS.max_rows, help="rows of one request")
     add("--workers", type=int, default=DEFAULTS.workers, help="processes that answer")

@@ -29,6 +29,29 @@ def listen(host: str, port: int) -> socket.socket:
     return bound
 
 
+def reserve(host: str, port: int) -> socket.socket:
+    """A bound socket that listens to nobody, so that others may bind its port beside it, and nobody else's service
+    has it; port 0 takes a free one. Raises `NotLoopback`, `PortTaken`."""
+    alone = listen(
+        host, port
+    )  # somebody else's socket with SO_REUSEPORT would not mind ours, and share our calls
+    address = alone.getsockname()
+    beside = socket.socket(alone.family, socket.SOCK_STREAM)
+    beside.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    alone.close()
+    try:
+        beside.bind(address)
+    except OSError as error:
+        beside.close()
+        raise PortTaken(host=host, port=port, reason=str(error)) from error
+    beside.set_inheritable(False)
+    return beside
+
+
+def host_and_port(bound: socket.socket) -> str:
+    return url_of(bound).removeprefix("http://")
+
+
 def url_of(bound: socket.socket) -> str:
     host, port, *_ = bound.getsockname()
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

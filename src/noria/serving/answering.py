@@ -18,18 +18,19 @@ from noria.ports.clock import Clock
 from noria.ports.serving import BATCH, VALUES, Layout
 from noria.ports.serving import Values as Logged
 from noria.records.predictions import IdWriter, prediction_ids
-from noria.serving import tensors
-from noria.serving.answers import as_values, not_finite
+from noria.serving.answers import not_finite
 from noria.serving.asked import Asked
 from noria.serving.batching import Batcher, Job
 from noria.serving.connection import Raw
 from noria.serving.dispatch import Dispatch, Paths
-from noria.serving.errors import BadShape, GraphFailed, NotServed, TooLate
+from noria.serving.errors import GraphFailed, NotServed, TooLate
+from noria.serving.forms import Finish, Form
 from noria.serving.log import Narrator, stack
-from noria.serving.messages import Request, Response, parsed, refusal, reply
+from noria.serving.messages import Response, refusal
 from noria.serving.metrics import VersionMetrics
 from noria.serving.outbox import Outbox, Send
 from noria.serving.quick import QuickReader, Read
+from noria.serving.quick_tensors import QuickTensors, ReadTensors, tensor_writer
 from noria.serving.rows import log_rows, places, unit_of
 from noria.serving.veil import Payload, Veil, take
 
@@ -41,9 +42,10 @@ if TYPE_CHECKING:
 
     AnyServed = Served | DirectServed
 
-ROWS = "rows"  # the member that holds several rows; an object without it is a row itself
 LOOKED_AT = 16  # of so many requests of the quickest kind, one has its stages timed: the clock costs as much as they do
 AT_ONCE = 32  # rows that a model without a graph answers in the event loop; more would keep others waiting
+
+AnyRead = Read | ReadTensors
 
 _pack = msgspec.msgpack.Encoder().encode
 _json = msgspec.json.Encoder().encode
@@ -99,7 +101,7 @@ class Careful:
     rows: pa.RecordBatch
     """As they are logged."""
     payload: bytes
-    render: Callable[[Sequence[str]], Response]
+    finish: Finish
     asked: Asked
     not_finite: int
 
@@ -145,6 +147,12 @@ class Answering:
         self._places = places(served.version.signature, veil.hashed if veil else ())
         version = served.version
         self._head = _json({"model": version.model, "version": version.number})[:-1] + b',"predictions":['
+        self._tensors = (
+            QuickTensors(version.signature, served.quick, max_rows=served.reader.max_rows)
+            if served.quick
+            else None
+        )
+        self._tensors_say = tensor_writer(version)
         self._ids = IdWriter()
         self._turn = LOOKED_AT
         self._single = served.answers.names == ["answer"]
@@ -169,10 +177,20 @@ class Answering:
     def quick(self, raw: Raw, send: Send, cause: Cause = OWN) -> bool:
         """Take a request for rows; False where only the careful way can tell what is wrong with it."""
         reader = self.served.quick
-        if reader is None:
+        return reader is not None and self._take(raw, send, reader, reader, cause)
+
+    def quick_infer(self, raw: Raw, send: Send, cause: Cause = OWN) -> bool:
+        """The same for a request of tensors."""
+        reader, tensors = self.served.quick, self._tensors
+        if reader is None or tensors is None:
             return False
+        return self._take(raw, send, reader, tensors, cause)
+
+    def _take(
+        self, raw: Raw, send: Send, reader: QuickReader, form: QuickReader | QuickTensors, cause: Cause
+    ) -> bool:
         began = perf_counter()
-        read = reader.read(raw.body)
+        read = form.read(raw.body)
         if read is None:
             return False
         metrics = self._metrics
@@ -186,7 +204,7 @@ class Answering:
         return True
 
     def _routed(
-        self, paths: Paths, reader: QuickReader, read: Read, raw: Raw, at: int, began: float, send: Send
+        self, paths: Paths, reader: QuickReader, read: AnyRead, raw: Raw, at: int, began: float, send: Send
     ) -> None:
         """Answer a request, or let the challenger do so that it is assigned to; shadows get it after that."""
         send = paths.copied(raw, send)
@@ -198,7 +216,7 @@ class Answering:
 
         def answered(response: Response) -> None:
             self._metrics.ended()
-            self._metrics.request("predict", response.status)
+            self._metrics.request(_route(read, OWN), response.status)
             send(response)
 
         self.dispatch.first(
@@ -206,7 +224,7 @@ class Answering:
         )
 
     def _answer(
-        self, reader: QuickReader, read: Read, raw: Raw, at: int, began: float, send: Send, cause: Cause
+        self, reader: QuickReader, read: AnyRead, raw: Raw, at: int, began: float, send: Send, cause: Cause
     ) -> None:
         direct = self.served.direct
         if direct is None or len(read.rows) > AT_ONCE:
@@ -217,7 +235,7 @@ class Answering:
             try:
                 answers = direct(read.rows)
             except Exception as error:  # as the batcher does for the graph
-                self._fail(error, send, cause)
+                self._fail(error, read, send, cause)
                 return
             self._deliver(reader, read, answers, at, began, send, cause)
         else:
@@ -225,7 +243,7 @@ class Answering:
             self._watched(reader, read, at, began, send, cause)
 
     def _watched(
-        self, reader: QuickReader, read: Read, at: int, began: float, send: Send, cause: Cause
+        self, reader: QuickReader, read: AnyRead, at: int, began: float, send: Send, cause: Cause
     ) -> None:
         """As the others, with a look at the clock between the stages."""
         direct, stage = self.served.direct, self._metrics.stage
@@ -233,7 +251,7 @@ class Answering:
         try:
             answers = direct(read.rows) if direct else ()
         except Exception as error:
-            self._fail(error, send, cause)
+            self._fail(error, read, send, cause)
             return
         answered = perf_counter()
         self._deliver(reader, read, answers, at, began, send, cause)
@@ -242,17 +260,17 @@ class Answering:
         stage("log and reply", perf_counter() - answered, LOOKED_AT)
 
     def _in_a_batch(
-        self, reader: QuickReader, read: Read, size: int, at: int, began: float, send: Send, cause: Cause
+        self, reader: QuickReader, read: AnyRead, size: int, at: int, began: float, send: Send, cause: Cause
     ) -> None:
         checked = perf_counter()
         self._metrics.stage("read", checked - began)
 
         def done(answers: Any, error: BaseException | None) -> None:
             if error is not None:
-                self._fail(error, send, cause)
+                self._fail(error, read, send, cause)
                 return
             if cause.passed_on and self._loop.time() > self._expiry(cause):
-                self._fail(TooLate(), send, cause)
+                self._fail(TooLate(), read, send, cause)
                 return
             answered = perf_counter()
             self._metrics.stage("wait and model", answered - checked)
@@ -262,12 +280,12 @@ class Answering:
         try:
             self._batcher.submit(Job(done, expires=self._expiry(cause), size=size, rows=read.rows))
         except NoriaError as error:
-            self._fail(error, send, cause)
+            self._fail(error, read, send, cause)
 
     def _deliver(
         self,
         reader: QuickReader,
-        read: Read,
+        read: AnyRead,
         answers: Sequence[tuple[Any, ...]],
         at: int,
         began: float,
@@ -281,7 +299,7 @@ class Answering:
         keys = [place(row, at) for row in shown]
         count = len(rows)
         logged = Logged(at, int(took * 1e6), cause.way, shown, keys, answers)
-        refused = self._refused_inside if cause.passed_on else self._refused
+        refused = partial(self._refused, read, cause)
         try:
             if self._sample == 1.0:
                 segment, first = self._outbox.take(self._layout, VALUES, count, _pack(logged))
@@ -291,7 +309,9 @@ class Answering:
             refused(error, send)
             return
         metrics, one = self._metrics, self._ids.one
-        if count == 1 and self._single:
+        if type(read) is ReadTensors:
+            body = self._tensors_say(read.id, prediction_ids(segment, first, count), answers)
+        elif count == 1 and self._single:
             body = b'%b{"id":"%b","answer":%b}]}' % (
                 self._head,
                 one(segment, first).encode(),
@@ -304,7 +324,7 @@ class Answering:
         if reader.categorical:
             metrics.unknown(reader.unknown(rows))
         metrics.answered(count, took, _not_finite(answers))
-        metrics.request(_route(cause), 200)
+        metrics.request(_route(read, cause), 200)
         self._outbox.put(send, body, refused, counts=True)
 
     def _several(self, segment: str, first: int, answers: Sequence[tuple[Any, ...]]) -> bytes:
@@ -316,22 +336,40 @@ class Answering:
 
     # -- the careful way: everything else
 
-    async def careful(self, request: Request, protocol: str, raw: Raw, cause: Cause = OWN) -> Response:
-        """Answer a request of any form, here or by the challenger that it is assigned to. Raises what is wrong with it."""
-        until = self._expiry(cause)
-        made = await self._worked(request, protocol, cause, until)
-        if isinstance(made, Assigned):
-            response = await self.dispatch.challenged(made.version, raw)
-            if response is None:
-                return await self.careful(request, protocol, raw, Cause("instead", until))
+    async def routed(
+        self, asked: Reference, form: Callable[[], Form], raw: Raw, *, seconds: float | None = None
+    ) -> Any:
+        """Answer a request of any form by whoever it asks for or is assigned to: the form's response, or another version's
+        `Response`. `seconds`: what its sender has left to wait. Raises what is wrong with it."""
+        dispatch = self.dispatch
+        if asked.version is None:
+            self.named(asked)
+            response = await self.careful(form(), raw, OWN, seconds=seconds)
+            if dispatch.paths is not None:
+                dispatch.paths.copy(raw)
             return response
-        return made
+        other = dispatch.named(asked.version) if asked.model == self.served.version.model else None
+        if other is not None:
+            return await dispatch.asked(other, raw)
+        self.named(asked)
+        return await self.careful(form(), raw, ASKED, seconds=seconds)
 
-    async def _worked(
-        self, request: Request, protocol: str, cause: Cause, until: float
-    ) -> Response | Assigned:
+    async def careful(self, form: Form, raw: Raw, cause: Cause, *, seconds: float | None = None) -> Any:
+        """The same for a request of which it is known how it came here: by this worker, or by the challenger that it is
+        assigned to."""
+        until = self._expiry(cause)
+        if seconds is not None:
+            until = min(until, self._loop.time() + seconds)
+        made = await self._worked(form, cause, until)
+        if not isinstance(made, Assigned):
+            return made
+        response = await self.dispatch.challenged(made.version, raw, seconds=until - self._loop.time())
+        if response is None:
+            return await self._worked(form, Cause("instead", until), until)
+        return response
+
+    async def _worked(self, form: Form, cause: Cause, until: float) -> Any:
         served, began = self.served, perf_counter()
-        read = self._read_predict if protocol == "predict" else self._read_infer
         answered: asyncio.Future[Careful | Assigned] = self._loop.create_future()
 
         def done(result: Any, error: BaseException | None) -> None:
@@ -346,8 +384,8 @@ class Answering:
             Job(
                 done,
                 expires=until,
-                size=len(request.body),
-                call=lambda: read(served, request, began, cause),
+                size=form.size,
+                call=lambda: self._carefully(form, began, cause),
                 wanted=lambda: not answered.done(),
             )
         )
@@ -367,7 +405,7 @@ class Answering:
             raise TooLate
         return await self._sent(careful, began)
 
-    async def _sent(self, careful: Careful, began: float) -> Response:
+    async def _sent(self, careful: Careful, began: float) -> Any:
         try:
             count = careful.rows.num_rows
             if self._sample == 1.0:
@@ -377,8 +415,8 @@ class Answering:
         except NoriaError as error:
             self._log_refused(error)
             raise
-        response = careful.render(list(prediction_ids(segment, first, count)))
-        sent: asyncio.Future[Response] = self._loop.create_future()
+        response = careful.finish(list(prediction_ids(segment, first, count)))
+        sent: asyncio.Future[Any] = self._loop.create_future()
         self._outbox.put(
             lambda _: sent.set_result(response), response, lambda error, _: sent.set_exception(error)
         )
@@ -392,71 +430,23 @@ class Answering:
         self._metrics.answered(count, perf_counter() - began, careful.not_finite)
         return response
 
-    def _read_predict(
-        self, served: AnyServed, request: Request, began: float, cause: Cause
-    ) -> Careful | Assigned:
-        body = parsed(request)
-        single = ROWS not in body or ROWS in served.reader.kinds
-        if not single and len(body) > 1:
-            extra = sorted(body.keys() - {ROWS})
-            raise BadShape(problem=f"there is {extra} beside `rows`", fix='send {"rows": [...]} alone')
-        asked = served.read([body] if single else body[ROWS])
-
-        def render(answers: pa.RecordBatch, ids: Sequence[str]) -> Response:
-            values = zip(ids, as_values(answers), strict=True)
-            return reply(
-                {
-                    "model": served.version.model,
-                    "version": served.version.number,
-                    "predictions": [{"id": id, "answer": value} for id, value in values],
-                }
-            )
-
-        return self._carefully(served, asked, began, render, cause)
-
-    def _read_infer(
-        self, served: AnyServed, request: Request, began: float, cause: Cause
-    ) -> Careful | Assigned:
-        body = tensors.infer_request(parsed(request))
-        tensors.check_outputs(served.version.signature, body.outputs)
-        asked = tensors.read(body, served.reader)
-        version = served.version
-
-        def render(answers: pa.RecordBatch, ids: Sequence[str]) -> Response:
-            return reply(
-                {
-                    "model_name": version.model,
-                    "model_version": str(version.number),
-                    **({} if body.id is None else {"id": body.id}),
-                    "parameters": {"version": version.name, "prediction_ids": ",".join(ids)},
-                    "outputs": tensors.outputs(answers, version.signature, body.outputs),
-                }
-            )
-
-        return self._carefully(served, asked, began, render, cause)
-
-    def _carefully(
-        self,
-        served: AnyServed,
-        asked: Asked,
-        began: float,
-        render: Callable[[pa.RecordBatch, Sequence[str]], Response],
-        cause: Cause,
-    ) -> Careful | Assigned:
-        paths = self.dispatch.paths
+    def _carefully(self, form: Form, began: float, cause: Cause) -> Careful | Assigned:
+        served, paths = self.served, self.dispatch.paths
+        asked, prepare = form.read(served)
         if paths is not None and cause is OWN:
             other = paths.challenger(unit_of(served.version.signature, asked.rows))
             if other is not None:
                 return Assigned(other)
         at = self._clock.now()
         answers = served.answer(asked.rows)
+        finish = prepare(answers)
         took = perf_counter() - began
         rows = log_rows(served, asked, answers, at, took=took, way=cause.way, veil=self._veil)
         return Careful(
             layout=self._layout_of(rows),
             rows=rows,
             payload=rows.serialize().to_pybytes(),
-            render=lambda ids: render(answers, ids),
+            finish=finish,
             asked=asked,
             not_finite=not_finite(answers),
         )
@@ -474,15 +464,12 @@ class Answering:
 
     # -- what goes wrong
 
-    def _fail(self, error: BaseException, send: Send, cause: Cause) -> None:
-        known = error if isinstance(error, NoriaError) else self._as_failure(error)
-        self._answer_with(known, send, _route(cause))
-
-    def _answer_with(self, error: NoriaError, send: Send, route: str) -> None:
+    def _fail(self, error: BaseException, read: AnyRead, send: Send, cause: Cause) -> None:
         """End a request of the quick way with an error."""
+        known = error if isinstance(error, NoriaError) else self._as_failure(error)
         self._metrics.ended()
-        self._metrics.request(route, error.status)
-        send(refusal(error))
+        self._metrics.request(_route(read, cause), known.status)
+        send(refusal(known, protocol=type(read) is ReadTensors))
 
     def _as_failure(self, error: BaseException) -> NoriaError:
         """Whatever the user's code raises becomes a `StepFailed` that shows no paths; the log has the stack."""
@@ -493,13 +480,9 @@ class Answering:
         self._narrate("answer.failed", version=name, incident=incident, stack=stack(error))
         return GraphFailed(version=name, kind=type(error).__name__, incident=incident)
 
-    def _refused(self, error: NoriaError, send: Send) -> None:
+    def _refused(self, read: AnyRead, cause: Cause, error: NoriaError, send: Send) -> None:
         self._log_refused(error)
-        self._answer_with(error, send, "predict")
-
-    def _refused_inside(self, error: NoriaError, send: Send) -> None:
-        self._log_refused(error)
-        self._answer_with(error, send, "inside")
+        self._fail(error, read, send, cause)
 
     def _log_refused(self, error: NoriaError) -> None:
         self._metrics.failed(error.code)
@@ -522,9 +505,11 @@ def _not_finite(answers: Sequence[tuple[Any, ...]]) -> int:
     return count
 
 
-def _route(cause: Cause) -> str:
+def _route(read: AnyRead, cause: Cause) -> str:
     """As the metrics call it: what is passed on is counted at its caller's too."""
-    return "inside" if cause.passed_on else "predict"
+    if cause.passed_on:
+        return "inside"
+    return "infer" if type(read) is ReadTensors else "predict"
 
 
 def _mark(version: str) -> str:

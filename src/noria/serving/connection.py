@@ -52,7 +52,10 @@ REASONS = {
 }
 
 TOLD = frozenset(
-    map(len, (b"content-type", b"content-encoding", b"content-length", b"expect", b"x-noria-version"))
+    map(
+        len,
+        (b"accept", b"content-type", b"content-encoding", b"content-length", b"expect", b"x-noria-version"),
+    )
 )
 PLAIN = frozenset(
     (b"application/json", b"application/json; charset=utf-8", b"application/json;charset=utf-8")
@@ -108,6 +111,7 @@ class Desk:
     """Told of a request that was refused before it was whole."""
     max_body: int
     max_connections: int = 20_000
+    body_seconds: float = BODY_SECONDS
     connections: set[Connection] = field(default_factory=set)
     date: bytes = b""
     closing: bool = False
@@ -135,6 +139,7 @@ class Connection(asyncio.Protocol):
     __slots__ = (
         "_body",
         "_desk",
+        "_ended",
         "_head",
         "_headers",
         "_loop",
@@ -162,6 +167,7 @@ class Connection(asyncio.Protocol):
         self._head = 0
         self._size = 0
         self._stopped = False
+        self._ended = False
         self._working = False
         self._writable = True
         self._waiting: deque[Raw] = deque()
@@ -184,6 +190,11 @@ class Connection(asyncio.Protocol):
         self._stopped = True
         self._waiting.clear()
         self._desk.connections.discard(self)
+
+    def eof_received(self) -> bool:
+        """A client that sends no more may still read: what it has asked is answered before it is over."""
+        self._ended = True
+        return self._working or bool(self._waiting)
 
     def pause_writing(self) -> None:
         self._writable = False
@@ -232,6 +243,8 @@ class Connection(asyncio.Protocol):
             self._plain = self._plain and (value in PLAIN or _is_plain(value))
         elif name in (b"content-encoding", b"x-noria-version"):
             self._plain = False
+        elif name == b"accept":
+            self._plain = self._plain and (value == b"*/*" or _accepts_json(value))
         elif name == b"content-length":
             if int(value) > self._desk.max_body and not self._stopped:
                 self._refuse(BodyTooLarge(limit=self._desk.max_body))
@@ -275,7 +288,7 @@ class Connection(asyncio.Protocol):
         """Write the answer to a request."""
         if self._stopped:
             return
-        keep = raw.keep and not self._desk.closing
+        keep = raw.keep and not self._desk.closing and not (self._ended and not self._waiting)
         self._write(answer, keep=keep, bodiless=raw.method == b"HEAD")
         self._working = False
         self.since = self._loop.time()
@@ -327,8 +340,8 @@ class Connection(asyncio.Protocol):
             if waited > READ_SECONDS:
                 self.transport.abort()
         elif self.unfinished and not self._working:
-            if waited > BODY_SECONDS and not self._stopped:
-                self._refuse(BodyTooSlow(seconds=BODY_SECONDS))
+            if waited > self._desk.body_seconds and not self._stopped:
+                self._refuse(BodyTooSlow(seconds=self._desk.body_seconds))
         elif not self._working and not self._stopped and waited > KEEP_ALIVE:
             self.transport.close()
 
@@ -383,3 +396,8 @@ def _is_plain(content_type: bytes) -> bool:
     """Whether a type is JSON in UTF-8, however it is written."""
     kind, _, more = content_type.lower().replace(b" ", b"").partition(b";")
     return kind == b"application/json" and more in (b"", b"charset=utf-8", b'charset="utf-8"')
+
+
+def _accepts_json(value: bytes) -> bool:
+    """Whether an answer in JSON is certain to be welcome."""
+    return b"application/json" in value and b"ndjson" not in value and b"arrow" not in value

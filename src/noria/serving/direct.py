@@ -71,11 +71,8 @@ class DirectServed:
         """The answers to typed rows."""
         import pyarrow as pa
 
-        columns = zip(
-            *(self._answering.many(list(zip(*(column.to_pylist() for column in rows.columns), strict=True)))),
-            strict=True,
-        )
-        return self.answers.fitted(pa.table(dict(zip(self.answers.names, map(list, columns), strict=True))))
+        columns = self._answering.columns([column_of(each) for each in rows.columns])
+        return self.answers.fitted(pa.table(dict(zip(self.answers.names, columns, strict=True))))
 
     def tried(self, sample: Sequence[Mapping[str, Any]]) -> DirectServed:
         """Itself, once it has answered rows of its own training data. Raises `CannotAnswer`."""
@@ -126,6 +123,23 @@ class _Answering:
 
     def many(self, rows: Sequence[Values]) -> Sequence[tuple[Any, ...]]:
         columns = list(zip(*rows, strict=True))
-        made = self._method.many([columns[at] for at in self._at])
-        values = made.tolist()
+        values = self._made(columns).tolist()
         return [(value,) for value in values] if self._single else [tuple(value) for value in values]
+
+    def columns(self, columns: Sequence[Any]) -> Sequence[Any]:
+        """The answer's columns, from the request's."""
+        made = self._made(columns)
+        return [made] if self._single else list(made.T)
+
+    def _made(self, columns: Sequence[Any]) -> Any:
+        return self._method.many([columns[at] for at in self._at])
+
+
+def column_of(array: pa.Array) -> Any:
+    """A column of numbers as numpy has it, NaN for null; any other as Python's values."""
+    import pyarrow as pa
+
+    kind = array.type
+    if pa.types.is_floating(kind) or pa.types.is_integer(kind):
+        return array.to_numpy(zero_copy_only=False)
+    return array.to_pylist()

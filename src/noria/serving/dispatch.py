@@ -74,7 +74,7 @@ class Dispatch:
         self.paths: Paths | None = None
         self._version = version
         self._deadline = deadline
-        self._patience = min(patience, deadline / 2)  # so that half is left for whoever answers instead
+        self._patience = patience
         self._metrics = metrics
         self._narrate = narrate
         self._loop = loop
@@ -121,20 +121,21 @@ class Dispatch:
     async def _first(
         self, version: int, raw: Raw, send: Callable[[Response], None], instead: Callable[[], None]
     ) -> None:
-        response = await self.challenged(version, raw)
+        response = await self.challenged(version, raw, seconds=self._deadline)
         if response is None:
             instead()
         else:
             send(response)
 
-    async def challenged(self, version: int, raw: Raw) -> Response | None:
-        """A challenger's answer; None where it gave none, which is counted against it."""
-        paths = self.paths
+    async def challenged(self, version: int, raw: Raw, *, seconds: float) -> Response | None:
+        """A challenger's answer; None where it gave none, which is counted against it. `seconds`: what is left to wait, of
+        which half is for whoever answers instead."""
+        paths, patience = self.paths, min(self._patience, seconds / 2)
         self._metrics.passed_on(version, "canary")
         try:
             if paths is None or version not in paths.siblings:
                 return None  # the table has changed since the request was assigned
-            return await paths.siblings[version].ask(raw, way="canary", seconds=self._patience)
+            return await paths.siblings[version].ask(raw, way="canary", seconds=patience)
         except Unanswered as failure:
             self._metrics.unanswered(version, "canary", failure.kind)
         except Exception as error:  # a fault of ours in the way to a challenger must not reach a user

@@ -112,8 +112,60 @@ class WrongContentType(UsageError):
     code: ClassVar[str] = "REQUEST-CONTENT-TYPE"
     status: ClassVar[int] = 415
     what: ClassVar[str] = "the body is sent as {given!r}"
-    next: ClassVar[str] = "send plain JSON in UTF-8 with the header `content-type: application/json`"
+    next: ClassVar[str] = (
+        "send plain JSON in UTF-8 with the header `content-type: application/json`; docs/http.md has the bulk forms"
+    )
     given: str
+
+
+@dataclass(eq=False)
+class NotAcceptable(UsageError):
+    code: ClassVar[str] = "ANSWER-FORM"
+    status: ClassVar[int] = 406
+    what: ClassVar[str] = "the answer is wanted as {given!r}"
+    next: ClassVar[str] = "accept {known}, or leave the header out"
+    given: str
+    known: Sequence[str]
+
+
+@dataclass(eq=False)
+class BadArrow(UsageError):
+    code: ClassVar[str] = "REQUEST-ARROW"
+    what: ClassVar[str] = "the body is no stream of Arrow record batches: {problem}"
+    next: ClassVar[str] = "send the IPC stream format, not the file's, and without compression of its buffers"
+    problem: str
+
+
+@dataclass(eq=False)
+class NoNull(UsageError):
+    code: ClassVar[str] = "ANSWER-NULL"
+    what: ClassVar[str] = "the answer has a null in {output}, which no binary tensor can hold"
+    next: ClassVar[str] = "ask for {output} as JSON"
+    output: str
+
+
+@dataclass(eq=False)
+class NotByRequest(UsageError):
+    code: ClassVar[str] = "REPOSITORY-POLICY"
+    what: ClassVar[str] = (
+        "{asked} is not {wanted} by a request: this service answers with {model}@{follows} alone"
+    )
+    next: ClassVar[str] = (
+        "noria promote moves an alias, and the service follows; noria serve starts another service"
+    )
+    asked: str
+    wanted: str
+    model: str
+    follows: str
+
+
+@dataclass(eq=False)
+class NotLoadable(StepFailed):
+    code: ClassVar[str] = "REPOSITORY-LOAD"
+    status: ClassVar[int] = 409
+    what: ClassVar[str] = "{problem}"
+    next: ClassVar[str] = "`noria status` and the service's log say why; the version before goes on answering"
+    problem: str
 
 
 @dataclass(eq=False)
@@ -305,3 +357,30 @@ class OwnSurroundings(ConfigError):
         "this Python heeds neither PYTHONHASHSEED nor PYTHONUTF8, so a model may answer otherwise than in training"
     )
     next: ClassVar[str] = "start it without -E, -I, -R and -X utf8=0: python -P -m noria.serving"
+
+
+@dataclass(eq=False)
+class Refused(UsageError):
+    """What another process of the service refused, with its own code and status."""
+
+    code: ClassVar[str] = "SERVICE-WITHIN"
+    what: ClassVar[str] = "{problem}"
+    next: ClassVar[str] = "{advised}"
+    problem: str
+    advised: str
+    because: str
+    answered: int
+
+    def __post_init__(self) -> None:
+        self.code = self.because  # type: ignore[misc]
+        self.status = self.answered  # type: ignore[misc]
+
+
+@dataclass(eq=False)
+class NoGrpc(ConfigError):
+    code: ClassVar[str] = "SERVE-GRPC"
+    what: ClassVar[str] = "grpc_port is set, and the environment that {version} answers in has no grpcio"
+    next: ClassVar[str] = (
+        "add noria[grpc] to the project's lock, or take grpc_port out of noria.toml's [service]"
+    )
+    version: str

@@ -13,7 +13,7 @@ import socket
 import subprocess
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -25,6 +25,7 @@ from noria.serving.log import Narrator
 from noria.serving.tally import Place, added, read_tally
 
 READY = 300.0  # s for a worker to load its version: a large model over a network takes a minute or two
+OPENING = 10.0  # s for a worker to open its ports once it is told to accept; it takes milliseconds
 LEAVING = 60.0  # s for what is in flight in a worker that leaves; then it is ended
 PAUSE, LONGEST = (
     0.5,
@@ -56,6 +57,8 @@ class Worker:
     began: float
     """By the loop's clock."""
     state: State = "starting"
+    listening: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set once it says that its own ports are open."""
     protocol: int = 0
     """Its own, once it is ready."""
     routed: int = 0
@@ -167,6 +170,8 @@ class Fleet:
         self._plan, self._failures = plan, 0
         for worker in started:
             self._accept(worker)
+        if plan.bundle.grpc and self._listening is not None:
+            await self._until_listening(started)
         for worker in before:
             if worker not in started:
                 self._leave(worker)
@@ -303,6 +308,15 @@ class Fleet:
                 version=worker.bundle.version.name, reason=f"it was not ready in {READY:g} s"
             ) from error
 
+    async def _until_listening(self, started: Sequence[Worker]) -> None:
+        """Let nobody leave before others have opened the ports that the keeper does not own."""
+        try:
+            async with asyncio.timeout(OPENING):
+                for worker in started:
+                    await worker.listening.wait()
+        except TimeoutError:  # it died, or its Noria is too old to say so
+            self._narrate("worker.silent", versions=[worker.bundle.version.name for worker in started])
+
     def _accept(self, worker: Worker) -> None:
         worker.state = "accepting"
         for message in self._standing.values():
@@ -368,6 +382,8 @@ class Fleet:
                     worker.protocol = protocol
                     if not worker.ready.done():
                         worker.ready.set_result(None)
+                case wire.Listening():
+                    worker.listening.set()
                 case wire.Failed(reason=reason, code=code):
                     self._fail(worker, reason, code)
                 case wire.Take():

@@ -66,6 +66,7 @@ class Follower:
         self._narrate = narrate
         self._failed: tuple[int, float] | None = None
         self._reason = ""
+        self._lane = asyncio.Lock()
         self.problem = ""
         """Why the version that is followed is not the one that answers, for everybody."""
         self.serving: Version | None = None
@@ -87,6 +88,11 @@ class Follower:
                 await self._safely(self.announce, "announce")
                 announced = now
             await asyncio.sleep(POLL)
+
+    async def try_now(self) -> None:
+        """Look where the alias stands, and try again what could not be loaded, without waiting for its time."""
+        self._failed = None
+        await self._poll()
 
     async def announce(self) -> None:
         """Let the records know of the service as it is now."""
@@ -112,6 +118,10 @@ class Follower:
             self._narrate("follow.failed", step=step, stack=stack(error))
 
     async def _poll(self) -> None:
+        async with self._lane:  # one swap at a time, whoever asked for it
+            await self._look()
+
+    async def _look(self) -> None:
         aliases = await asyncio.to_thread(self._versions.aliases, self._model)
         self._named(aliases)
         if self._follows.isdigit():

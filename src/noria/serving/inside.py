@@ -9,11 +9,12 @@ from functools import partial
 from noria.serving.answering import Answering, Cause
 from noria.serving.connection import Headers, Raw
 from noria.serving.errors import StrangeSibling
+from noria.serving.forms import Form, infer, predict
 from noria.serving.log import Narrator
 from noria.serving.messages import Request, Response, refusal
 from noria.serving.metrics import VersionMetrics
 from noria.serving.routes import V1, V2, Route, Routes
-from noria.serving.siblings import INSIDE, PROTOCOL, WAY, WITHIN
+from noria.serving.siblings import CALL, INSIDE, PROTOCOL, WAY, WITHIN
 
 Send = Callable[[bytes | Response], None]
 
@@ -24,10 +25,12 @@ class Inside:
     def __init__(self, answering: Answering, metrics: VersionMetrics, narrate: Narrator) -> None:
         self._answering = answering
         self._metrics = metrics
+        self._quick = {b"predict": answering.quick, b"infer": answering.quick_infer}
+        forms = {V1 + "/predict": predict, V2 + "/infer": infer, V2 + "/" + CALL: _call}
         self.routes = Routes(
             tuple(
-                Route("inside", "POST", re.compile(path), partial(self._careful, protocol))
-                for protocol, path in (("predict", V1 + "/predict"), ("infer", V2 + "/infer"))
+                Route("inside", "POST", re.compile(path), partial(self._careful, form))
+                for path, form in forms.items()
             ),
             metrics,
             narrate,
@@ -43,7 +46,8 @@ class Inside:
             metrics.request("inside", error.status)
             send(refusal(error))
             return
-        if raw.plain and raw.url.endswith(b"/predict") and self._answering.quick(raw, send, cause):
+        take = self._quick.get(raw.url.rpartition(b"/")[2]) if raw.plain else None
+        if take is not None and take(raw, send, cause):
             return
         metrics.began()
 
@@ -54,9 +58,14 @@ class Inside:
         self.routes.answer(raw, sent)
 
     async def _careful(
-        self, protocol: str, raw: Raw, request: Request, named: dict[str, str | None]
+        self,
+        form: Callable[[Request], Form],
+        raw: Raw,
+        request: Request,
+        named: dict[str, str | None],
     ) -> Response:
-        return await self._answering.careful(request, protocol, raw, self._cause(raw.headers))
+        response: Response = await self._answering.careful(form(request), raw, self._cause(raw.headers))
+        return response
 
     def _cause(self, headers: Headers) -> Cause:
         """Raises `StrangeSibling`."""
@@ -66,3 +75,9 @@ class Inside:
             raise StrangeSibling(given=given, known=INSIDE)
         until = self._answering.now() + float(own[WITHIN])
         return Cause(own[WAY], until, passed_on=True)
+
+
+def _call(request: Request) -> Form:
+    from noria.serving.grpc_tensors import passed_on  # a service without gRPC needs nothing of it
+
+    return passed_on(request.body)

@@ -24,9 +24,10 @@ from noria.serving.fleet import Fleet
 from noria.serving.follow import Follower
 from noria.serving.labels import Labels
 from noria.serving.log import Narrator
-from noria.serving.messages import TEXT, Request, Response
+from noria.serving.messages import TEXT, Request, Response, reply
 from noria.serving.metrics import Metrics
-from noria.serving.routes import V1, Route, Routes
+from noria.serving.repository import Repository
+from noria.serving.routes import INDEX, LOAD, UNLOAD, V1, Route, Routes
 from noria.serving.tally import added
 from noria.serving.tending import Tending
 from noria.serving.traffic import Traffic
@@ -43,12 +44,16 @@ class Hub:
     traffic: Traffic
     metrics: Metrics
     narrate: Narrator
+    repository: Repository
 
     def __post_init__(self) -> None:
         self._lane = asyncio.Lock()
         table = (
             ("feedback", "POST", V1 + "/feedback", self.feedback),
             ("metrics", "GET", "/metrics", self.page),
+            ("repository", "POST", INDEX, self.index),
+            ("repository", "POST", LOAD, self.load),
+            ("repository", "POST", UNLOAD, self.unload),
         )
         self.routes = Routes(
             tuple(Route(name, method, re.compile(path), partial(act)) for name, method, path, act in table),
@@ -60,6 +65,17 @@ class Hub:
     async def feedback(self, raw: Raw, request: Request, named: dict[str, str | None]) -> Response:
         async with self._lane:  # labels are checked against one another, one request at a time
             return await asyncio.to_thread(self.labels.take, request)
+
+    async def index(self, raw: Raw, request: Request, named: dict[str, str | None]) -> Response:
+        return reply(await self.repository.index(request))
+
+    async def load(self, raw: Raw, request: Request, named: dict[str, str | None]) -> Response:
+        await self.repository.load(named["model"] or "")
+        return reply({})
+
+    async def unload(self, raw: Raw, request: Request, named: dict[str, str | None]) -> Response:
+        await self.repository.unload(named["model"] or "")
+        return reply({})
 
     async def page(self, raw: Raw, request: Request, named: dict[str, str | None]) -> Response:
         tally, lost = self.metrics.tally, self.fleet.lost

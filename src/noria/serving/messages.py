@@ -86,9 +86,14 @@ def _check_content_type(request: Request) -> None:
         raise WrongContentType(given=given)
     if charset not in ("utf-8", "utf8", "us-ascii"):
         raise WrongContentType(given=given)
-    encoding = headers.get("content-encoding", "identity")
+    check_encoding(request)
+
+
+def check_encoding(request: Request) -> None:
+    """Raises `WrongContentType` for a compressed body."""
+    encoding = request.headers.get("content-encoding", "identity")
     if encoding != "identity":
-        raise WrongContentType(given=f"{given}, {encoding}")
+        raise WrongContentType(given=f"{request.headers.get('content-type', JSON)}, {encoding}")
 
 
 def _typed_by_hand(request: Request) -> bool:

@@ -8,7 +8,7 @@ import noria
 from noria.graph.columns import CannotCarry, kind_of
 from noria.graph.labels import label_kind
 from noria.records.versions import RequestColumn, Version
-from noria.serving.tensors import described
+from noria.serving.protocol import datatype, described
 
 if TYPE_CHECKING:
     from noria.serving.direct import DirectServed
@@ -17,11 +17,12 @@ if TYPE_CHECKING:
     AnyServed = Served | DirectServed
 
 SERVER = "noria"
+EXTENSIONS = ["binary_tensor_data", "model_repository"]
 LEVELS = 20  # categories that a summary spells out
 
 
 def server_metadata() -> dict[str, Any]:
-    return {"name": SERVER, "version": noria.__version__, "extensions": []}
+    return {"name": SERVER, "version": noria.__version__, "extensions": EXTENSIONS}
 
 
 def model_metadata(served: AnyServed) -> dict[str, Any]:
@@ -58,7 +59,7 @@ def summary(served: AnyServed, *, follows: str, problem: str) -> dict[str, Any]:
         "example": {
             "method": "POST",
             "path": f"{path}/predict",
-            "body": {"rows": [served.example or _made_up(served)]},
+            "body": {"rows": [example(served)]},
         },
         "feedback": {
             "method": "POST",
@@ -67,6 +68,22 @@ def summary(served: AnyServed, *, follows: str, problem: str) -> dict[str, Any]:
             "label": _label(version),
         },
     }
+
+
+def example(served: AnyServed) -> dict[str, Any]:
+    """A row that the model takes: of its training data, where that is at hand."""
+    return dict(served.example or _made_up(served))
+
+
+def example_tensors(served: AnyServed) -> list[dict[str, Any]]:
+    """The same row as tensors."""
+    made = []
+    for column in served.version.signature.request:
+        value = example(served)[column.name]
+        data = value if isinstance(value, list) else [value]
+        shape = [1, len(data)] if isinstance(value, list) else [1]
+        made.append({"name": column.name, "shape": shape, "datatype": datatype(column.type), "data": data})
+    return made
 
 
 def _column(column: RequestColumn) -> dict[str, Any]:

@@ -20,14 +20,14 @@ from noria.records.versions import RequestColumn, Signature
 Values = tuple[Any, ...]
 """A row, in the signature's order, as Arrow takes it: times are whole ticks since 1970, and days are days since then."""
 
-_INTEGERS = {
+INTEGER_RANGES = {
     f"{sign}int{bits}": (0 if sign else -(2 ** (bits - 1)), 2**bits - 1 if sign else 2 ** (bits - 1) - 1)
     for sign in ("", "u")
     for bits in (8, 16, 32, 64)
 }
 _NARROW = {"float": "f", "halffloat": "e", "half_float": "e"}
 EPOCH = date(1970, 1, 1).toordinal()
-_LARGEST = 2**63 - 1  # what msgspec can bound an integer by
+LARGEST = 2**63 - 1  # what msgspec can bound an integer by
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,7 @@ class QuickReader:
         self._max = max_rows
         self._row = _row_type(signature)
         self._one = msgspec.json.Decoder(self._row).decode
+        self._lines: Callable[[bytes], list[Any]] = msgspec.json.Decoder(self._row).decode_lines
         many = msgspec.defstruct("Rows", [("rows", list[self._row])], forbid_unknown_fields=True, gc=False)  # type: ignore[name-defined]
         self._many: Callable[[bytes], Any] = msgspec.json.Decoder(many).decode
         self._single_possible = "rows" not in {column.name for column in columns}
@@ -59,11 +60,17 @@ class QuickReader:
         self._levels = [
             (at, frozenset(column.levels)) for at, column in enumerate(columns) if column.levels is not None
         ]
+        never = [at for at, column in enumerate(columns) if not _may_be_null(column, signature)]
         self.categorical = bool(self._levels)
         """Whether there are columns whose categories are known."""
-        self._never_null = [at for at, _ in self._convert if not _may_be_null(columns[at], signature)]
+        self._never_null = [at for at, _ in self._convert if at in never]
+        self.never_null = never
+        """Places of a row that must hold a value."""
+        self.types = [_type(column, signature) for column in columns]
+        """What msgspec decodes each column into; None for what has to be converted."""
         self._refuses = signature.unknown == "refuse"
-        self._names = [column.name for column in columns]
+        self.names = [column.name for column in columns]
+        """The columns, in the order of a row's values."""
 
     def read(self, body: bytes) -> Read | None:
         """The rows in a body of JSON; None where only the careful reader can tell."""
@@ -81,6 +88,22 @@ class QuickReader:
             rows, b"null" in body
         )  # in C, on bytes: comparing each value with None costs ten times as much
 
+    def lines(self, body: bytes) -> Sequence[Values] | None:
+        """The rows in a body of one object a line; None where only the careful reader can tell."""
+        try:
+            found = self._lines(body)
+            rows = [self._values(row) for row in found] if 0 < len(found) <= self._max else []
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, Misfit):
+            return None
+        return rows or None
+
+    def fits(self, rows: Sequence[Values]) -> bool:
+        """Whether rows of the right types may be answered: no null where there must be none, no category refused."""
+        for row in rows:
+            if None in row and any(row[at] is None for at in self.never_null):
+                return False
+        return not (self._refuses and self.unknown(rows))
+
     def unknown(self, rows: Sequence[Values]) -> dict[str, int]:
         """Values that training never saw, by column, where there are any."""
         counts: dict[str, int] = {}
@@ -91,7 +114,7 @@ class QuickReader:
                 if value is not None and value not in levels:
                     strange += 1
             if strange:
-                counts[self._names[at]] = strange
+                counts[self.names[at]] = strange
         return counts
 
     def nulls(self, rows: Sequence[Values]) -> dict[str, int]:
@@ -101,7 +124,7 @@ class QuickReader:
             if None in row:
                 for at, value in enumerate(row):
                     if value is None:
-                        counts[self._names[at]] = counts.get(self._names[at], 0) + 1
+                        counts[self.names[at]] = counts.get(self.names[at], 0) + 1
         return counts
 
     def _values(self, row: Any) -> Values:
@@ -121,9 +144,8 @@ def _row_type(signature: Signature) -> type[msgspec.Struct]:
     """A struct of the request's columns, each as JSON may give it; strict, so "17.9" and true are no numbers."""
     fields, names = [], {}
     for at, column in enumerate(signature.request):
-        kind = _decoded(column)
-        nullable = kind is not None and _may_be_null(column, signature)
-        fields.append((f"c{at}", Any if kind is None else kind | None if nullable else kind))
+        kind = _type(column, signature)
+        fields.append((f"c{at}", Any if kind is None else kind))
         names[f"c{at}"] = column.name
     row: type[msgspec.Struct] = msgspec.defstruct(
         "Row", fields, rename=names, forbid_unknown_fields=True, gc=False
@@ -155,6 +177,12 @@ def _days(convert: Callable[[Any], Any]) -> Callable[[Any], int]:
     return read
 
 
+def _type(column: RequestColumn, signature: Signature) -> Any:
+    """What msgspec decodes a column into, null among it where that may be; None for what has to be converted."""
+    kind = _decoded(column)
+    return kind | None if kind is not None and _may_be_null(column, signature) else kind
+
+
 def _may_be_null(column: RequestColumn, signature: Signature) -> bool:
     return column.name not in signature.key and (column.nulls or signature.unknown == "accept")
 
@@ -168,7 +196,7 @@ def _decoded(column: RequestColumn) -> Any:
         return bool
     if kind.expected == "a string":
         return str
-    if column.type in _INTEGERS and _INTEGERS[column.type][1] <= _LARGEST:
-        low, high = _INTEGERS[column.type]
+    if column.type in INTEGER_RANGES and INTEGER_RANGES[column.type][1] <= LARGEST:
+        low, high = INTEGER_RANGES[column.type]
         return Annotated[int, msgspec.Meta(ge=low, le=high)]
     return None

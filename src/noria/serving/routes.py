@@ -11,19 +11,22 @@ from functools import partial
 from typing import Any
 
 from noria.errors import NoriaError
-from noria.serving import pages
+from noria.serving import docs_page, openapi, pages
 from noria.serving.answering import ASKED, OWN, Answering, Cause, Reference, reference
 from noria.serving.connection import Raw
 from noria.serving.errors import Broken, NoSuchPath, WrongMethod
+from noria.serving.forms import FORMS
 from noria.serving.hub import pass_on
 from noria.serving.log import Narrator, stack
 from noria.serving.messages import Request, Response, refusal, reply
 from noria.serving.metrics import Metrics, VersionMetrics
 
 BY_NAME = "x-noria-version"  # a header that names a version or an alias, for those who try one out
+LOAD_SECONDS = 300.0  # s; as long as the keeper waits for the workers of a version
 HUB_SECONDS = 30.0  # s for the keeper to take labels, or to gather the metrics
 
 Send = Callable[[bytes | Response], None]
+Quick = Callable[[Raw, Send, Cause], bool]
 
 
 @dataclass(frozen=True)
@@ -107,8 +110,8 @@ class Front:
     def answer(self, raw: Raw, send: Send) -> None:
         """Answer a request, at once where that can be."""
         if raw.plain and raw.method == b"POST":
-            cause = self._quick.get(raw.url)
-            if cause is not None and self.answering.quick(raw, send, cause):
+            quick = self._quick.get(raw.url)
+            if quick is not None and quick[0](raw, send, quick[1]):
                 return
         metrics = self._metrics
         metrics.began()
@@ -126,19 +129,9 @@ class Front:
         return await self._careful(raw, request, _reference(named), "infer")
 
     async def _careful(self, raw: Raw, request: Request, asked: Reference, protocol: str) -> Response:
-        answering, dispatch = self.answering, self.answering.dispatch
-        wanted = request.headers.get(BY_NAME) or asked.version
-        if wanted is None:
-            answering.named(asked)
-            response = await answering.careful(request, protocol, raw, OWN)
-            if dispatch.paths is not None and response.status == 200:
-                dispatch.paths.copy(raw)
-            return response
-        other = dispatch.named(wanted) if asked.model == answering.served.version.model else None
-        if other is not None:
-            return await dispatch.asked(other, raw)
-        answering.named(Reference(asked.model, wanted))
-        return await answering.careful(request, protocol, raw, ASKED)
+        wanted = Reference(asked.model, request.headers.get(BY_NAME) or asked.version)
+        response: Response = await self.answering.routed(wanted, partial(FORMS[protocol], request), raw)
+        return response
 
     async def feedback(self, raw: Raw, request: Request, named: dict[str, str | None]) -> Response:
         # labels are for a model, whichever version answered
@@ -149,9 +142,20 @@ class Front:
         self._metrics.tally.settle()
         return await pass_on(raw, self._hub, seconds=HUB_SECONDS)
 
+    async def load(self, raw: Raw, request: Request, named: dict[str, str | None]) -> Response:
+        return await pass_on(raw, self._hub, seconds=LOAD_SECONDS)
+
     async def summary(self, raw: Raw, request: Request, named: dict[str, str | None]) -> Response:
         served = self.answering.named(_reference(named))
         return reply(pages.summary(served, follows=self.answering.follows, problem=self.problem))
+
+    async def openapi(self, raw: Raw, request: Request, named: dict[str, str | None]) -> Response:
+        return reply(openapi.page(self.answering.served, follows=self.answering.follows))
+
+    async def docs(self, raw: Raw, request: Request, named: dict[str, str | None]) -> Response:
+        served, follows = self.answering.served, self.answering.follows
+        told = pages.summary(served, follows=follows, problem=self.problem)
+        return Response(200, docs_page.html(told, openapi.page(served, follows=follows)), openapi.HTML)
 
     async def metadata(self, raw: Raw, request: Request, named: dict[str, str | None]) -> Response:
         return reply(pages.model_metadata(self.answering.named(_reference(named))))
@@ -183,20 +187,28 @@ class Front:
                 ("ready", "GET", "/v2/health/ready", self.ready),
                 ("server", "GET", "/v2", self.server),
                 ("metrics", "GET", "/metrics", self.keeper),
+                ("openapi", "GET", r"/openapi\.json", self.openapi),
+                ("docs", "GET", "/docs", self.docs),
+                ("repository", "POST", INDEX, self.keeper),
+                ("repository", "POST", LOAD, self.load),
+                ("repository", "POST", UNLOAD, self.keeper),
             )
         )
 
 
-def _quick_paths(answering: Answering) -> dict[bytes, Cause]:
-    """Every way in which a request may name the model or the version that answers, as the bytes of its path."""
+def _quick_paths(answering: Answering) -> dict[bytes, tuple[Quick, Cause]]:
+    """Every way in which a request may name the model or the version that answers, as the bytes of its path, what takes
+    such a request, and whether it asks for this very version."""
     version, follows = answering.served.version, answering.follows
     model, number = version.model, version.number
     names = {f"{model}:{number}", f"{model}@{number}", f"{model}@{follows}", f"{model}:{follows}"}
-    return {_predict(model): OWN, **{_predict(name): ASKED for name in names}}
-
-
-def _predict(name: str) -> bytes:
-    return f"/v1/models/{name}/predict".encode()
+    paths: dict[bytes, tuple[Quick, Cause]] = {}
+    for name, cause in ((model, OWN), *((name, ASKED) for name in names)):
+        paths[f"/v1/models/{name}/predict".encode()] = answering.quick, cause
+        paths[f"/v2/models/{name}/infer".encode()] = answering.quick_infer, cause
+    for each in (str(number), follows):
+        paths[f"/v2/models/{model}/versions/{each}/infer".encode()] = answering.quick_infer, ASKED
+    return paths
 
 
 def _reference(named: dict[str, str | None]) -> Reference:
@@ -207,5 +219,8 @@ def _cut(path: str) -> str:
     return path if len(path) <= 200 else path[:200] + " ..."
 
 
+INDEX = r"/v2/repository/index"
+LOAD = r"/v2/repository/models/(?P<model>[^/]+)/load"
+UNLOAD = r"/v2/repository/models/(?P<model>[^/]+)/unload"
 V1 = r"/v1/models/(?P<model>[^/]+)"
 V2 = r"/v2/models/(?P<model>[^/]+)(?:/versions/(?P<version>[^/]+))?"

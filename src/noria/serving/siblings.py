@@ -14,6 +14,7 @@ from noria.serving.messages import Response
 INSIDE = 1  # of the requests between workers: the headers below
 PROTOCOL, WAY, WITHIN = b"x-noria-inside", b"x-noria-way", b"x-noria-within"
 """The number above; how the version comes to answer; how many seconds the answer is of use."""
+CALL = "call"  # the end of the path of a call over gRPC: protobuf as it came, and as it is answered
 PRIVATE = b"x-noria-"  # what a caller sends of these names is not for a worker
 IDLE = (
     30.0  # s; well under what the other side keeps an idle connection for, so that it never closes one in use

@@ -6,96 +6,53 @@ null in it is a missing value. Times are BYTES in ISO 8601, or INT64 microsecond
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from noria.graph.columns import kind_of, shown
-from noria.records.artifacts import Column
 from noria.records.versions import Signature
+from noria.serving import unpacked
 from noria.serving.answers import plain
 from noria.serving.asked import Asked, Faults, Reader
 from noria.serving.errors import BadShape
+from noria.serving.protocol import (
+    ARROW,
+    FLOATS,
+    INTEGERS,
+    MICROS,
+    Infer,
+    Tensor,
+    Wanted,
+    datatype,
+    flat_of,
+)
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-INTEGERS = {f"{u}INT{bits}": f"{u.lower()}int{bits}" for u in ("", "U") for bits in (8, 16, 32, 64)}
-FLOATS = {"FP16": "halffloat", "FP32": "float", "FP64": "double"}
-ARROW = {"BOOL": "bool", **INTEGERS, **FLOATS, "BYTES": "string"}
-PROTOCOL = {arrow: datatype for datatype, arrow in ARROW.items()} | {
-    "binary": "BYTES",
-    "date32[day]": "BYTES",
-}
-MICROS = "INT64"  # the datatype in which a time may come as a number
 
-
-class Tensor(msgspec.Struct):
-    name: str
-    shape: list[int]
-    datatype: str
-    data: list[Any]
-    parameters: dict[str, Any] | None = None
-
-
-class Wanted(msgspec.Struct):
-    name: str
-    parameters: dict[str, Any] | None = None
-
-
-class Infer(msgspec.Struct):
-    inputs: list[Tensor]
-    id: str | None = None
-    parameters: dict[str, Any] | None = None
-    outputs: list[Wanted] | None = None
-
-
-def infer_request(body: Mapping[str, Any]) -> Infer:
-    """The body as the protocol has it. Raises `BadShape` with the path of what does not fit."""
-    try:
-        return msgspec.convert(body, Infer)
-    except msgspec.ValidationError as error:
-        raise BadShape(
-            problem=f"the body is no inference request: {error}",
-            fix='send {"inputs": [{"name", "shape", "datatype", "data"}, ...]}, a tensor for each column',
-        ) from error
-
-
-def read(request: Infer, reader: Reader) -> Asked:
-    """The tensors as rows. Raises `BadRows`, `BadShape`, `TooManyRows`."""
+def read(request: Infer, reader: Reader, binary: Sequence[bytes | None] | None = None) -> Asked:
+    """The tensors as rows; `binary`: the bytes of those that have no data. Raises `BadRows`, `BadShape`,
+    `TooManyRows`."""
     faults = Faults()
     count = _row_count(request.inputs)
     reader.check_count(count)
     columns: dict[str, Sequence[Any] | pa.Array] = {}
-    for tensor in request.inputs:
+    shares = binary or [None] * len(request.inputs)
+    for tensor, raw in unpacked.by_column(request.inputs, shares, reader):
         if tensor.name in columns:
             faults.add(None, tensor.name, "two tensors", "one tensor")
         elif tensor.name not in reader.kinds:
             reader.extra(None, tensor.name, faults)
         else:
-            columns[tensor.name] = _values(tensor, count, reader, faults)
+            columns[tensor.name] = _values(tensor, raw, count, reader, faults)
     for name in reader.kinds:
         if name not in columns:
             reader.missing(None, name, faults)
     return reader.columns({name: values for name, values in columns.items() if len(values)}, faults, set())
-
-
-def datatype(type_name: str) -> str:
-    """The protocol's datatype for an Arrow type; BYTES for what is written as text."""
-    inner = type_name
-    if type_name.startswith(("list<", "fixed_size_list<")):
-        inner = type_name[type_name.index("<") + 1 : type_name.rindex(">")].removeprefix("item: ")
-    return PROTOCOL.get(inner, "BYTES")
-
-
-def described(columns: Sequence[Column] | Sequence[Any]) -> list[dict[str, Any]]:
-    """Columns as the protocol's metadata has tensors; -1 is any number of rows, or of items."""
-    return [
-        {"name": column.name, "datatype": datatype(column.type), "shape": [-1, *_width(column.type)]}
-        for column in columns
-    ]
 
 
 def check_outputs(signature: Signature, wanted: Sequence[Wanted] | None) -> None:
@@ -124,7 +81,9 @@ def _row_count(tensors: Sequence[Tensor]) -> int:
     return max(set(counts), key=counts.count, default=0)
 
 
-def _values(tensor: Tensor, count: int, reader: Reader, faults: Faults) -> Sequence[Any] | pa.Array:
+def _values(
+    tensor: Tensor, raw: bytes | None, count: int, reader: Reader, faults: Faults
+) -> Sequence[Any] | pa.Array:
     """A tensor's values, one a row; empty when it is of the wrong shape or datatype, which is noted."""
     expected_type = reader.kinds[tensor.name].type
     type_name = str(expected_type)
@@ -136,7 +95,9 @@ def _values(tensor: Tensor, count: int, reader: Reader, faults: Faults) -> Seque
     if tensor.datatype not in _taken(type_name):
         faults.add(None, tensor.name, f"datatype {shown(tensor.datatype)}", " or ".join(_taken(type_name)))
         return []
-    flat = _flat(tensor, faults)
+    if raw is not None:
+        return unpacked.values(tensor, raw, expected_type, faults)
+    flat = flat_of(tensor, faults)
     if flat is None:
         return []
     if (narrowed := _narrowed(tensor, flat, faults)) is None:
@@ -164,24 +125,6 @@ def _taken(type_name: str) -> list[str]:
     if own in INTEGERS:
         return [own, *(name for name in INTEGERS if name != own)]
     return [own, MICROS] if type_name.startswith("timestamp") else [own]
-
-
-def _flat(tensor: Tensor, faults: Faults) -> list[Any] | None:
-    """The data in row-major order; None when it does not fill the shape, which is noted."""
-    shape, data = tensor.shape, tensor.data
-    if len(shape) == 2 and any(type(row) is list for row in data):
-        ragged = [row for row, items in enumerate(data) if type(items) is not list or len(items) != shape[1]]
-        for row in ragged:
-            faults.add(row, tensor.name, f"data {shown(data[row])}", f"{shape[1]} values, as the shape says")
-        if ragged:
-            return None
-        if len(data) == shape[0]:
-            return list(chain.from_iterable(data))
-    size = shape[0] * (shape[1] if len(shape) == 2 else 1)
-    if len(data) != size:
-        faults.add(None, tensor.name, f"{len(data)} values", f"{size}, as shape {shape} says")
-        return None
-    return data
 
 
 def _narrowed(tensor: Tensor, values: list[Any], faults: Faults) -> list[Any] | None:
@@ -227,9 +170,3 @@ def _text(value: Any) -> str | None:
     if value is None or isinstance(value, str):
         return value
     return msgspec.json.encode(value).decode().strip('"')
-
-
-def _width(type_name: str) -> list[int]:
-    if type_name.startswith("fixed_size_list<"):
-        return [int(type_name[type_name.rindex("[") + 1 : -1])]
-    return [-1] if type_name.startswith("list<") else []

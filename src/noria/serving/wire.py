@@ -15,7 +15,9 @@ import msgspec
 
 from noria.records.routing import Routing
 
-PROTOCOL = 2  # 1 knew no routing: such a worker can be a champion, but sends nothing on, and is no challenger
+PROTOCOL = 3
+"""1 knew no routing: such a worker can be a champion, but sends nothing on, and is no challenger. 2 knew no gRPC: such a worker
+answers over HTTP as before, and its keeper waits in vain, but not for long, for its word that it is `Listening`."""
 ROUTING = 2  # the first protocol whose workers listen for their siblings
 LARGEST = 60_000  # bytes of a message: what any kernel takes as one datagram
 TOGETHER = 16  # sockets in one message; kernels allow some 250
@@ -78,6 +80,10 @@ class Ready(Message, frozen=True, tag="ready"):
     pid: int
 
 
+class Listening(Message, frozen=True, tag="listening"):
+    """From a worker that was told to accept: its own ports are open too."""
+
+
 class Failed(Message, frozen=True, tag="failed"):
     """From a worker: it cannot answer, and ends. `reason` may name paths."""
 
@@ -85,7 +91,7 @@ class Failed(Message, frozen=True, tag="failed"):
     reason: str
 
 
-AnyMessage = Accept | Take | Leave | Drain | Told | Route | Part | Routed | Ready | Failed
+AnyMessage = Accept | Take | Leave | Drain | Told | Route | Part | Routed | Ready | Listening | Failed
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(AnyMessage).decode

@@ -15,6 +15,7 @@ import sys
 from collections.abc import Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,7 @@ from noria.serving.batching import Batcher
 from noria.serving.bundle import Bundle
 from noria.serving.connection import Connection, Desk
 from noria.serving.dispatch import Dispatch
+from noria.serving.errors import NoGrpc
 from noria.serving.inside import Inside
 from noria.serving.log import Narrator, narrator, stack
 from noria.serving.metrics import VersionMetrics
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
     from noria.ports.objects import ObjectStore
     from noria.records.base import Digest
     from noria.serving.direct import DirectServed
+    from noria.serving.grpc_door import GrpcDoor
     from noria.serving.served import Served
 
 BACKLOG = 2048  # connections that wait to be accepted
@@ -114,6 +117,7 @@ class Worker:
         self._servers: list[asyncio.AbstractServer] = []
         self._tasks: set[asyncio.Task[Any]] = set()
         self._over = asyncio.Event()
+        self._closing: asyncio.Task[None] | None = None
 
     async def live(self) -> None:
         """Until the keeper says that it is over, or is gone."""
@@ -145,7 +149,13 @@ class Worker:
             dispatch=self._dispatch,
         )
         self._front = Front(answering, metrics, self._narrate, hub=bundle.hub)
-        self._desk = Desk(self._front.answer, self._front.routes.refused, max_body=bundle.max_body)
+        self._door = _door(bundle, answering, metrics, self._narrate)
+        self._desk = Desk(
+            self._front.answer,
+            self._front.routes.refused,
+            max_body=bundle.max_body,
+            body_seconds=bundle.body_seconds,
+        )
         inside = Inside(answering, metrics, self._narrate)
         self._inside = Desk(inside.answer, inside.routes.refused, max_body=bundle.max_body)
         self._desk.tick()
@@ -163,6 +173,8 @@ class Worker:
         await self._over.wait()
         for task in (*sweeping, counting, flushing):
             task.cancel()
+        if self._closing is not None:
+            await self._closing
         batcher.close()
         log.close()
         with suppress(NoriaError):  # each answer that had to wait for the disk has been told already
@@ -185,6 +197,8 @@ class Worker:
         loop = asyncio.get_running_loop()
         match message:
             case wire.Accept():
+                if self._door is not None:
+                    self._begin(self._open(self._door))
                 for one in sockets:
                     self._begin(self._accept(one))
             case wire.Take():
@@ -212,6 +226,10 @@ class Worker:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    async def _open(self, door: GrpcDoor) -> None:
+        await door.open()
+        wire.say(self._channel, wire.Listening())
 
     async def _accept(self, listening: socket.socket) -> None:
         loop = asyncio.get_running_loop()
@@ -272,6 +290,8 @@ class Worker:
         for server in self._servers:
             server.close()
         self._servers.clear()
+        if self._door is not None and self._closing is None:
+            self._closing = asyncio.get_running_loop().create_task(self._door.close())
 
     def _end_with_the_last(self) -> None:
         if self._desk.connections or self._inside.connections:
@@ -334,11 +354,25 @@ def _veil(bundle: Bundle) -> Veil | None:
     return Veil(bundle.version.signature, policy, hashing_of(Path(bundle.state), policy))
 
 
+def _door(
+    bundle: Bundle, answering: Answering, metrics: VersionMetrics, narrate: Narrator
+) -> GrpcDoor | None:
+    if not bundle.grpc:
+        return None
+    from noria.serving.grpc_door import GrpcDoor
+
+    return GrpcDoor(
+        answering, metrics, narrate, address=bundle.grpc, hub=bundle.hub, max_body=bundle.max_body
+    )
+
+
 def _load(bundle: Bundle, narrate: Narrator) -> Served | DirectServed:
     """The version, loaded and tried. Raises whatever keeps it from answering."""
     from noria.adapters.objects import open_objects
     from noria.serving.direct import direct_of, open_direct
 
+    if bundle.grpc and find_spec("grpc") is None:
+        raise NoGrpc(version=bundle.version.name)
     state, version = Path(bundle.state), bundle.version
     store, _ = open_objects(bundle.objects, state)
     path = direct_of(version)

@@ -11,7 +11,8 @@ from noria.records.artifacts import Column
 from noria.records.versions import RequestColumn, Signature
 from noria.serving.asked import Asked, Reader
 from noria.serving.errors import BadRows, BadShape
-from noria.serving.tensors import check_outputs, described, infer_request, outputs, read
+from noria.serving.protocol import described, infer_request
+from noria.serving.tensors import check_outputs, outputs, read
 
 SIGNATURE = Signature(
     request=(
