@@ -119,10 +119,11 @@ class World:
         unknown: str = "accept",
         broken: str = "",
         source: str = PIPELINE,
+        training: pl.DataFrame | None = None,
     ) -> Version:
         """A version whose answers differ by `bias`; `broken` is a line of code that its module runs first."""
         sound = self._tree(source.format(broken="", unknown=unknown), bias)
-        rows = self.artifacts.save(training_rows())
+        rows = self.artifacts.save(training_rows() if training is None else training)
         graph = ServingGraph(
             pipeline="pipeline:rides",
             data="asked_rides",

@@ -203,7 +203,7 @@ def _wire(
         max_items=options.max_rows,
         hashing=hashing_of(state, log_policy),
     )
-    repository = Repository(options.model, options.follow, records.versions, follower)
+    repository = Repository(options.model, options.follow, records.versions, follower, traffic.loaded)
     hub = Hub(labels, fleet, traffic, metrics, narrate, repository)
     admin = Admin(traffic, metrics, narrate)
     tending = _tending(options, state, log_policy, metrics, narrate)

@@ -165,6 +165,12 @@ class Answering:
             return served
         raise NotServed(asked=str(asked), serving=version.name, follows=self.follows, model=version.model)
 
+    def other(self, asked: Reference) -> int | None:
+        """The version that was asked for, where it is another one whose workers this one can ask."""
+        if asked.version is None or asked.model != self.served.version.model:
+            return None
+        return self.dispatch.named(asked.version)
+
     def now(self) -> float:
         """By the loop's clock."""
         return self._loop.time()
@@ -341,18 +347,16 @@ class Answering:
     ) -> Any:
         """Answer a request of any form by whoever it asks for or is assigned to: the form's response, or another version's
         `Response`. `seconds`: what its sender has left to wait. Raises what is wrong with it."""
-        dispatch = self.dispatch
-        if asked.version is None:
-            self.named(asked)
-            response = await self.careful(form(), raw, OWN, seconds=seconds)
-            if dispatch.paths is not None:
-                dispatch.paths.copy(raw)
-            return response
-        other = dispatch.named(asked.version) if asked.model == self.served.version.model else None
+        other, dispatch = self.other(asked), self.dispatch
         if other is not None:
             return await dispatch.asked(other, raw)
         self.named(asked)
-        return await self.careful(form(), raw, ASKED, seconds=seconds)
+        if asked.version is not None:
+            return await self.careful(form(), raw, ASKED, seconds=seconds)
+        response = await self.careful(form(), raw, OWN, seconds=seconds)
+        if dispatch.paths is not None:
+            dispatch.paths.copy(raw)
+        return response
 
     async def careful(self, form: Form, raw: Raw, cause: Cause, *, seconds: float | None = None) -> Any:
         """The same for a request of which it is known how it came here: by this worker, or by the challenger that it is

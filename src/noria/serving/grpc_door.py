@@ -129,7 +129,9 @@ class GrpcDoor:
         return messages()["ServerReadyResponse"](ready=True)
 
     async def model_ready(self, request: Any, context: Any) -> Any:
-        self._answering.named(_named(request.name, request.version))
+        asked = _named(request.name, request.version)
+        if self._answering.other(asked) is None:
+            self._answering.named(asked)
         return messages()["ModelReadyResponse"](ready=True)
 
     async def server(self, request: Any, context: Any) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +31,8 @@ class Repository:
     follows: str
     versions: VersionRecords
     follower: Follower
+    loaded: Callable[[], Collection[int]]
+    """Versions whose workers answer: who is followed, challengers and shadows."""
 
     async def index(self, request: Request) -> list[dict[str, Any]]:
         """Every version of the model, its state and why it is not ready; the newest first. Raises `BadShape`."""
@@ -50,9 +52,9 @@ class Repository:
         raise self._refused(asked, "unloaded")
 
     def _entries(self) -> Iterator[dict[str, Any]]:
-        serving = self.follower.serving
+        loaded = self.loaded()
         for version in self.versions.versions(self.model):
-            ready = serving is not None and version.number == serving.number
+            ready = version.number in loaded
             yield {
                 "name": self.model,
                 "version": str(version.number),

@@ -161,8 +161,10 @@ class Front:
         return reply(pages.model_metadata(self.answering.named(_reference(named))))
 
     async def model_ready(self, raw: Raw, request: Request, named: dict[str, str | None]) -> Response:
-        served = self.answering.named(_reference(named))
-        return reply({"name": served.version.model, "ready": True})
+        asked = _reference(named)
+        if self.answering.other(asked) is None:
+            self.answering.named(asked)
+        return reply({"name": asked.model, "ready": True})
 
     async def live(self, raw: Raw, request: Request, named: dict[str, str | None]) -> Response:
         return reply({"live": True})

@@ -116,6 +116,10 @@ class Traffic:
     def fleets(self) -> tuple[Fleet, ...]:
         return (self.champion, *self._fleets.values())
 
+    def loaded(self) -> frozenset[int]:
+        """The versions that somebody answers with."""
+        return frozenset(fleet.version for fleet in self.fleets() if fleet.version is not None)
+
     # -- what happens
 
     def crowned(self, version: int) -> None:
