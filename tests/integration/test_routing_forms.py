@@ -25,10 +25,12 @@ from integration.routing_world import (
     routed,
     three_versions,
 )
-from integration.serving_world import Running, World, row, training_rows, until
+from integration.serving_world import Running, World, row, service, training_rows, until
 from integration.test_serving import INFER, tensors
 from integration.test_serving_bad_input import ARROW, LINES, lines, stream
 from integration.test_serving_protocol import inputs
+from noria.records.base import canonical
+from noria.records.policy import LogPolicy
 
 Row = dict[str, Any]
 Ask = Callable[[Running, Row], int]
@@ -215,6 +217,23 @@ def test_a_short_deadline_of_a_call_leaves_half_of_it_to_the_champion(both: tupl
     assert over_the_other_door(running, asked, client_timeout=1.5) == 1
     assert metric(running, "noria_unanswered_total", version="2", way="canary", kind="late") == before + 1
     until(lambda: as_json(running, row(driver=driver_of(table, 2))) == 2, 30, "its waking")
+
+
+def test_in_no_form_the_log_gets_what_it_must_not_have(tmp_path: Path) -> None:
+    world = World(tmp_path / "state")
+    world.register(1)
+    world.promote(1)
+    secrets = {"driver": "Ada-Lovelace-the-driver", "ride": "ride-of-a-lifetime", "zone": "a-zone-of-nobody"}
+    policy = canonical(LogPolicy(redact=("zone", "km"), hash=("ride", "driver"))).decode()
+    with service(world, "--no-spare", "--grpc-port", "0", "--log", policy) as running:
+        assert [ask(running, row(**secrets)) for ask in FORMS] == [1] * len(FORMS)
+        on_disk = b"".join(path.read_bytes() for path in sorted(world.state.rglob("*")) if path.is_file())
+    assert [secret for secret in secrets.values() if secret.encode() in on_disk] == []
+    rows = logged(world)
+    assert len(rows) == len(FORMS)
+    assert len({(each["key"], each["unit"]) for each in rows}) == 1, "whatever the form, the same hash"
+    assert {each["request.zone"] for each in rows} == {each["request.km"] for each in rows} == {None}
+    world.records.close()
 
 
 @pytest.fixture(scope="module")

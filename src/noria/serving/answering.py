@@ -145,6 +145,7 @@ class Answering:
         self._shown = veil.row() if veil else None
         self._sample = sample
         self._places = places(served.version.signature, veil.hashed if veil else ())
+        self._units = places(served.version.signature)  # as they are, for the careful way routes by them too
         version = served.version
         self._head = _json({"model": version.model, "version": version.number})[:-1] + b',"predictions":['
         self._tensors = (
@@ -214,7 +215,7 @@ class Answering:
     ) -> None:
         """Answer a request, or let the challenger do so that it is assigned to; shadows get it after that."""
         send = paths.copied(raw, send)
-        other = paths.challenger(self._places(read.rows[0], at)[1])
+        other = paths.challenger(self._units(read.rows[0], at)[1])
         if other is None:
             self._answer(reader, read, raw, at, began, send, OWN)
             return

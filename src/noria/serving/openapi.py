@@ -22,6 +22,16 @@ _LIST = re.compile(r"(?:fixed_size_list<(?:item: )?(.+)>\[(\d+)\]|(?:large_)?lis
 
 Schema = dict[str, Any]
 
+_BY_NAME: Schema = {
+    "parameters": [
+        {
+            "name": "x-noria-version",
+            "in": "header",
+            "description": "A loaded version, by number or alias, that alone is to answer",
+            "schema": {"type": "string"},
+        }
+    ]
+}
 _PLAIN: dict[str, Schema] = {
     "double": {"type": "number"},
     "float": {"type": "number", "minimum": -3.4e38, "maximum": 3.4e38},
@@ -48,7 +58,7 @@ def page(served: AnyServed, *, follows: str) -> Schema:
             f"{v1}/feedback": {"post": _feedback(served)},
             v1: {"get": _get("What this model takes, with an example")},
             f"{v2}/infer": {"post": _infer(served)},
-            f"{v2}/versions/{version.number}/infer": {"post": _infer(served)},
+            f"{v2}/versions/{version.number}/infer": {"post": _infer(served, by_name=False)},
             v2: {"get": _get("The model's tensors", protocol=True)},
             f"{v2}/ready": {"get": _get("Whether the model answers", protocol=True)},
             "/v2": {"get": _get("The server", protocol=True)},
@@ -125,10 +135,10 @@ def _predict(served: AnyServed) -> Schema:
         "required": ["model", "version", "predictions"],
     }
     answered = {JSON: {"schema": answers}, bulk.LINES: {"schema": {}}, bulk.ARROW: {"schema": {}}}
-    return _operation("Answers to rows", bodies, answered)
+    return _operation("Answers to rows", bodies, answered) | _BY_NAME
 
 
-def _infer(served: AnyServed) -> Schema:
+def _infer(served: AnyServed, *, by_name: bool = True) -> Schema:
     tensor = {
         "type": "object",
         "properties": {
@@ -156,7 +166,7 @@ def _infer(served: AnyServed) -> Schema:
         {JSON: {"schema": schema, "example": {"inputs": pages.example_tensors(served)}}},
         {JSON: {"schema": answers}},
         protocol=True,
-    )
+    ) | (_BY_NAME if by_name else {})
 
 
 def _feedback(served: AnyServed) -> Schema:
