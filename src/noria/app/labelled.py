@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from noria.app.predictions import labels_of
 from noria.graph.labels import label_kind
 from noria.ports.serving import ANSWER, ID, KEY
+from noria.records.monitoring import NewFeedback
 from noria.records.versions import Version
 
 if TYPE_CHECKING:
@@ -54,3 +55,12 @@ def _found(app: App, model: str, predictions: pa.Table) -> tuple[list[int], list
     found = labels_of(app, model, predictions.column(ID).to_pylist(), predictions.column(KEY).to_pylist())
     places = [place for place, item in enumerate(found) if item is not None]
     return places, [item.label for item in found if item is not None]
+
+
+def labels_of(
+    app: App, model: str, ids: Sequence[str], keys: Sequence[str | None]
+) -> list[NewFeedback | None]:
+    """What holds for each prediction; a label for its id goes before one for its key."""
+    by_id = app.records.feedback.current(model, "id", ids)
+    by_key = app.records.feedback.current(model, "key", sorted({key for key in keys if key is not None}))
+    return [by_id.get(id) or by_key.get(key or "") for id, key in zip(ids, keys, strict=True)]

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from noria.app.feedback import key_from_text
+from noria.app.labelled import labels_of
 from noria.app.output import OutputRefused, UnknownForm
 from noria.app.promote import find_version
 from noria.app.unified import unified, values_as_column
 from noria.ports.serving import AT, ID, KEY, UnknownPrediction
 from noria.records.base import Record
-from noria.records.monitoring import NewFeedback
 
 if TYPE_CHECKING:
     import polars as pl
@@ -82,15 +82,6 @@ def with_labels(app: App, model: str, frame: pl.DataFrame) -> pl.DataFrame:
         values_as_column(LABEL, [one and one.label for one in found]),
         pl.Series(KNOWN, [one and one.known for one in found], pl.Datetime("us", "UTC")),
     )
-
-
-def labels_of(
-    app: App, model: str, ids: Sequence[str], keys: Sequence[str | None]
-) -> list[NewFeedback | None]:
-    """What holds for each prediction; a label for its id goes before one for its key."""
-    by_id = app.records.feedback.current(model, "id", ids)
-    by_key = app.records.feedback.current(model, "key", sorted({key for key in keys if key is not None}))
-    return [by_id.get(id) or by_key.get(key or "") for id, key in zip(ids, keys, strict=True)]
 
 
 def write_predictions(frame: pl.DataFrame, path: Path) -> None:

@@ -21,7 +21,14 @@ from noria.fast.standing import columns_of
 from noria.graph.answer import Graph
 from noria.graph.evaluate import chosen
 from noria.graph.rows import visible
-from noria.graph.rowwise import chain_names, lacking, odd_rows, row_difference, row_function
+from noria.graph.rowwise import (
+    chain_names,
+    lacking,
+    odd_rows,
+    python_rows,
+    row_difference,
+    row_function,
+)
 from noria.records.fast import FastPath, Plan
 from noria.records.tasks import Answer, Quicken, Quickened
 
@@ -192,9 +199,10 @@ def _end_to_end(
     """The first request row of the sample that the direct path answers differently; empty when none is."""
     import numpy as np
 
-    direct = open_direct(plan, open_model(compiled), function)
+    row = None if plan.table == _request(graph.resolved) else function
+    direct = open_direct(plan, open_model(compiled), sample.column_names, row)
     wanted = np.asarray(graph.raw_answer(sample))
-    got = np.array([direct.one(row) for row in sample.to_pylist()], dtype=wanted.dtype)
+    got = np.array([direct.one(row) for row in python_rows(sample)], dtype=wanted.dtype)
     close = LINEAR_TOLERANCE if isinstance(compiled.model, Linear) else 0.0
     if wanted.dtype.kind == "f" and got.shape == wanted.shape:
         same = np.isclose(got, wanted, rtol=close, atol=close, equal_nan=True)

@@ -110,7 +110,7 @@ def odd_rows(rows: pa.Table, nulls: Sequence[str]) -> pa.Table:
     import pyarrow as pa
 
     few = rows.slice(0, min(VARIED, rows.num_rows))
-    plain = [dict(zip(few.column_names, values, strict=True)) for values in _python_rows(few)]
+    plain = [dict(zip(few.column_names, values, strict=True)) for values in python_rows(few)]
     made: list[dict[str, Any]] = []
     for field in rows.schema:
         odd = _odd_values(field.type, field.name in nulls)
@@ -160,8 +160,8 @@ def row_difference(graph: Graph, rows: pa.Table, table: str, function: Callable[
             return _both_refuse(rows, function, error)
         each = (row_difference(graph, rows.slice(at, 1), table, function) for at in range(rows.num_rows))
         return next(filter(None, each), "")
-    wanted = [dict(zip(made.column_names, values, strict=True)) for values in _python_rows(made)]
-    for values, expected in zip(_python_rows(rows), wanted, strict=True):
+    wanted = [dict(zip(made.column_names, values, strict=True)) for values in python_rows(made)]
+    for values, expected in zip(python_rows(rows), wanted, strict=True):
         given = dict(zip(rows.column_names, values, strict=True))
         if problem := _row_problem(function, given, expected):
             return f"{problem}, for {_shown(given)}"
@@ -169,7 +169,7 @@ def row_difference(graph: Graph, rows: pa.Table, table: str, function: Callable[
 
 
 def _both_refuse(rows: pa.Table, function: Callable[[Row], Row], error: Exception) -> str:
-    given = dict(zip(rows.column_names, next(iter(_python_rows(rows))), strict=True))
+    given = dict(zip(rows.column_names, next(iter(python_rows(rows))), strict=True))
     try:
         function(given)
     except Exception:  # as its transform does
@@ -206,7 +206,7 @@ def same_value(one: Any, other: Any) -> bool:
     return bool(one == other)
 
 
-def _python_rows(table: pa.Table) -> list[tuple[Any, ...]]:
+def python_rows(table: pa.Table) -> list[tuple[Any, ...]]:
     columns = [values_of(column.combine_chunks()) for column in table.columns]
     return list(zip(*columns, strict=True))
 

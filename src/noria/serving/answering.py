@@ -32,15 +32,11 @@ from noria.serving.outbox import Outbox, Send
 from noria.serving.quick import QuickReader, Read
 from noria.serving.quick_tensors import QuickTensors, ReadTensors, tensor_writer
 from noria.serving.rows import log_rows, places, unit_of
+from noria.serving.served import Served
 from noria.serving.veil import Payload, Veil, take
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-    from noria.serving.direct import DirectServed
-    from noria.serving.served import Served
-
-    AnyServed = Served | DirectServed
 
 LOOKED_AT = 16  # of so many requests of the quickest kind, one has its stages timed: the clock costs as much as they do
 AT_ONCE = 32  # rows that a model without a graph answers in the event loop; more would keep others waiting
@@ -115,7 +111,7 @@ class Answering:
 
     def __init__(
         self,
-        served: AnyServed,
+        served: Served,
         *,
         follows: str,
         layout: Layout,
@@ -158,7 +154,7 @@ class Answering:
         self._turn = LOOKED_AT
         self._single = served.answers.names == ["answer"]
 
-    def named(self, asked: Reference) -> AnyServed:
+    def named(self, asked: Reference) -> Served:
         """The version that serves, if it is what was asked for. Raises `NotServed`."""
         served = self.served
         version = served.version

@@ -12,14 +12,10 @@ from noria.serving.answers import as_values
 from noria.serving.asked import Asked
 from noria.serving.errors import BadJson, NotAcceptable
 from noria.serving.messages import JSON, Request, Response, check_encoding
+from noria.serving.served import Served
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-    from noria.serving.direct import DirectServed
-    from noria.serving.served import Served
-
-    AnyServed = Served | DirectServed
 
 ARROW = "application/vnd.apache.arrow.stream"
 LINES = "application/x-ndjson"
@@ -53,17 +49,17 @@ def kind_of_answer(request: Request, kind: str) -> str:
     raise NotAcceptable(given=given, known=[JSON, LINES, ARROW])
 
 
-def read(kind: str, body: bytes, served: AnyServed) -> Asked:
+def read(kind: str, body: bytes, served: Served) -> Asked:
     """Raises `BadArrow`, `BadJson`, and what `Reader` raises."""
     if kind == ARROW:
         return table.read(body, served.reader)
     rows = None if served.quick is None else served.quick.lines(body)
     if rows is None:
-        return served.read(_objects(body))
+        return served.reader.rows(_objects(body))
     return served.reader.typed(rows)
 
 
-def prepared(kind: str, served: AnyServed, answers: pa.RecordBatch) -> Callable[[Sequence[str]], Response]:
+def prepared(kind: str, served: Served, answers: pa.RecordBatch) -> Callable[[Sequence[str]], Response]:
     """All of a response but the ids."""
     headers = {VERSION: served.version.name}
     if kind == ARROW:

@@ -341,7 +341,7 @@ class NothingToServe(NotFound):
 
 
 @dataclass(eq=False)
-class CannotAnswer(StepFailed):
+class TrialFailed(StepFailed):
     code: ClassVar[str] = "SERVE-TRIAL"
     what: ClassVar[str] = "{version} cannot answer rows of its own training data: {kind}: {problem}"
     next: ClassVar[str] = "look for what differs from the run: an environment, a file that its code reads"

@@ -16,14 +16,10 @@ from noria.serving.asked import Asked
 from noria.serving.errors import BadShape
 from noria.serving.messages import JSON, Request, Response, parsed, reply
 from noria.serving.protocol import Infer, infer_request
+from noria.serving.served import Served
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-    from noria.serving.direct import DirectServed
-    from noria.serving.served import Served
-
-    AnyServed = Served | DirectServed
 
 ROWS = "rows"  # the member that holds several rows; an object without it is a row itself
 
@@ -39,7 +35,7 @@ class Form:
 
     size: int
     """Bytes that it holds while it waits."""
-    read: Callable[[AnyServed], tuple[Asked, Prepare]]
+    read: Callable[[Served], tuple[Asked, Prepare]]
     """Raises what is wrong with the request."""
 
 
@@ -48,7 +44,7 @@ def predict(request: Request) -> Form:
     kind = bulk.kind_of_body(request)
     wanted = bulk.kind_of_answer(request, kind)
 
-    def read(served: AnyServed) -> tuple[Asked, Prepare]:
+    def read(served: Served) -> tuple[Asked, Prepare]:
         asked = _rows(request, served) if kind == JSON else bulk.read(kind, request.body, served)
         return asked, lambda answers: _prepared(served, answers, wanted)
 
@@ -58,7 +54,7 @@ def predict(request: Request) -> Form:
 def infer(request: Request) -> Form:
     """Tensors in, as JSON and in binary."""
 
-    def read(served: AnyServed) -> tuple[Asked, Prepare]:
+    def read(served: Served) -> tuple[Asked, Prepare]:
         head, tail = binary.parted(request)
         body = infer_request(parsed(head))
         tensors.check_outputs(served.version.signature, body.outputs)
@@ -71,16 +67,16 @@ def infer(request: Request) -> Form:
 FORMS: dict[str, Callable[[Request], Form]] = {"predict": predict, "infer": infer}
 
 
-def _rows(request: Request, served: AnyServed) -> Asked:
+def _rows(request: Request, served: Served) -> Asked:
     body = parsed(request)
     single = ROWS not in body or ROWS in served.reader.kinds
     if not single and len(body) > 1:
         extra = sorted(body.keys() - {ROWS})
         raise BadShape(problem=f"there is {extra} beside `rows`", fix='send {"rows": [...]} alone')
-    return served.read([body] if single else body[ROWS])
+    return served.reader.rows([body] if single else body[ROWS])
 
 
-def _prepared(served: AnyServed, answers: pa.RecordBatch, wanted: str) -> Finish:
+def _prepared(served: Served, answers: pa.RecordBatch, wanted: str) -> Finish:
     if wanted != JSON:
         return bulk.prepared(wanted, served, answers)
     values, version = as_values(answers), served.version
@@ -92,7 +88,7 @@ def _prepared(served: AnyServed, answers: pa.RecordBatch, wanted: str) -> Finish
     return finish
 
 
-def _tensors(served: AnyServed, body: Infer, answers: pa.RecordBatch) -> Finish:
+def _tensors(served: Served, body: Infer, answers: pa.RecordBatch) -> Finish:
     version = served.version
     outputs = tensors.outputs(answers, version.signature, body.outputs)
     tails = binary.packed_outputs(outputs, body)

@@ -16,7 +16,7 @@ from noria.serving.protocol import Infer, Tensor, Wanted
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from noria.serving.forms import AnyServed
+    from noria.serving.served import Served
 
 PROTOBUF = "application/protobuf"
 CONTENTS = {
@@ -35,7 +35,7 @@ def form(request: Any) -> Form:
     """A ModelInferRequest as a form; its answer is a ModelInferResponse, raw where the request was."""
     raw = len(request.raw_input_contents) > 0
 
-    def read(served: AnyServed) -> tuple[Asked, Prepare]:
+    def read(served: Served) -> tuple[Asked, Prepare]:
         body, shares = _infer(request)
         tensors.check_outputs(served.version.signature, body.outputs)
         asked = tensors.read(body, served.reader, shares)
@@ -48,7 +48,7 @@ def passed_on(body: bytes) -> Form:
     """A ModelInferRequest that another worker passes on; its answer's body is the ModelInferResponse."""
     call = form(messages()["ModelInferRequest"].FromString(body))
 
-    def read(served: AnyServed) -> tuple[Asked, Prepare]:
+    def read(served: Served) -> tuple[Asked, Prepare]:
         asked, prepare = call.read(served)
         return asked, lambda answers: _packed(prepare(answers))
 
@@ -95,7 +95,7 @@ def _text(name: str, value: bytes) -> str:
         ) from error
 
 
-def _prepared(request: Any, served: AnyServed, body: Infer, answers: pa.RecordBatch, *, raw: bool) -> Finish:
+def _prepared(request: Any, served: Served, body: Infer, answers: pa.RecordBatch, *, raw: bool) -> Finish:
     version = served.version
     made = messages()["ModelInferResponse"](
         model_name=version.model, model_version=str(version.number), id=request.id

@@ -13,7 +13,7 @@ from noria.serving.protocol import ARROW as DATATYPES
 from noria.serving.quick import INTEGER_RANGES
 
 if TYPE_CHECKING:
-    from noria.serving.forms import AnyServed
+    from noria.serving.served import Served
 
 HTML = "text/html; charset=utf-8"
 _ZONED = r"^\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}(:\d{2})?(\.\d{1,9})?([Zz]|[+-]\d{2}:?\d{2})$"
@@ -42,7 +42,7 @@ _PLAIN: dict[str, Schema] = {
 }
 
 
-def page(served: AnyServed, *, follows: str) -> Schema:
+def page(served: Served, *, follows: str) -> Schema:
     """The whole page."""
     model, version = served.version.model, served.version
     v1, v2 = f"/v1/models/{model}", f"/v2/models/{model}"
@@ -111,7 +111,7 @@ def _of_type(kind: str) -> Schema:
     return dict(_PLAIN.get(kind, {"type": "string"}))
 
 
-def _predict(served: AnyServed) -> Schema:
+def _predict(served: Served) -> Schema:
     one = {"$ref": "#/components/schemas/Row"}
     many = {
         "type": "object",
@@ -138,7 +138,7 @@ def _predict(served: AnyServed) -> Schema:
     return _operation("Answers to rows", bodies, answered) | _BY_NAME
 
 
-def _infer(served: AnyServed, *, by_name: bool = True) -> Schema:
+def _infer(served: Served, *, by_name: bool = True) -> Schema:
     tensor = {
         "type": "object",
         "properties": {
@@ -169,7 +169,7 @@ def _infer(served: AnyServed, *, by_name: bool = True) -> Schema:
     ) | (_BY_NAME if by_name else {})
 
 
-def _feedback(served: AnyServed) -> Schema:
+def _feedback(served: Served) -> Schema:
     item = {
         "type": "object",
         "properties": {

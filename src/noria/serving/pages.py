@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import noria
 from noria.graph.columns import CannotCarry, kind_of
 from noria.graph.labels import label_kind
 from noria.records.versions import RequestColumn, Version
 from noria.serving.protocol import datatype, described
-
-if TYPE_CHECKING:
-    from noria.serving.direct import DirectServed
-    from noria.serving.served import Served
-
-    AnyServed = Served | DirectServed
+from noria.serving.served import Served
 
 SERVER = "noria"
 EXTENSIONS = ["binary_tensor_data", "model_repository"]
@@ -25,7 +20,7 @@ def server_metadata() -> dict[str, Any]:
     return {"name": SERVER, "version": noria.__version__, "extensions": EXTENSIONS}
 
 
-def model_metadata(served: AnyServed) -> dict[str, Any]:
+def model_metadata(served: Served) -> dict[str, Any]:
     """As the inference protocol has it: a tensor a column."""
     version = served.version
     return {
@@ -37,7 +32,7 @@ def model_metadata(served: AnyServed) -> dict[str, Any]:
     }
 
 
-def summary(served: AnyServed, *, follows: str, problem: str) -> dict[str, Any]:
+def summary(served: Served, *, follows: str, problem: str) -> dict[str, Any]:
     """What a person needs to ask this model something, with a request to copy."""
     version, signature = served.version, served.version.signature
     path = f"/v1/models/{version.model}"
@@ -70,12 +65,12 @@ def summary(served: AnyServed, *, follows: str, problem: str) -> dict[str, Any]:
     }
 
 
-def example(served: AnyServed) -> dict[str, Any]:
+def example(served: Served) -> dict[str, Any]:
     """A row that the model takes: of its training data, where that is at hand."""
     return dict(served.example or _made_up(served))
 
 
-def example_tensors(served: AnyServed) -> list[dict[str, Any]]:
+def example_tensors(served: Served) -> list[dict[str, Any]]:
     """The same row as tensors."""
     made = []
     for column in served.version.signature.request:
@@ -124,7 +119,7 @@ def _label_example(version: Version) -> Any:
     return _such_as(_label_takes(version) or "")
 
 
-def _made_up(served: AnyServed) -> dict[str, Any]:
+def _made_up(served: Served) -> dict[str, Any]:
     """A row of the right shape where no row of the training data is at hand."""
     return {column.name: _value(column) for column in served.version.signature.request}
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, cast
 
 from noria.declare import Resolved
-from noria.fast.compiled import MethodName
+from noria.fast.direct import open_direct
 from noria.fast.opened import Fast, open_model, read_compiled
 from noria.fast.standing import stand_in
 from noria.graph.answer import Graph
@@ -16,10 +16,9 @@ from noria.graph.rowwise import row_function
 from noria.ports.objects import ObjectStore
 from noria.records.fast import FastPath
 from noria.records.versions import Version
-from noria.serving.quick import Values
+from noria.serving.by_model import few_by
 from noria.serving.rows import python_values
-
-Few = Callable[[Sequence[Values]], Sequence[tuple[Any, ...]]]
+from noria.serving.served import Few
 
 
 def opened(path: FastPath | None, store: ObjectStore) -> dict[str, Fast]:
@@ -38,28 +37,17 @@ def _stand(model: Fast, load: Callable[[], Any]) -> Any:
 
 
 def few_rows(version: Version, resolved: Resolved, graph: Graph, models: Mapping[str, Fast]) -> Few | None:
-    """A few rows answered one by one, through row functions in the place of transforms; None where there is no such way.
-
-    Rows as the quick reader gives them; an answer is a tuple of the answer's columns.
-    """
+    """A few rows answered one by one, through row functions in the place of transforms; None where there is no such way."""
     path = version.fast
     if path is None or path.level != "direct" or path.plan is None:
         return None
-    plan = path.plan
-    made = row_function(resolved, graph.frozen, graph.given, plan.table)
-    if made is None:
+    row = row_function(resolved, graph.frozen, graph.given, path.plan.table)
+    if row is None:
         return None
-    read, names = made, [column.name for column in version.signature.request]
-    one = models[plan.estimator].method(cast(MethodName, plan.method), plan.column).one
-    values, columns = python_values(version.signature), plan.columns
-    single = len(version.signature.answer) == 1
-
-    def few(rows: Sequence[Values]) -> list[tuple[Any, ...]]:
-        answers = []
-        for row in rows:
-            features = read(dict(zip(names, values(row), strict=True)))
-            answer = one([features[name] for name in columns])
-            answers.append((answer,) if single else tuple(answer))
-        return answers
-
-    return few
+    signature = version.signature
+    names = [column.name for column in signature.request]
+    one, values = (
+        open_direct(path.plan, models[path.plan.estimator], names, row).one,
+        python_values(signature),
+    )
+    return few_by(lambda given: one(values(given)), single=len(signature.answer) == 1)

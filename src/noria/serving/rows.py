@@ -19,7 +19,6 @@ from noria.serving.quick import EPOCH
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from noria.serving.direct import DirectServed
     from noria.serving.served import Served
     from noria.serving.veil import Veil
 
@@ -91,7 +90,7 @@ def log_schema(signature: Signature, hashed: Collection[str] = ()) -> bytes:
 
 
 def log_rows(
-    served: Served | DirectServed,
+    served: Served,
     asked: Asked,
     answers: pa.RecordBatch,
     at: datetime,

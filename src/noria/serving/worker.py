@@ -45,7 +45,6 @@ from noria.serving.veil import Veil
 if TYPE_CHECKING:
     from noria.ports.objects import ObjectStore
     from noria.records.base import Digest
-    from noria.serving.direct import DirectServed
     from noria.serving.grpc_door import GrpcDoor
     from noria.serving.served import Served
 
@@ -104,7 +103,7 @@ class Worker:
     def __init__(
         self,
         bundle: Bundle,
-        served: Served | DirectServed,
+        served: Served,
         channel: socket.socket,
         counts: Path,
         narrate: Narrator,
@@ -366,10 +365,10 @@ def _door(
     )
 
 
-def _load(bundle: Bundle, narrate: Narrator) -> Served | DirectServed:
+def _load(bundle: Bundle, narrate: Narrator) -> Served:
     """The version, loaded and tried. Raises whatever keeps it from answering."""
     from noria.adapters.objects import open_objects
-    from noria.serving.direct import direct_of, open_direct
+    from noria.serving.by_model import direct_of, open_by_model
 
     if bundle.grpc and find_spec("grpc") is None:
         raise NoGrpc(version=bundle.version.name)
@@ -378,7 +377,7 @@ def _load(bundle: Bundle, narrate: Narrator) -> Served | DirectServed:
     path = direct_of(version)
     if path is not None:
         try:
-            return open_direct(version, path, store, max_rows=bundle.max_rows).tried(bundle.sample)
+            return open_by_model(version, path, store, max_rows=bundle.max_rows).tried(bundle.sample)
         except (
             NoriaError
         ) as error:  # such as a library that is not in this environment: the graph still answers
@@ -389,7 +388,7 @@ def _load(bundle: Bundle, narrate: Narrator) -> Served | DirectServed:
 def _load_graph(bundle: Bundle, store: ObjectStore, narrate: Narrator) -> Served:
     from noria.artifacts import Artifacts
     from noria.inside.context import hold
-    from noria.serving.served import Loader
+    from noria.serving.by_graph import Loader
 
     hold(store)
     trees = Trees(store, Path(bundle.state) / "code")

@@ -118,11 +118,11 @@ def test_a_row_function_that_holds_makes_the_path_direct(tmp_path: Path) -> None
     assert fast.compared > 300 and fast.tolerance == 0.0
     compiled = read_compiled(artifacts.load(fast.compiled["model"]))
     row = row_function(graph.resolved, graph.frozen, graph.given, "features")
-    direct = open_direct(fast.plan, open_model(compiled), row)
     rows = flights().drop("late")
+    direct = open_direct(fast.plan, open_model(compiled), rows.columns, row)
     wanted = graph.raw_answer(rows)
-    assert [direct.one(one) for one in rows.to_dicts()] == wanted.tolist()
-    assert np.array_equal(direct.many({name: rows[name].to_list() for name in rows.columns}), wanted)
+    assert [direct.one(one) for one in rows.rows()] == wanted.tolist()
+    assert np.array_equal(direct.many([rows[name].to_list() for name in rows.columns]), wanted)
 
 
 @pytest.mark.parametrize(

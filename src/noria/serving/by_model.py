@@ -1,0 +1,111 @@
+"""A version that answers without its pipeline: a request's values go to the compiled model.
+
+Such a worker imports none of the libraries that trained the model and no dataframe; Arrow only for a request that the quick
+reader leaves to the careful one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, cast
+
+import msgspec
+
+from noria.fast.direct import Direct, open_direct
+from noria.fast.opened import open_model, read_compiled
+from noria.ports.objects import ObjectStore
+from noria.records.fast import FastPath, Plan
+from noria.records.versions import Version
+from noria.serving.answers import Answers
+from noria.serving.asked import Reader
+from noria.serving.errors import TrialFailed
+from noria.serving.quick import QuickReader, Values
+from noria.serving.served import Few
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+def direct_of(version: Version) -> FastPath | None:
+    """The fast path of a version whose requests go to the model as they are; None for any other."""
+    path = version.fast
+    if path is None or path.level != "direct" or path.plan is None or path.plan.table != version.graph.data:
+        return None
+    return path
+
+
+def open_by_model(version: Version, path: FastPath, store: ObjectStore, *, max_rows: int) -> ModelServed:
+    """The version, ready to answer. Raises what keeps its compiled model from being opened."""
+    plan = cast("Plan", path.plan)
+    model = open_model(read_compiled(store.get(path.compiled[plan.estimator].digest)))
+    answers = Answers(version.signature, version=version.name)
+    return ModelServed(
+        version=version,
+        reader=Reader(version.signature, model=version.model, max_rows=max_rows),
+        answers=answers,
+        quick=QuickReader(version.signature, max_rows=max_rows) if answers.plain else None,
+        by=open_direct(plan, model, [column.name for column in version.signature.request]),
+    )
+
+
+@dataclass(frozen=True)
+class ModelServed:
+    """One version, answering by its compiled model alone; see `served.Served`. For any thread."""
+
+    version: Version
+    reader: Reader
+    answers: Answers
+    quick: QuickReader | None
+    by: Direct
+    example: Mapping[str, Any] | None = None
+
+    @cached_property
+    def direct(self) -> Few:
+        return few_by(self.by.one, single=self._single)
+
+    @property
+    def _single(self) -> bool:
+        return len(self.version.signature.answer) == 1
+
+    def answer_rows(self, rows: Sequence[Values]) -> Sequence[tuple[Any, ...]]:
+        values = self.by.many(list(zip(*rows, strict=True))).tolist()
+        return [(value,) for value in values] if self._single else [tuple(value) for value in values]
+
+    def answer(self, rows: pa.RecordBatch) -> pa.RecordBatch:
+        import pyarrow as pa
+
+        made = self.by.many([column_of(each) for each in rows.columns])
+        columns = [made] if self._single else list(made.T)
+        return self.answers.fitted(pa.table(dict(zip(self.answers.names, columns, strict=True))))
+
+    def tried(self, sample: Sequence[Mapping[str, Any]]) -> ModelServed:
+        """Itself, once it has answered rows of its own training data. Raises `TrialFailed`."""
+        if not sample:
+            return self
+        if self.quick is not None:
+            for rows in (sample[:1], sample):
+                read = self.quick.read(msgspec.json.encode({"rows": list(rows)}))
+                if read is None:
+                    raise TrialFailed(self.version.name, kind="rows", problem="they do not fit its signature")
+                self.direct(read.rows)
+                self.answer_rows(read.rows)
+        return replace(self, example=sample[0])
+
+
+def few_by(one: Callable[[Values], Any], *, single: bool) -> Few:
+    """A few rows, one after the other; `single`: the answer has one column."""
+    if single:
+        return lambda rows: [(one(row),) for row in rows]
+    return lambda rows: [tuple(one(row)) for row in rows]
+
+
+def column_of(array: pa.Array) -> Any:
+    """A column of numbers as numpy has it, NaN for null; any other as Python's values."""
+    import pyarrow as pa
+
+    kind = array.type
+    if pa.types.is_floating(kind) or pa.types.is_integer(kind):
+        return array.to_numpy(zero_copy_only=False)
+    return array.to_pylist()
