@@ -1,4 +1,4 @@
-"""`python -m noria.serving`: a service, kept by this process, and the wiring of its back ends.
+"""`python -m noria.serving`: a service, kept by this process.
 
 On stdout comes one JSON line, `{"ready": true, "url": ...}`, once it answers; none when it cannot begin. stderr gets
 events as JSON lines, and the error that kept it from beginning.
@@ -23,29 +23,14 @@ import msgspec
 from noria.errors import NoriaError, render
 from noria.ports.clock import RealClock
 from noria.ports.surroundings import FIXED, in_force, surroundings
-from noria.records.base import parse
-from noria.records.policy import LogPolicy, ServicePolicy
-from noria.records.sources import Environment
-from noria.records.versions import Version
+from noria.records.policy import ServicePolicy
 from noria.serving.address import host_and_port, listen, reserve, url_of
-from noria.serving.admin import Admin
-from noria.serving.bundle import Bundle
 from noria.serving.connection import BODY_SECONDS
-from noria.serving.environments import Environments
 from noria.serving.errors import OwnSurroundings
-from noria.serving.fleet import Fleet, Plan
-from noria.serving.follow import Follower, Identity
-from noria.serving.keeper import Hub, Keeper, admin_path
-from noria.serving.labels import Labels
-from noria.serving.log import Narrator, narrator
-from noria.serving.metrics import Metrics
-from noria.serving.repository import Repository
-from noria.serving.rows import log_schema
-from noria.serving.sample import sample_of
-from noria.serving.tally import Tally
-from noria.serving.tending import Tending
-from noria.serving.traffic import Traffic
-from noria.serving.veil import check_roles
+from noria.serving.follow import Identity
+from noria.serving.keeper import admin_path
+from noria.serving.log import narrator
+from noria.serving.wiring import Wiring
 
 if TYPE_CHECKING:
     from noria.adapters.sql import Records
@@ -98,7 +83,7 @@ async def _live(
         admin=str(admin_path(folder / "hub")),
     )
     narrate = narrator(RealClock(), sys.stderr.fileno())
-    keeper, follower = _wire(options, records, bound, folder, identity, narrate)
+    keeper, follower = Wiring(options, records, folder, narrate).service(bound, identity)
 
     async def ready() -> None:
         await follower.announce()
@@ -111,116 +96,6 @@ async def _live(
     finally:
         records.services.withdraw(identity.id)
         narrate("service.stopped", service=identity.id)
-
-
-def _wire(
-    options: argparse.Namespace,
-    records: Records,
-    bound: socket.socket,
-    folder: Path,
-    identity: Identity,
-    narrate: Narrator,
-) -> tuple[Keeper, Follower]:
-    from noria.adapters.log_reader import LogReader
-    from noria.adapters.log_secret import hashing_of
-    from noria.adapters.objects import open_objects
-    from noria.artifacts import Artifacts
-
-    state, clock, hub_path = Path(options.state).resolve(), RealClock(), folder / "hub"
-    store, _ = open_objects(os.environ.get("NORIA_OBJECTS"), state)
-    artifacts = Artifacts(store)
-    here = parse(options.environment, Environment) if options.environment else None
-    environments = Environments(here, Path(options.project or options.state), narrate)
-    fleet = Fleet(bound, folder, narrate)
-    log_policy = parse(options.log, LogPolicy) if options.log else LogPolicy()
-    metrics = Metrics(Tally())
-
-    def planned(version: Version) -> Plan:
-        check_roles(version.signature, log_policy, version=version.name)
-        bundle = Bundle(
-            version=version,
-            follows=options.follow,
-            state=str(state),
-            log_schema=log_schema(version.signature, log_policy.hash),
-            sample=sample_of(version, artifacts, narrate),
-            objects=os.environ.get("NORIA_OBJECTS"),
-            hub=str(hub_path),
-            max_body=options.max_body,
-            max_rows=options.max_rows,
-            deadline=options.deadline,
-            patience=options.patience,
-            durability=options.durability,
-            log=log_policy,
-            body_seconds=options.body_seconds,
-            grpc=options.grpc,
-        )
-        return Plan(
-            bundle,
-            python=environments.python_of(version),
-            variables=surroundings(os.environ),
-            workers=options.workers,
-            threads=options.threads,
-            spare=not options.no_spare,
-        )
-
-    traffic = Traffic(
-        options.model,
-        fleet,
-        lambda name: Fleet(None, folder, narrate, name=name),
-        planned,
-        records.versions,
-        state / "routing" / f"{options.model}@{options.follow}.json",
-        metrics,
-        narrate,
-    )
-    follower = Follower(
-        identity,
-        options.model,
-        options.follow,
-        fleet,
-        planned,
-        versions=records.versions,
-        services=records.services,
-        metrics=metrics,
-        clock=clock,
-        narrate=narrate,
-        crowned=traffic.crowned,
-        named=traffic.named,
-    )
-
-    def serving() -> Version:
-        if follower.serving is None:
-            raise RuntimeError("labels came before any version answered")
-        return follower.serving
-
-    labels = Labels(
-        serving,
-        model=options.model,
-        records=records.feedback,
-        predictions=LogReader(state / "log"),
-        metrics=metrics,
-        clock=clock,
-        max_items=options.max_rows,
-        hashing=hashing_of(state, log_policy),
-    )
-    repository = Repository(options.model, options.follow, records.versions, follower, traffic.loaded)
-    hub = Hub(labels, fleet, traffic, metrics, narrate, repository)
-    admin = Admin(traffic, metrics, narrate)
-    tending = _tending(options, state, log_policy, metrics, narrate)
-    return Keeper(
-        bound, hub, follower, admin, hub_path=hub_path, max_body=options.max_body, tending=tending
-    ), follower
-
-
-def _tending(
-    options: argparse.Namespace, state: Path, policy: LogPolicy, metrics: Metrics, narrate: Narrator
-) -> Tending:
-    from noria.adapters.log_rotation import Rotation
-
-    given = {"--keep": policy.keep, "--maturity": options.maturity, "--block": options.block}
-    words = [word for name, value in given.items() if value is not None for word in (name, repr(value))]
-    due = Rotation(state / "log", options.model).due
-    return Tending(options.model, ["--state", str(state), *words], due, metrics, narrate)
 
 
 def _grpc(options: argparse.Namespace) -> AbstractContextManager[socket.socket | None]:

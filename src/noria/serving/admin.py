@@ -16,13 +16,14 @@ from noria.records.base import Record
 from noria.serving.change import Wanted
 from noria.serving.connection import Raw
 from noria.serving.errors import BadShape, NotServed
-from noria.serving.fleet import Fleet, Worker
+from noria.serving.fleet import Fleet
 from noria.serving.log import Narrator
 from noria.serving.messages import Request, Response, reply
 from noria.serving.metrics import Metrics
 from noria.serving.routes import Route, Routes
 from noria.serving.tally import read_tally
 from noria.serving.traffic import Outcome, Traffic
+from noria.serving.worker_process import Worker
 
 MOST = 256  # workers of one version; more than any machine of this decade has cores to spare
 

@@ -10,93 +10,31 @@ from __future__ import annotations
 import asyncio
 import itertools
 import socket
-import subprocess
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
-from noria.records.base import canonical
 from noria.serving import wire
-from noria.serving.bundle import Bundle
+from noria.serving.account import Account
 from noria.serving.errors import WorkerFailed
 from noria.serving.log import Narrator
-from noria.serving.tally import Place, added, read_tally
+from noria.serving.tally import Place
+from noria.serving.worker_process import Plan, State, Worker, start
 
-READY = 300.0  # s for a worker to load its version: a large model over a network takes a minute or two
 OPENING = 10.0  # s for a worker to open its ports once it is told to accept; it takes milliseconds
 LEAVING = 60.0  # s for what is in flight in a worker that leaves; then it is ended
-PAUSE, LONGEST = (
-    0.5,
-    30.0,
-)  # s before a lost worker is replaced: at first, and when its successors die as well
-
+PAUSE = (
+    0.5  # s before a lost worker is replaced, when its predecessor was lost as well; each time twice as long
+)
+LONGEST = 30.0  # s; the longest such pause
 LIVES = (
-    6  # deaths in a row after which a challenger is given up: with the pauses between them, some ten seconds
+    6  # deaths in a row, and a challenger is given up: with the pauses between them, after some ten seconds
 )
 STEADY = 60.0  # s; a worker that has lived for longer does not die in a row with the one before
 SETTLING = (
     5.0  # s after workers were added, in which connections that are given back go to the new ones alone
 )
 ROUTING = 2.0  # s for a worker to go by a new table; it takes a turn of its event loop
-
-State = Literal["starting", "spare", "accepting", "leaving"]
-
-
-@dataclass(eq=False)
-class Worker:
-    """A worker process, as the keeper sees it."""
-
-    name: str
-    bundle: Bundle
-    process: subprocess.Popen[bytes]
-    channel: socket.socket
-    counts: Path
-    ready: asyncio.Future[None]
-    began: float
-    """By the loop's clock."""
-    state: State = "starting"
-    listening: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set once it says that its own ports are open."""
-    protocol: int = 0
-    """Its own, once it is ready."""
-    routed: int = 0
-    """The last table that it said it goes by."""
-
-    @property
-    def door(self) -> Path:
-        """Where it listens for its siblings."""
-        return self.counts.with_suffix(".sock")
-
-    def tell(self, message: wire.AnyMessage, sockets: Sequence[socket.socket] = ()) -> bool:
-        """False when it is gone."""
-        try:
-            wire.say(self.channel, message, sockets)
-        except OSError:
-            return False
-        return True
-
-
-@dataclass
-class Plan:
-    """How a version's workers are to be run."""
-
-    bundle: Bundle
-    python: str
-    variables: Mapping[str, str]
-    workers: int = 1
-    threads: int = 1
-    spare: bool = True
-    """Whether one more worker is kept loaded, where there is but one that accepts."""
-
-
-@dataclass
-class Lost:
-    """What was lost with workers that nobody told to end."""
-
-    workers: int = 0
-    requests: int = 0
 
 
 class Fleet:
@@ -106,8 +44,7 @@ class Fleet:
         self, listening: socket.socket | None, folder: Path, narrate: Narrator, *, name: str = "worker"
     ) -> None:
         """Without a listening socket, its workers answer their siblings alone."""
-        self.lost = Lost()
-        self.handed_over = 0
+        self.account = Account()
         self.changed: Callable[[], None] = lambda: None
         """Called when other workers answer than before."""
         self.given_up: Callable[[str], None] | None = None
@@ -122,7 +59,6 @@ class Fleet:
         self._narrate = narrate
         self._workers: list[Worker] = []
         self._plan: Plan | None = None
-        self._past: dict[Place, float] = {}
         self._numbers = itertools.count(1)
         self._turn = itertools.count()
         self._homeless: list[socket.socket] = []
@@ -153,19 +89,12 @@ class Fleet:
 
     def counts(self) -> dict[Place, float]:
         """The counts of all workers, those that are gone among them; gauges only of those that live."""
-        return added(iter([self._past, *(read_tally(worker.counts) for worker in self._workers)]))
+        return self.account.now(worker.counts for worker in self._workers)
 
     async def go(self, plan: Plan) -> None:
         """Let a version answer in place of the one before. Raises `WorkerFailed`; then nothing has changed."""
         plan.workers = self._scaled or plan.workers
-        started = [self._start(plan) for _ in range(plan.workers)]
-        try:
-            for worker in started:
-                await self._until_ready(worker)
-        except BaseException:
-            for worker in started:
-                self._end(worker)
-            raise
+        started = await self._started(plan, plan.workers)
         before = list(self._workers)
         self._plan, self._failures = plan, 0
         for worker in started:
@@ -185,14 +114,7 @@ class Fleet:
         plan = self._plan
         if plan is None:
             raise RuntimeError("a fleet is scaled before it answers")
-        started = [self._start(plan) for _ in range(workers - len(self.accepting))]
-        try:
-            for worker in started:
-                await self._until_ready(worker)
-        except BaseException:
-            for worker in started:
-                self._end(worker)
-            raise
+        started = await self._started(plan, workers - len(self.accepting))
         plan.workers = self._scaled = workers
         before = self.accepting
         self._settle(started)
@@ -204,8 +126,20 @@ class Fleet:
         if workers > 1:
             for worker in self._workers:
                 if worker.state == "spare":
-                    self._end(worker)
+                    worker.end()
         self._keep_a_spare()
+
+    async def _started(self, plan: Plan, count: int) -> list[Worker]:
+        """So many more workers, all of them ready; none when one of them fails."""
+        started = [self._start(plan) for _ in range(count)]
+        try:
+            for worker in started:
+                await worker.until_ready()
+        except BaseException:
+            for worker in started:
+                worker.end()
+            raise
+        return started
 
     async def _let_go(self, surplus: Sequence[Worker]) -> None:
         """Let workers leave once nobody is sent to them any more."""
@@ -217,8 +151,7 @@ class Fleet:
         if self._listening is None:
             await asyncio.sleep(ROUTING)  # their siblings may still have been about to ask them
         for worker in surplus:
-            worker.tell(wire.Leave())
-            asyncio.get_running_loop().call_later(LEAVING, self._end, worker)
+            self._send_off(worker)
 
     def _settle(self, newcomers: list[Worker]) -> None:
         self._newcomers = newcomers
@@ -269,44 +202,11 @@ class Fleet:
             self._bury(worker)
 
     def _start(self, plan: Plan) -> Worker:
-        loop, name = asyncio.get_running_loop(), f"{self._name}-{next(self._numbers)}"
-        bundle = self._folder / f"{name}.bundle"
-        bundle.write_bytes(canonical(plan.bundle))
-        ours, theirs = wire.pair()
-        counts = self._folder / name
-        command = [plan.python, "-P", "-m", "noria.serving.worker", "--bundle", str(bundle)]
-        command += [
-            "--channel",
-            str(theirs.fileno()),
-            "--counts",
-            str(counts),
-            "--threads",
-            str(plan.threads),
-        ]
-        process = subprocess.Popen(
-            command,
-            pass_fds=[theirs.fileno()],
-            env=dict(plan.variables),
-            stdin=subprocess.DEVNULL,
-            stdout=2,  # what a pipeline prints is for people
-            start_new_session=True,  # Ctrl-C reaches the keeper alone, which ends its workers in order
-        )
-        theirs.close()
-        ours.setblocking(False)
-        worker = Worker(name, plan.bundle, process, ours, counts, loop.create_future(), loop.time())
+        worker = start(plan, f"{self._name}-{next(self._numbers)}", self._folder)
         self._workers.append(worker)
-        loop.add_reader(ours, self._hear, worker)
-        self._narrate("worker.started", worker=name, pid=process.pid, version=plan.bundle.version.name)
+        asyncio.get_running_loop().add_reader(worker.channel, self._hear, worker)
+        self._narrate("worker.started", worker=worker.name, pid=worker.process.pid, version=worker.version)
         return worker
-
-    async def _until_ready(self, worker: Worker) -> None:
-        try:
-            async with asyncio.timeout(READY):
-                await worker.ready
-        except TimeoutError as error:
-            raise WorkerFailed(
-                version=worker.bundle.version.name, reason=f"it was not ready in {READY:g} s"
-            ) from error
 
     async def _until_listening(self, started: Sequence[Worker]) -> None:
         """Let nobody leave before others have opened the ports that the keeper does not own."""
@@ -315,7 +215,7 @@ class Fleet:
                 for worker in started:
                     await worker.listening.wait()
         except TimeoutError:  # it died, or its Noria is too old to say so
-            self._narrate("worker.silent", versions=[worker.bundle.version.name for worker in started])
+            self._narrate("worker.silent", versions=[worker.version for worker in started])
 
     def _accept(self, worker: Worker) -> None:
         worker.state = "accepting"
@@ -325,22 +225,23 @@ class Fleet:
             worker.tell(wire.Accept(), [self._listening])
         homeless, self._homeless = self._homeless, []
         self._rehouse(homeless)
-        self._narrate("worker.accepts", worker=worker.name, version=worker.bundle.version.name)
+        self._narrate("worker.accepts", worker=worker.name, version=worker.version)
         self.changed()
 
     def _leave(self, worker: Worker) -> None:
         if worker.state in ("starting", "spare"):
-            self._end(worker)
-            return
-        worker.state = "leaving"
-        worker.tell(wire.Leave())
-        asyncio.get_running_loop().call_later(LEAVING, self._end, worker)
+            worker.end()
+        else:
+            worker.state = "leaving"
+            self._send_off(worker)
 
-    def _end(self, worker: Worker) -> None:
+    def _send_off(self, worker: Worker) -> None:
+        worker.tell(wire.Leave())
+        asyncio.get_running_loop().call_later(LEAVING, self._hurry, worker)
+
+    def _hurry(self, worker: Worker) -> None:
         if worker in self._workers:
-            if worker.state != "leaving":
-                worker.state = "leaving"
-            worker.process.kill()
+            worker.end()
 
     def _keep_a_spare(self) -> None:
         plan = self._plan
@@ -352,15 +253,15 @@ class Fleet:
     async def _spare(self, plan: Plan) -> None:
         worker = self._start(plan)
         try:
-            await self._until_ready(worker)
+            await worker.until_ready()
         except WorkerFailed as error:
             self._narrate("spare.failed", worker=worker.name, why=str(error))
-            self._end(worker)
+            worker.end()
             return
         if worker.state == "starting":
             worker.state = "spare"
             if plan.workers != 1:
-                self._end(worker)  # there are others by now
+                worker.end()  # there are others by now
             elif plan is self._plan and not self.accepting:
                 self._accept(worker)
 
@@ -379,15 +280,13 @@ class Fleet:
                     worker.routed = serial
                     self._heard.set()
                 case wire.Ready(protocol=protocol):
-                    worker.protocol = protocol
-                    if not worker.ready.done():
-                        worker.ready.set_result(None)
+                    worker.is_ready(protocol)
                 case wire.Listening():
                     worker.listening.set()
                 case wire.Failed(reason=reason, code=code):
-                    self._fail(worker, reason, code)
+                    worker.failed(reason, code)
                 case wire.Take():
-                    self.handed_over += len(sockets)
+                    self.account.handed_over += len(sockets)
                     self._rehouse(sockets)
                 case _:
                     self._narrate("worker.misunderstood", worker=worker.name, message=str(message))
@@ -405,10 +304,6 @@ class Fleet:
             else:
                 self._homeless.append(one)
 
-    def _fail(self, worker: Worker, reason: str, code: str = "") -> None:
-        if not worker.ready.done():
-            worker.ready.set_exception(WorkerFailed(worker.bundle.version.name, reason, code))
-
     def _gone(self, worker: Worker) -> None:
         """A worker's channel has ended: it has left, or was lost."""
         asyncio.get_running_loop().remove_reader(worker.channel)
@@ -419,12 +314,12 @@ class Fleet:
         code = await asyncio.to_thread(worker.process.wait)
         was = worker.state
         in_flight = self._bury(worker)
-        self._fail(worker, f"it ended with {code}")
+        worker.failed(f"it ended with {code}")
         if was in ("leaving", "starting"):
             return
-        self.lost.workers += 1
+        self.account.workers_lost += 1
         if self._listening is not None:  # else a sibling had passed them on, and has them answered otherwise
-            self.lost.requests += in_flight
+            self.account.requests_lost += in_flight
         self._narrate(
             "worker.lost",
             worker=worker.name,
@@ -469,10 +364,10 @@ class Fleet:
         """Whether another worker has come up; where none has, the next is tried after a pause."""
         worker = self._start(plan)
         try:
-            await self._until_ready(worker)
+            await worker.until_ready()
         except WorkerFailed as error:
             self._narrate("worker.failed", worker=worker.name, why=str(error))
-            self._end(worker)
+            worker.end()
             self._begin(self._replace("accepting"))
             return False
         if plan is self._plan and worker.state == "starting":
@@ -485,14 +380,11 @@ class Fleet:
             return 0
         self._workers.remove(worker)
         self._heard.set()
-        with_gauges = read_tally(worker.counts)
-        in_flight = sum(value for place, value in with_gauges.items() if place.name == "noria_in_flight")
-        counted = {place: value for place, value in with_gauges.items() if place.name not in PASSING}
-        self._past = added(iter([self._past, counted]))
+        in_flight = self.account.close(worker.counts)
         worker.channel.close()
         for path in self._folder.glob(f"{worker.name}.*"):
             path.unlink(missing_ok=True)
-        return int(in_flight)
+        return in_flight
 
     def _begin(self, work: Coroutine[object, object, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -503,9 +395,3 @@ class Fleet:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             self._narrate("fleet.broke", why=repr(error))
-
-
-PASSING = frozenset(
-    {"noria_in_flight", "noria_waiting_requests", "noria_connections", "noria_log_bytes", "noria_serving"}
-)
-"""Gauges: what a worker that is gone had of them is over."""

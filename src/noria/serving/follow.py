@@ -13,9 +13,10 @@ from noria.records.service import Service
 from noria.records.versions import Version
 from noria.serving import wire
 from noria.serving.errors import NothingToServe
-from noria.serving.fleet import Fleet, Plan
+from noria.serving.fleet import Fleet
 from noria.serving.log import Narrator, stack
 from noria.serving.metrics import Metrics
+from noria.serving.worker_process import Plan
 
 POLL = 0.25  # s; one small read, and a promotion is live before anybody has looked it up
 HEARTBEAT = 5.0  # s; a service not seen for a few of them is dead

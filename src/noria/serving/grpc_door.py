@@ -17,7 +17,8 @@ import msgspec
 
 from noria.errors import NoriaError
 from noria.serving import grpc_tensors, pages
-from noria.serving.answering import Answering, Reference, reference
+from noria.serving.answering import Answering
+from noria.serving.cause import Reference, reference
 from noria.serving.connection import Raw
 from noria.serving.errors import Broken, Refused
 from noria.serving.grpc_words import SERVICE, messages, methods

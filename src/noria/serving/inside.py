@@ -6,7 +6,8 @@ import re
 from collections.abc import Callable
 from functools import partial
 
-from noria.serving.answering import Answering, Cause
+from noria.serving.answering import Answering
+from noria.serving.cause import Cause
 from noria.serving.connection import Headers, Raw
 from noria.serving.errors import StrangeSibling
 from noria.serving.forms import Form, infer, predict
@@ -25,7 +26,7 @@ class Inside:
     def __init__(self, answering: Answering, metrics: VersionMetrics, narrate: Narrator) -> None:
         self._answering = answering
         self._metrics = metrics
-        self._quick = {b"predict": answering.quick, b"infer": answering.quick_infer}
+        self._quick = {b"predict": answering.rows, b"infer": answering.tensors}
         forms = {V1 + "/predict": predict, V2 + "/infer": infer, V2 + "/" + CALL: _call}
         self.routes = Routes(
             tuple(

@@ -78,13 +78,13 @@ class Hub:
         return reply({})
 
     async def page(self, raw: Raw, request: Request, named: dict[str, str | None]) -> Response:
-        tally, lost = self.metrics.tally, self.fleet.lost
+        tally, account = self.metrics.tally, self.fleet.account
         tally.put(
             tally.counter("noria_workers"), sum(len(fleet.accepting) for fleet in self.traffic.fleets())
         )
-        tally.put(tally.counter("noria_workers_lost"), lost.workers + self.traffic.lost)
-        tally.put(tally.counter("noria_requests_lost"), lost.requests)
-        tally.put(tally.counter("noria_handed_over"), self.fleet.handed_over)
+        tally.put(tally.counter("noria_workers_lost"), account.workers_lost + self.traffic.lost)
+        tally.put(tally.counter("noria_requests_lost"), account.requests_lost)
+        tally.put(tally.counter("noria_handed_over"), account.handed_over)
         counts = added(iter([self.fleet.counts(), self.traffic.counts(), tally.read()]))
         return Response(200, await asyncio.to_thread(page, counts), TEXT)
 

@@ -12,7 +12,8 @@ from typing import Any
 
 from noria.errors import NoriaError
 from noria.serving import docs_page, openapi, pages
-from noria.serving.answering import ASKED, OWN, Answering, Cause, Reference, reference
+from noria.serving.answering import Answering, Quick
+from noria.serving.cause import ASKED, OWN, Cause, Reference, reference
 from noria.serving.connection import Raw
 from noria.serving.errors import Broken, NoSuchPath, WrongMethod
 from noria.serving.forms import FORMS
@@ -26,7 +27,6 @@ LOAD_SECONDS = 300.0  # s; as long as the keeper waits for the workers of a vers
 HUB_SECONDS = 30.0  # s for the keeper to take labels, or to gather the metrics
 
 Send = Callable[[bytes | Response], None]
-Quick = Callable[[Raw, Send, Cause], bool]
 
 
 @dataclass(frozen=True)
@@ -206,10 +206,10 @@ def _quick_paths(answering: Answering) -> dict[bytes, tuple[Quick, Cause]]:
     names = {f"{model}:{number}", f"{model}@{number}", f"{model}@{follows}", f"{model}:{follows}"}
     paths: dict[bytes, tuple[Quick, Cause]] = {}
     for name, cause in ((model, OWN), *((name, ASKED) for name in names)):
-        paths[f"/v1/models/{name}/predict".encode()] = answering.quick, cause
-        paths[f"/v2/models/{name}/infer".encode()] = answering.quick_infer, cause
+        paths[f"/v1/models/{name}/predict".encode()] = answering.rows, cause
+        paths[f"/v2/models/{name}/infer".encode()] = answering.tensors, cause
     for each in (str(number), follows):
-        paths[f"/v2/models/{model}/versions/{each}/infer".encode()] = answering.quick_infer, ASKED
+        paths[f"/v2/models/{model}/versions/{each}/infer".encode()] = answering.tensors, ASKED
     return paths
 
 

@@ -22,11 +22,12 @@ from noria.records.versions import Version
 from noria.serving import wire
 from noria.serving.change import Wanted, without, worked_out
 from noria.serving.errors import NotLoaded, RoutingStale, WorkerFailed
-from noria.serving.fleet import Fleet, Plan
+from noria.serving.fleet import Fleet
 from noria.serving.follow import find
 from noria.serving.log import Narrator, stack
 from noria.serving.metrics import Metrics
 from noria.serving.tally import Place, added
+from noria.serving.worker_process import Plan
 
 TOO_OLD = "the noria of its environment is too old to share a service with other versions"
 
@@ -176,7 +177,7 @@ class Traffic:
     @property
     def lost(self) -> int:
         """Workers of these versions that ended without being told to."""
-        return self._lost + sum(fleet.lost.workers for fleet in self._fleets.values())
+        return self._lost + sum(fleet.account.workers_lost for fleet in self._fleets.values())
 
     # -- how a table comes to hold
 
@@ -238,7 +239,7 @@ class Traffic:
         fleet.changed, fleet.given_up = _nothing, None
         await fleet.close()
         self._past = added(iter([self._past, fleet.counts()]))
-        self._lost += fleet.lost.workers
+        self._lost += fleet.account.workers_lost
         self.narrate("version.unloaded", version=f"{self.model}:{version}")
 
     def _giving_up(self, version: int) -> Callable[[str], None]:

@@ -14,8 +14,6 @@ import socket
 import sys
 from collections.abc import Coroutine
 from contextlib import suppress
-from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,18 +31,16 @@ from noria.serving.batching import Batcher
 from noria.serving.bundle import Bundle
 from noria.serving.connection import Connection, Desk
 from noria.serving.dispatch import Dispatch
-from noria.serving.errors import NoGrpc
 from noria.serving.inside import Inside
+from noria.serving.journal import Journal
+from noria.serving.loading import load, log_of, veil_of
 from noria.serving.log import Narrator, narrator, stack
 from noria.serving.metrics import VersionMetrics
 from noria.serving.outbox import Outbox
 from noria.serving.routes import Front
 from noria.serving.tally import Tally
-from noria.serving.veil import Veil
 
 if TYPE_CHECKING:
-    from noria.ports.objects import ObjectStore
-    from noria.records.base import Digest
     from noria.serving.grpc_door import GrpcDoor
     from noria.serving.served import Served
 
@@ -52,19 +48,6 @@ BACKLOG = 2048  # connections that wait to be accepted
 EVERY = 0.25  # s between two looks at what is counted only when it is asked for
 FLUSH = 1.0  # s between two flushes of the log to the disk with `durability = "async"`: the bound of what power's loss takes
 LATE = 0.05  # s between two looks at whether the last connection has gone
-
-
-@dataclass(frozen=True)
-class Trees:
-    """The `CodeTrees` of a state folder."""
-
-    store: ObjectStore
-    into: Path
-
-    def materialise(self, tree: Digest) -> Path:
-        from noria.artifacts.trees import materialise
-
-        return materialise(tree, self.store, self.into)
 
 
 def main() -> int:
@@ -75,7 +58,7 @@ def main() -> int:
     narrate = narrator(RealClock(), sys.stderr.fileno())
     try:
         bundle = parse(Path(options.bundle).read_bytes(), Bundle)
-        served = _load(bundle, narrate)
+        served = load(bundle, narrate)
     except BaseException as error:  # a user's module may raise anything, SystemExit too, while it is imported
         _tell_failure(error, channel, narrate)
         return 1
@@ -121,9 +104,29 @@ class Worker:
     async def live(self) -> None:
         """Until the keeper says that it is over, or is gone."""
         loop, bundle, version = asyncio.get_running_loop(), self._bundle, self._served.version
-        log = _log(bundle)
+        log = log_of(bundle)
         metrics = VersionMetrics(Tally(self._counts), model=version.model, version=version.number)
         batcher = Batcher(self._served.answer_rows, loop, told=metrics.batch)
+        await self._open_doors(self._answering(log, metrics, batcher), metrics)
+        beside = [
+            *(loop.create_task(desk.sweep()) for desk in (self._desk, self._inside)),
+            loop.create_task(_gauge(metrics, log, batcher, self._desk)),
+            loop.create_task(_flush(log, bundle.durability, self._narrate)),
+        ]
+        wire.say(self._channel, wire.Ready(protocol=wire.PROTOCOL, pid=os.getpid()))
+        await self._over.wait()
+        for task in beside:
+            task.cancel()
+        if self._closing is not None:
+            await self._closing
+        batcher.close()
+        log.close()
+        with suppress(NoriaError):  # each answer that had to wait for the disk has been told already
+            log.sync()
+        metrics.tally.close()
+
+    def _answering(self, log: PredictionLog, metrics: VersionMetrics, batcher: Batcher) -> Answering:
+        loop, bundle, version = asyncio.get_running_loop(), self._bundle, self._served.version
         self._dispatch = Dispatch(
             version=version.number,
             patience=bundle.patience,
@@ -132,21 +135,29 @@ class Worker:
             narrate=self._narrate,
             loop=loop,
         )
-        answering = Answering(
+        journal = Journal(
+            version,
+            Layout(version.number, len(version.signature.request), bundle.log_schema),
+            Outbox(log, bundle.durability, loop, metrics.ended),
+            metrics,
+            self._narrate,
+            veil=veil_of(bundle),
+            sample=bundle.log.sample,
+        )
+        return Answering(
             self._served,
+            journal,
+            batcher,
+            self._dispatch,
             follows=bundle.follows,
-            layout=Layout(version.number, len(version.signature.request), bundle.log_schema),
-            outbox=Outbox(log, bundle.durability, loop, metrics.ended),
-            batcher=batcher,
-            metrics=metrics,
             clock=RealClock(),
-            narrate=self._narrate,
             deadline=bundle.deadline,
             loop=loop,
-            veil=_veil(bundle),
-            sample=bundle.log.sample,
-            dispatch=self._dispatch,
         )
+
+    async def _open_doors(self, answering: Answering, metrics: VersionMetrics) -> None:
+        """For callers, who come when the keeper says so; for siblings, and for the keeper's messages."""
+        loop, bundle = asyncio.get_running_loop(), self._bundle
         self._front = Front(answering, metrics, self._narrate, hub=bundle.hub)
         self._door = _door(bundle, answering, metrics, self._narrate)
         self._desk = Desk(
@@ -157,28 +168,14 @@ class Worker:
         )
         inside = Inside(answering, metrics, self._narrate)
         self._inside = Desk(inside.answer, inside.routes.refused, max_body=bundle.max_body)
-        self._desk.tick()
-        self._inside.tick()
-        door = await loop.create_unix_server(
-            lambda: Connection(self._inside, loop), str(socket_of(self._counts)), backlog=BACKLOG
+        for desk in (self._desk, self._inside):
+            desk.tick()
+        path = str(socket_of(self._counts))
+        self._servers.append(
+            await loop.create_unix_server(lambda: Connection(self._inside, loop), path, backlog=BACKLOG)
         )
-        self._servers.append(door)
         self._channel.setblocking(False)
         loop.add_reader(self._channel, self._hear)
-        sweeping = [loop.create_task(desk.sweep()) for desk in (self._desk, self._inside)]
-        counting = loop.create_task(_gauge(metrics, log, batcher, self._desk))
-        flushing = loop.create_task(_flush(log, bundle.durability, self._narrate))
-        wire.say(self._channel, wire.Ready(protocol=wire.PROTOCOL, pid=os.getpid()))
-        await self._over.wait()
-        for task in (*sweeping, counting, flushing):
-            task.cancel()
-        if self._closing is not None:
-            await self._closing
-        batcher.close()
-        log.close()
-        with suppress(NoriaError):  # each answer that had to wait for the disk has been told already
-            log.sync()
-        metrics.tally.close()
 
     def _hear(self) -> None:
         while True:
@@ -335,24 +332,6 @@ async def _flush(log: PredictionLog, durability: Durability, narrate: Narrator) 
         told = problem
 
 
-def _log(bundle: Bundle) -> PredictionLog:
-    from noria.adapters.log_writer import LogWriter, Unlogged
-
-    if bundle.durability == "off":
-        return Unlogged()
-    return LogWriter(Path(bundle.state) / "log", bundle.version.model, synced=True)
-
-
-def _veil(bundle: Bundle) -> Veil | None:
-    """What of the rows the log may have; None where it may have all."""
-    from noria.adapters.log_secret import hashing_of
-
-    policy = bundle.log
-    if not (policy.redact or policy.hash):
-        return None
-    return Veil(bundle.version.signature, policy, hashing_of(Path(bundle.state), policy))
-
-
 def _door(
     bundle: Bundle, answering: Answering, metrics: VersionMetrics, narrate: Narrator
 ) -> GrpcDoor | None:
@@ -363,36 +342,6 @@ def _door(
     return GrpcDoor(
         answering, metrics, narrate, address=bundle.grpc, hub=bundle.hub, max_body=bundle.max_body
     )
-
-
-def _load(bundle: Bundle, narrate: Narrator) -> Served:
-    """The version, loaded and tried. Raises whatever keeps it from answering."""
-    from noria.adapters.objects import open_objects
-    from noria.serving.by_model import direct_of, open_by_model
-
-    if bundle.grpc and find_spec("grpc") is None:
-        raise NoGrpc(version=bundle.version.name)
-    state, version = Path(bundle.state), bundle.version
-    store, _ = open_objects(bundle.objects, state)
-    path = direct_of(version)
-    if path is not None:
-        try:
-            return open_by_model(version, path, store, max_rows=bundle.max_rows).tried(bundle.sample)
-        except (
-            NoriaError
-        ) as error:  # such as a library that is not in this environment: the graph still answers
-            narrate("fast.unused", version=version.name, why=str(error))
-    return _load_graph(bundle, store, narrate)
-
-
-def _load_graph(bundle: Bundle, store: ObjectStore, narrate: Narrator) -> Served:
-    from noria.artifacts import Artifacts
-    from noria.inside.context import hold
-    from noria.serving.by_graph import Loader
-
-    hold(store)
-    trees = Trees(store, Path(bundle.state) / "code")
-    return Loader(Artifacts(store), trees, narrate, max_rows=bundle.max_rows).load(bundle.version)
 
 
 def _open_many_files() -> None:

@@ -1,0 +1,37 @@
+"""What a fleet's workers have counted, those that are gone among them, and what was lost with them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from noria.serving.tally import Place, added, read_tally
+
+PASSING = frozenset(
+    {"noria_in_flight", "noria_waiting_requests", "noria_connections", "noria_log_bytes", "noria_serving"}
+)
+"""Gauges: what a worker that is gone had of them is over."""
+
+
+class Account:
+    """The counts of one fleet."""
+
+    def __init__(self) -> None:
+        self.workers_lost = 0
+        """Workers that nobody told to end."""
+        self.requests_lost = 0
+        """Requests that were in flight in them."""
+        self.handed_over = 0
+        """Connections that went on in another worker."""
+        self._past: dict[Place, float] = {}
+
+    def now(self, living: Iterable[Path]) -> dict[Place, float]:
+        """All together; gauges of those that live alone."""
+        return added(iter([self._past, *map(read_tally, living)]))
+
+    def close(self, counts: Path) -> int:
+        """Take over what a worker that has ended had counted; how many requests were in flight in it."""
+        found = read_tally(counts)
+        kept = {place: value for place, value in found.items() if place.name not in PASSING}
+        self._past = added(iter([self._past, kept]))
+        return int(sum(value for place, value in found.items() if place.name == "noria_in_flight"))

@@ -1,0 +1,165 @@
+"""The careful way of a request: any form, read in the batcher's thread, every fault named."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+from noria.errors import NoriaError, StepFailed
+from noria.ports.clock import Clock
+from noria.ports.serving import BATCH, Layout
+from noria.records.predictions import prediction_ids
+from noria.serving.answers import not_finite
+from noria.serving.asked import Asked
+from noria.serving.batching import Batcher, Job
+from noria.serving.cause import OWN, Assigned, Cause
+from noria.serving.connection import Raw
+from noria.serving.dispatch import Dispatch
+from noria.serving.errors import TooLate
+from noria.serving.forms import Finish, Form
+from noria.serving.journal import Journal
+from noria.serving.rows import log_rows, unit_of
+from noria.serving.served import Served
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """An answer, as the event loop goes on with it."""
+
+    layout: Layout
+    rows: pa.RecordBatch
+    """As they are logged."""
+    payload: bytes
+    finish: Finish
+    asked: Asked
+    not_finite: int
+
+    def part(self, kept: Sequence[int] | None) -> bytes:
+        """The payload of some of the rows, or of all."""
+        return self.payload if kept is None else bytes(self.rows.take(list(kept)).serialize().to_pybytes())
+
+
+class CarefulWay:
+    """Answers a version's requests of every form. For the event loop's thread; the graph works in the batcher's."""
+
+    def __init__(
+        self,
+        served: Served,
+        journal: Journal,
+        batcher: Batcher,
+        dispatch: Dispatch,
+        *,
+        clock: Clock,
+        deadline: float,
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        self._served = served
+        self._journal = journal
+        self._batcher = batcher
+        self._dispatch = dispatch
+        self._clock = clock
+        self._deadline = deadline
+        self._loop = loop
+
+    async def answer(self, form: Form, raw: Raw, cause: Cause, *, seconds: float | None = None) -> Any:
+        """The form's response, or that of the challenger that the request is assigned to. `seconds`: what its sender has
+        left to wait. Raises what is wrong with it."""
+        until = self._loop.time() + self._deadline if cause.until is None else cause.until
+        if seconds is not None:
+            until = min(until, self._loop.time() + seconds)
+        made = await self._worked(form, cause, until)
+        if not isinstance(made, Assigned):
+            return made
+        response = await self._dispatch.challenged(made.version, raw, seconds=until - self._loop.time())
+        if response is None:
+            return await self._worked(form, Cause("instead", until), until)
+        return response
+
+    async def _worked(self, form: Form, cause: Cause, until: float) -> Any:
+        began = perf_counter()
+        try:
+            prepared = await self._in_the_thread(form, began, cause, until)
+        except StepFailed as error:
+            self._journal.failed(error)
+            raise
+        except NoriaError:
+            raise
+        except Exception as error:
+            raise self._journal.as_known(error) from error
+        if isinstance(prepared, Assigned):
+            return prepared
+        if cause.passed_on and self._loop.time() > until:
+            raise TooLate
+        return await self._sent(prepared, began)
+
+    async def _in_the_thread(
+        self, form: Form, began: float, cause: Cause, until: float
+    ) -> Prepared | Assigned:
+        answered: asyncio.Future[Prepared | Assigned] = self._loop.create_future()
+
+        def done(result: Any, error: BaseException | None) -> None:
+            if answered.done():
+                return
+            if error is None:
+                answered.set_result(result)
+            else:  # a future takes no SystemExit, and the user's code may raise one
+                answered.set_exception(
+                    error if isinstance(error, Exception) else self._journal.as_known(error)
+                )
+
+        self._batcher.submit(
+            Job(
+                done,
+                expires=until,
+                size=form.size,
+                call=lambda: self._prepared(form, began, cause),
+                wanted=lambda: not answered.done(),
+            )
+        )
+        return await answered
+
+    def _prepared(self, form: Form, began: float, cause: Cause) -> Prepared | Assigned:
+        """In the batcher's thread."""
+        served, paths = self._served, self._dispatch.paths
+        asked, prepare = form.read(served)
+        if paths is not None and cause is OWN:
+            other = paths.challenger(unit_of(served.version.signature, asked.rows))
+            if other is not None:
+                return Assigned(other)
+        at = self._clock.now()
+        answers = served.answer(asked.rows)
+        finish = prepare(answers)
+        took = perf_counter() - began
+        rows = log_rows(served, asked, answers, at, took=took, way=cause.way, veil=self._journal.veil)
+        return Prepared(
+            layout=self._journal.layout_of(rows),
+            rows=rows,
+            payload=rows.serialize().to_pybytes(),
+            finish=finish,
+            asked=asked,
+            not_finite=not_finite(answers),
+        )
+
+    async def _sent(self, prepared: Prepared, began: float) -> Any:
+        """The response, once its rows are in the log."""
+        count, journal = prepared.rows.num_rows, self._journal
+        segment, first = journal.take(prepared.layout, BATCH, count, prepared.part)
+        response = prepared.finish(list(prediction_ids(segment, first, count)))
+        sent: asyncio.Future[None] = self._loop.create_future()
+        journal.put(lambda _: sent.set_result(None), b"", lambda error, _: sent.set_exception(error))
+        try:
+            await sent
+        except NoriaError as error:
+            journal.refused(error)
+            raise
+        metrics = journal.metrics
+        metrics.nulls(prepared.asked.nulls)
+        metrics.unknown(prepared.asked.unknown)
+        metrics.answered(count, perf_counter() - began, prepared.not_finite)
+        return response

@@ -1,0 +1,81 @@
+"""What a worker writes down: rows with their answers into the prediction log, counts, and what went wrong."""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING
+
+from noria.errors import NoriaError
+from noria.ports.serving import Layout
+from noria.records.versions import Version
+from noria.serving.errors import GraphFailed
+from noria.serving.log import Narrator, stack
+from noria.serving.metrics import VersionMetrics
+from noria.serving.outbox import Outbox
+from noria.serving.veil import Payload, Veil, take
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+class Journal:
+    """Of one version. For the event loop's thread, but for `as_known` and `layout_of`."""
+
+    def __init__(
+        self,
+        version: Version,
+        layout: Layout,
+        outbox: Outbox,
+        metrics: VersionMetrics,
+        narrate: Narrator,
+        *,
+        veil: Veil | None = None,
+        sample: float = 1.0,
+    ) -> None:
+        """`veil`: what of the rows the log may have; None for all. `sample`: the share of rows that it keeps."""
+        self.layout = layout
+        self.metrics = metrics
+        self.veil = veil
+        self.put = outbox.put
+        self._version = version
+        self._outbox = outbox
+        self._narrate = narrate
+        self._sample = sample
+
+    def take(self, layout: Layout, kind: int, rows: int, payload: Payload) -> tuple[str, int]:
+        """Give a request's rows to the log; segment and row of the first. Its answer has to be `put` in the same turn of
+        the loop. Raises `Unavailable`, counted and told."""
+        try:
+            if self._sample == 1.0:
+                return self._outbox.take(layout, kind, rows, payload(None))
+            segment, first, left_out = take(self._outbox, layout, kind, rows, payload, self._sample)
+        except NoriaError as error:
+            self.refused(error)
+            raise
+        self.metrics.left_out(left_out)
+        return segment, first
+
+    def layout_of(self, rows: pa.RecordBatch) -> Layout:
+        """The version's own, wherever its answers have the types that the signature promises."""
+        schema = rows.schema.serialize().to_pybytes()
+        own = self.layout
+        return own if schema == own.schema else Layout(own.version, own.request, schema)
+
+    def refused(self, error: NoriaError) -> None:
+        """The log could not take an answer, so it was not given."""
+        self.metrics.failed(error.code)
+        self._narrate("log.refused", version=self._version.name, why=str(error))
+
+    def as_known(self, error: BaseException) -> NoriaError:
+        """Whatever the user's code raises becomes a `StepFailed` that shows no paths; the worker's log has the stack."""
+        if isinstance(error, NoriaError):
+            return error
+        incident, name = secrets.token_hex(4), self._version.name
+        self.metrics.failed(GraphFailed.code)
+        self._narrate("answer.failed", version=name, incident=incident, stack=stack(error))
+        return GraphFailed(version=name, kind=type(error).__name__, incident=incident)
+
+    def failed(self, error: NoriaError) -> None:
+        """The version could not answer, for a reason that is known."""
+        self.metrics.failed(error.code)
+        self._narrate("answer.failed", version=self._version.name, code=error.code, stack=stack(error))

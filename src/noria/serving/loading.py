@@ -1,0 +1,82 @@
+"""What a worker's bundle names, opened: its version, its log, what the log may see; the one place in it that knows back ends."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from noria.errors import NoriaError
+from noria.ports.serving import PredictionLog
+from noria.serving.bundle import Bundle
+from noria.serving.errors import NoGrpc
+from noria.serving.log import Narrator
+from noria.serving.served import Served
+from noria.serving.veil import Veil
+
+if TYPE_CHECKING:
+    from noria.ports.objects import ObjectStore
+    from noria.records.base import Digest
+    from noria.serving.by_graph import GraphServed
+
+
+def load(bundle: Bundle, narrate: Narrator) -> Served:
+    """The version, loaded and tried. Raises whatever keeps it from answering."""
+    from noria.adapters.objects import open_objects
+    from noria.serving.by_model import direct_of, open_by_model
+
+    if bundle.grpc and find_spec("grpc") is None:
+        raise NoGrpc(version=bundle.version.name)
+    state, version = Path(bundle.state), bundle.version
+    store, _ = open_objects(bundle.objects, state)
+    path = direct_of(version)
+    if path is not None:
+        try:
+            return open_by_model(version, path, store, max_rows=bundle.max_rows).tried(bundle.sample)
+        except (
+            NoriaError
+        ) as error:  # such as a library that is not in this environment: the graph still answers
+            narrate("fast.unused", version=version.name, why=str(error))
+    return _load_graph(bundle, store, narrate)
+
+
+def _load_graph(bundle: Bundle, store: ObjectStore, narrate: Narrator) -> GraphServed:
+    from noria.artifacts import Artifacts
+    from noria.inside.context import hold
+    from noria.serving.by_graph import Loader
+
+    hold(store)
+    trees = Trees(store, Path(bundle.state) / "code")
+    return Loader(Artifacts(store), trees, narrate, max_rows=bundle.max_rows).load(bundle.version)
+
+
+def log_of(bundle: Bundle) -> PredictionLog:
+    from noria.adapters.log_writer import LogWriter, Unlogged
+
+    if bundle.durability == "off":
+        return Unlogged()
+    return LogWriter(Path(bundle.state) / "log", bundle.version.model, synced=True)
+
+
+def veil_of(bundle: Bundle) -> Veil | None:
+    """What of the rows the log may have; None where it may have all."""
+    from noria.adapters.log_secret import hashing_of
+
+    policy = bundle.log
+    if not (policy.redact or policy.hash):
+        return None
+    return Veil(bundle.version.signature, policy, hashing_of(Path(bundle.state), policy))
+
+
+@dataclass(frozen=True)
+class Trees:
+    """The `CodeTrees` of a state folder."""
+
+    store: ObjectStore
+    into: Path
+
+    def materialise(self, tree: Digest) -> Path:
+        from noria.artifacts.trees import materialise
+
+        return materialise(tree, self.store, self.into)

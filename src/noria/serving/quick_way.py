@@ -1,0 +1,258 @@
+"""The quick way of a request: rows of JSON that leave no doubt, answered at once or in the next batch."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from math import isfinite
+from time import perf_counter, time_ns
+from typing import Any
+
+import msgspec
+
+from noria.errors import NoriaError
+from noria.ports.serving import VALUES
+from noria.ports.serving import Values as Logged
+from noria.records.predictions import IdWriter, prediction_ids
+from noria.serving.batching import Batcher, Job
+from noria.serving.cause import OWN, Cause
+from noria.serving.connection import Raw
+from noria.serving.dispatch import Dispatch, Paths
+from noria.serving.errors import TooLate
+from noria.serving.journal import Journal
+from noria.serving.messages import Response, refusal
+from noria.serving.outbox import Send
+from noria.serving.quick import QuickReader, Read
+from noria.serving.quick_tensors import QuickTensors, ReadTensors, tensor_writer
+from noria.serving.rows import places
+from noria.serving.served import Few, Served
+
+LOOKED_AT = 16  # of so many requests of the quickest kind, one has its stages timed: the clock costs as much as they do
+AT_ONCE = 32  # rows that are answered in the event loop, past the graph; more would keep others waiting
+
+_pack = msgspec.msgpack.Encoder().encode
+_json = msgspec.json.Encoder().encode
+
+
+@dataclass(slots=True)
+class Taken:
+    """A request that has been read."""
+
+    read: Read | ReadTensors
+    raw: Raw
+    at: int
+    """When it was received: microseconds since 1970."""
+    began: float
+    """The same by `perf_counter`."""
+    send: Send
+    cause: Cause
+
+    @property
+    def tensors(self) -> bool:
+        return type(self.read) is ReadTensors
+
+    @property
+    def route(self) -> str:
+        """As the metrics call it: what is passed on is counted at its caller's too."""
+        if self.cause.passed_on:
+            return "inside"
+        return "infer" if self.tensors else "predict"
+
+
+class QuickWay:
+    """Takes a version's requests for rows and for tensors. For the event loop's thread."""
+
+    def __init__(
+        self,
+        served: Served,
+        reader: QuickReader,
+        journal: Journal,
+        batcher: Batcher,
+        dispatch: Dispatch,
+        *,
+        deadline: float,
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        signature, version, veil = served.version.signature, served.version, journal.veil
+        self._served = served
+        self._reader = reader
+        self._tensors = QuickTensors(signature, reader, max_rows=served.reader.max_rows)
+        self._journal = journal
+        self._metrics = journal.metrics
+        self._batcher = batcher
+        self._dispatch = dispatch
+        self._deadline = deadline
+        self._loop = loop
+        self._few = served.direct
+        self._shown = veil.row() if veil else None
+        self._places = places(signature, veil.hashed if veil else ())
+        self._units = places(signature)  # as they are, for the careful way routes by them too
+        self._head = _json({"model": version.model, "version": version.number})[:-1] + b',"predictions":['
+        self._tensors_say = tensor_writer(version)
+        self._names = served.answers.names
+        self._single = self._names == ["answer"]
+        self._ids = IdWriter()
+        self._turn = LOOKED_AT
+
+    def rows(self, raw: Raw, send: Send, cause: Cause = OWN) -> bool:
+        """Take a request for rows; False where only the careful way can tell what is wrong with it."""
+        return self._take(raw, send, self._reader, cause)
+
+    def tensors(self, raw: Raw, send: Send, cause: Cause = OWN) -> bool:
+        """The same for a request of tensors."""
+        return self._take(raw, send, self._tensors, cause)
+
+    def _take(self, raw: Raw, send: Send, form: QuickReader | QuickTensors, cause: Cause) -> bool:
+        began = perf_counter()
+        read = form.read(raw.body)
+        if read is None:
+            return False
+        self._metrics.began()
+        taken = Taken(read, raw, time_ns() // 1000, began, send, cause)
+        paths = self._dispatch.paths
+        if paths is None or cause is not OWN:
+            self._answer(taken)
+        else:
+            self._routed(paths, taken)
+        return True
+
+    def _routed(self, paths: Paths, taken: Taken) -> None:
+        """Answer a request, or let the challenger do so that it is assigned to; shadows get it after that."""
+        taken.send = send = paths.copied(taken.raw, taken.send)
+        other = paths.challenger(self._units(taken.read.rows[0], taken.at)[1])
+        if other is None:
+            self._answer(taken)
+            return
+
+        def answered(response: Response) -> None:
+            self._metrics.ended()
+            self._metrics.request(taken.route, response.status)
+            send(response)
+
+        def instead() -> None:
+            taken.cause = Cause("instead", until)
+            self._answer(taken)
+
+        until = self._loop.time() + self._deadline
+        self._dispatch.first(other, taken.raw, answered, instead)
+
+    def _answer(self, taken: Taken) -> None:
+        few, read = self._few, taken.read
+        if few is None or len(read.rows) > AT_ONCE:
+            self._in_a_batch(taken)
+            return
+        self._turn -= 1
+        if not self._turn:
+            self._turn = LOOKED_AT
+            self._watched(few, taken)
+            return
+        try:
+            answers = few(read.rows)
+        except Exception as error:  # as the batcher does for the graph
+            self._fail(taken, error)
+            return
+        self._deliver(taken, answers)
+
+    def _watched(self, few: Few, taken: Taken) -> None:
+        """As the others, with a look at the clock between the stages."""
+        stage, checked = self._metrics.stage, perf_counter()
+        try:
+            answers = few(taken.read.rows)
+        except Exception as error:
+            self._fail(taken, error)
+            return
+        answered = perf_counter()
+        self._deliver(taken, answers)
+        stage("read", checked - taken.began, LOOKED_AT)
+        stage("model", answered - checked, LOOKED_AT)
+        stage("log and reply", perf_counter() - answered, LOOKED_AT)
+
+    def _in_a_batch(self, taken: Taken) -> None:
+        stage, checked, cause = self._metrics.stage, perf_counter(), taken.cause
+        stage("read", checked - taken.began)
+        until = self._loop.time() + self._deadline if cause.until is None else cause.until
+
+        def done(answers: Any, error: BaseException | None) -> None:
+            if error is None and cause.passed_on and self._loop.time() > until:
+                error = TooLate()
+            if error is not None:
+                self._fail(taken, error)
+                return
+            answered = perf_counter()
+            stage("wait and model", answered - checked)
+            self._deliver(taken, answers)
+            stage("log and reply", perf_counter() - answered)
+
+        try:
+            self._batcher.submit(Job(done, expires=until, size=len(taken.raw.body), rows=taken.read.rows))
+        except NoriaError as error:
+            self._fail(taken, error)
+
+    def _deliver(self, taken: Taken, answers: Sequence[tuple[Any, ...]]) -> None:
+        """Log the rows with their answers, and send these."""
+        took = perf_counter() - taken.began
+        rows, at = taken.read.rows, taken.at
+        shown = rows if self._shown is None else [self._shown(row) for row in rows]
+        keys = [self._places(row, at) for row in shown]
+        logged = Logged(at, int(took * 1e6), taken.cause.way, shown, keys, answers)
+        try:
+            segment, first = self._journal.take(
+                self._journal.layout, VALUES, len(rows), partial(_packed, logged)
+            )
+        except NoriaError as error:
+            self._fail(taken, error)
+            return
+        body = self._body(taken, segment, first, answers)
+        self._count(taken, took, answers)
+        self._journal.put(taken.send, body, partial(self._refused, taken), counts=True)
+
+    def _body(self, taken: Taken, segment: str, first: int, answers: Sequence[tuple[Any, ...]]) -> bytes:
+        read = taken.read
+        if type(read) is ReadTensors:
+            return self._tensors_say(read.id, prediction_ids(segment, first, len(answers)), answers)
+        if len(answers) == 1 and self._single:
+            id = self._ids.one(segment, first).encode()
+            return b'%b{"id":"%b","answer":%b}]}' % (self._head, id, _json(answers[0][0]))
+        parts = []
+        for each, answer in zip(prediction_ids(segment, first, len(answers)), answers, strict=True):
+            value = answer[0] if self._single else dict(zip(self._names, answer, strict=True))
+            parts.append(b'{"id":"%b","answer":%b}' % (each.encode(), _json(value)))
+        return self._head + b",".join(parts) + b"]}"
+
+    def _count(self, taken: Taken, took: float, answers: Sequence[tuple[Any, ...]]) -> None:
+        metrics, reader, rows = self._metrics, self._reader, taken.read.rows
+        if taken.read.nulls:
+            metrics.nulls(reader.nulls(rows))
+        if reader.categorical:
+            metrics.unknown(reader.unknown(rows))
+        metrics.answered(len(rows), took, _not_finite(answers))
+        metrics.request(taken.route, 200)
+
+    def _refused(self, taken: Taken, error: NoriaError, send: Send) -> None:
+        """The log could not take the rows after all."""
+        self._journal.refused(error)
+        self._fail(taken, error)
+
+    def _fail(self, taken: Taken, error: BaseException) -> None:
+        known = self._journal.as_known(error)
+        self._metrics.ended()
+        self._metrics.request(taken.route, known.status)
+        taken.send(refusal(known, protocol=taken.tensors))
+
+
+def _packed(logged: Logged, kept: Sequence[int] | None) -> bytes:
+    if kept is None:
+        return _pack(logged)
+    rows, keys, answers = ([each[at] for at in kept] for each in (logged.rows, logged.keys, logged.answers))
+    return _pack(Logged(logged.at, logged.took, logged.way, rows, keys, answers))
+
+
+def _not_finite(answers: Sequence[tuple[Any, ...]]) -> int:
+    count = 0
+    for answer in answers:
+        for value in answer:
+            if type(value) is float and not isfinite(value):
+                count += 1
+    return count
