@@ -39,8 +39,9 @@ PASSING = {  # attributes that tell of the process and not of the model, with wh
 Node = dict[str, Any]
 
 
-def canonical_archive(data: bytes) -> bytes:
-    """The same model in the one form, which skops reads as any other. Raises TypeError for what it would misread."""
+def canonical_archive(data: bytes) -> tuple[bytes, set[str]]:
+    """The same model in the one form, which skops reads as any other, and the full names of the classes in it. Raises
+    TypeError for what skops would misread."""
     schema, members = unpacked(data)
     _refuse_keys(schema)
     names: dict[str, str] = {}
@@ -52,7 +53,7 @@ def canonical_archive(data: bytes) -> bytes:
     schema.pop("_skops_version", None)
     _rewrite(schema, names)
     _number(schema)
-    return _packed(schema, kept)
+    return _packed(schema, kept), {f"{node['__module__']}.{node['__class__']}" for node in _nodes(schema)}
 
 
 def _refuse_keys(schema: Node) -> None:

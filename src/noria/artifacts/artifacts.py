@@ -74,14 +74,21 @@ class Artifacts:
 
     `scratch` is where files that steps returned are laid out for readers: on the store's own file system they are
     links, else copies; gone with this object. `trusted` are full names of the project's own estimators and functions.
+    `digests_only`: nothing that is saved will be loaded.
     """
 
     def __init__(
-        self, store: ObjectStore, *, scratch: Path | None = None, trusted: Collection[str] = ()
+        self,
+        store: ObjectStore,
+        *,
+        scratch: Path | None = None,
+        trusted: Collection[str] = (),
+        digests_only: bool = False,
     ) -> None:
         self.store = store
         self.trusted = frozenset(trusted)
         self.looked_into: dict[Digest, list[str]] = {}
+        self.fresh: dict[Digest, Any] | None = None if digests_only else {}
         self._above = scratch
 
     def save(self, value: object, *, codec: str | None = None) -> Artifact:

@@ -23,6 +23,9 @@ class Shelf(Protocol):
     looked_into: dict[Digest, list[str]]
     """Models whose insides this process has judged already, by their bytes: the types that had to be trusted."""
 
+    fresh: dict[Digest, Any] | None
+    """The model that was read back as soon as it was stored, for who loads it next; None: nobody will."""
+
     def save(self, value: object, *, codec: str | None = None) -> Artifact: ...
 
     def load(self, artifact: Artifact, wanted: Any = None) -> Any: ...

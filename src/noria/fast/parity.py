@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from noria.fast.compiled import Compiled, Linear, MethodName
-from noria.fast.edges import Rows, parity_rows, refused_rows
+from noria.fast.edges import parity_rows, refused_rows
 from noria.fast.encode import matrix_of
 from noria.fast.errors import CannotAnswer
 from noria.fast.opened import Fast, open_model
+from noria.fast.rows import Rows
 
 if TYPE_CHECKING:
     import numpy as np

@@ -14,9 +14,9 @@ from noria.fast.compiled import Compiled, Linear, Uncompiled
 from noria.fast.compiling import compile_model
 from noria.fast.direct import open_direct
 from noria.fast.discovery import Called, Predicting, called_with, discover, watched
-from noria.fast.edges import Rows
 from noria.fast.opened import open_model
 from noria.fast.parity import LINEAR_TOLERANCE, as_frame, check_parity
+from noria.fast.rows import Rows
 from noria.fast.standing import columns_of
 from noria.graph.answer import Graph
 from noria.graph.evaluate import chosen

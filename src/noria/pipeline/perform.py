@@ -185,7 +185,7 @@ def _called(work: _Work) -> Any:
 
 def _digests(work: _Work, inputs: Mapping[str, Any]) -> dict[str, str]:
     """What the inputs are at this moment, by the bytes that they would be stored as."""
-    shelf = Artifacts(Unstored(work.artifacts.store))
+    shelf = Artifacts(Unstored(work.artifacts.store), digests_only=True)
     return {name: shelf.save(value).digest for name, value in inputs.items()}
 
 

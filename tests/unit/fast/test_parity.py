@@ -13,8 +13,9 @@ from sklearn.ensemble import HistGradientBoostingRegressor
 
 from noria.fast.compiled import Compiled, Linear, Trees
 from noria.fast.compiling import compile_model
-from noria.fast.edges import Rows, parity_rows
+from noria.fast.edges import parity_rows
 from noria.fast.parity import Parity, as_frame, check_parity
+from noria.fast.rows import Rows
 from noria.fast.standing import columns_of
 from unit.fast.zoo import BOOSTERS, HISTOGRAM, LINEAR, TREES, Fit, with_gaps
 
