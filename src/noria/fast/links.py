@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from ctypes import c_float
 from typing import TYPE_CHECKING, Any
 
-from noria.fast.compiled import Compiled, Link, MethodName, XgBoost
+from noria.fast.compiled import Compiled, Leaves, Link, MethodName, XgBoost
 
 if TYPE_CHECKING:
     import numpy as np
@@ -108,7 +108,7 @@ def _probabilities(compiled: Compiled) -> Callable[[Any], Any]:
         return _two
     if link == "half-expit":
         return lambda raw: _two(2 * raw)
-    if isinstance(compiled.model, XgBoost):
+    if isinstance(compiled.model, XgBoost | Leaves):
         return lambda raw: tuple(raw) if isinstance(raw, list) else (c_float(1 - raw).value, raw)
     return lambda raw: tuple(raw) if isinstance(raw, list) else (1 - raw, raw)
 

@@ -10,7 +10,7 @@ import struct
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from noria.fast.compiled import Compiled, Linear, MethodName, Trees, XgBoost, read_compiled
+from noria.fast.compiled import Compiled, Leaves, Linear, MethodName, Trees, XgBoost, read_compiled
 from noria.fast.encode import NAN, matrix_of, row_encoder
 from noria.fast.errors import CannotAnswer, WrongWidth
 from noria.fast.linear import LinearScores
@@ -97,9 +97,13 @@ def _scores(compiled: Compiled, *, raw: bool) -> Scores:
         from noria.fast.xgboosted import XgBoostScores
 
         return XgBoostScores(model, width, margin=raw)
-    from noria.fast.trees import TreeScores
+    if isinstance(model, Leaves):
+        from noria.fast.leaves import LeafScores
 
-    return TreeScores(model, width, raw=raw or not model.applies)
+        return LeafScores(model, width, margin=raw)
+    from noria.fast.trees import NORMAL, RAW, TreeScores
+
+    return TreeScores(model, width, kind=NORMAL if model.applies and not raw else RAW)
 
 
 def _model_width(compiled: Compiled) -> int:
@@ -175,7 +179,7 @@ def _finite_linear(compiled: Compiled, score: One) -> One:
 
 
 def _single(compiled: Compiled) -> bool:
-    return isinstance(compiled.model, XgBoost) or (
+    return isinstance(compiled.model, XgBoost | Leaves) or (
         isinstance(compiled.model, Trees) and compiled.model.single
     )
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from noria.fast.compiled import Compiled, Trees, XgBoost
+from noria.fast.compiled import Compiled, Leaves, Trees, XgBoost
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,15 +41,18 @@ def split_trees(compiled: Compiled) -> list[SplitTree]:
     """The trees that have splits; none for a linear model."""
     model = compiled.model
     if isinstance(model, Trees):
-        return list(_of_text(model))
+        shared = model.applies and "\naverage_output\n" in model.text
+        return list(_of_text(model.text, every=model.outputs if shared else 1))
+    if isinstance(model, Leaves):
+        return list(_of_text(model.text))
     return list(_of_xgboost(model)) if isinstance(model, XgBoost) else []
 
 
-def _of_text(model: Trees) -> Iterator[SplitTree]:
+def _of_text(text: str, every: int = 1) -> Iterator[SplitTree]:
+    """`every`: the classes of a forest share their trees' splits."""
     import numpy as np
 
-    several = model.outputs if model.applies and "\naverage_output\n" in model.text else 1
-    for tree in model.text.split("\nTree=")[1::several]:  # the classes of a forest share their trees' splits
+    for tree in text.split("\nTree=")[1::every]:
         lines = dict(line.split("=", 1) for line in tree.splitlines() if "=" in line)
         if "split_feature" not in lines or not lines["split_feature"]:
             continue

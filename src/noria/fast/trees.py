@@ -15,7 +15,7 @@ from noria.fast.native import native_library
 if TYPE_CHECKING:
     import numpy as np
 
-NORMAL, RAW = 0, 1  # C_API_PREDICT_NORMAL and _RAW_SCORE
+NORMAL, RAW, LEAF = 0, 1, 2  # C_API_PREDICT_NORMAL, _RAW_SCORE and _LEAF_INDEX
 FLOAT, DOUBLE = 0, 1  # C_API_DTYPE_FLOAT32 and _FLOAT64
 ALL = -1  # iterations
 ALONE = b"num_threads=1 verbosity=-1"  # a request's worker has the core for itself; more threads wait for each other
@@ -25,11 +25,11 @@ LARGEST = 1.7976931348623157e308
 
 
 class TreeScores:
-    """Scores of a model in LightGBM's text: raw ones, or with its own objective's link."""
+    """Scores of a model in LightGBM's text: raw ones, or with its own objective's link, or the leaf in each tree."""
 
-    def __init__(self, trees: Trees, width: int, *, raw: bool = True) -> None:
+    def __init__(self, trees: Trees, width: int, *, kind: int = RAW) -> None:
         self.outputs = trees.outputs
-        self._kind = RAW if raw else NORMAL
+        self._kind = kind
         self._trees = trees
         self._width = width
         self._library = native_library("lightgbm")
@@ -60,9 +60,11 @@ class TreeScores:
         return out
 
     def _single_row(self) -> Callable[[Sequence[float]], Any]:
-        """The function for one row, its look-ups done before: each costs as much as three trees."""
+        """The function for one row, its look-ups done before: each costs as much as three trees. Leaves are given in
+        the calling thread's own buffer, good until its next row."""
         call = self._library.LGBM_BoosterPredictForMatSingleRowFast
         local, single, several = _Rows(self._row), self._trees.single, self.outputs > 1
+        whole = self._kind == LEAF
         beside = self._beside_in if self._trees.tiny or self._trees.infinite else None
 
         def one(values: Sequence[float]) -> Any:
@@ -77,6 +79,8 @@ class TreeScores:
                 beside(data)
             if call(config, data, length, out):
                 raise self._failure()
+            if whole:
+                return out
             return out[:] if several else out[0]
 
         return one

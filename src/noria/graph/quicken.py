@@ -74,6 +74,12 @@ class Compared:
     tolerance: float
 
 
+class Differs(str):
+    """Why a compiled estimator is not its original."""
+
+    __slots__ = ()
+
+
 def _original(why: str) -> Quickened:
     return Quickened(fast=FastPath(level="original", why=why))
 
@@ -109,13 +115,15 @@ def _compared(graph: Graph, sample: pa.Table) -> dict[str, Compared] | str:
 def _tried(estimator: Any, calls: list[Called]) -> Compared | str:
     """Compiling reads what other releases of a library may keep elsewhere: then the original serves, and says so."""
     try:
-        return _one(estimator, calls)
+        found = _one(compile_model(estimator), estimator, calls)
+        if isinstance(found, Differs):  # where a library's own code can answer instead, it may still agree
+            found = _one(compile_model(estimator, own=True), estimator, calls)
+        return found if isinstance(found, Compared) else str(found)
     except Exception as error:  # nothing that goes wrong here is a reason to lose a trained version
         return f"{type(estimator).__name__} cannot be compiled: {type(error).__name__}: {error}"
 
 
-def _one(estimator: Any, calls: list[Called]) -> Compared | str:
-    made = compile_model(estimator)
+def _one(made: Compiled | Uncompiled, estimator: Any, calls: list[Called]) -> Compared | Differs | str:
     if isinstance(made, Uncompiled):
         return made.reason
     methods = called_with(calls)
@@ -130,7 +138,7 @@ def _one(estimator: Any, calls: list[Called]) -> Compared | str:
     columns = [columns[:, at] for at in range(compiled.width)] if hasattr(columns, "shape") else columns
     parity = check_parity(compiled, estimator, columns, _as_given(compiled, given))
     if not parity.equal:
-        return f"differs: {parity.difference}"
+        return Differs(f"differs: {parity.difference}")
     return Compared(compiled, parity.rows, parity.tolerance)
 
 

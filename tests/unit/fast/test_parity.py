@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 from sklearn.ensemble import HistGradientBoostingRegressor
 
-from noria.fast.compiled import Compiled, Linear, Trees
+from noria.fast.compiled import Compiled, Leaves, Linear, Trees, XgBoost, with_model
 from noria.fast.compiling import compile_model
 from noria.fast.edges import parity_rows
 from noria.fast.parity import Parity, as_frame, check_parity
@@ -42,6 +42,31 @@ def test_every_kind_of_model_passes(name: str) -> None:
     assert parity.difference == "" and parity.equal
     assert parity.rows > 200
     assert parity.worst == 0.0 or name in LINEAR
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("xgboost", Leaves),
+        ("xgboost, three", Leaves),
+        ("xgboost, dropped", XgBoost),
+        ("xgboost, marked", XgBoost),
+    ],
+)
+def test_xgboost_answers_by_its_own_code_what_no_other_sums_up(name: str, kind: type) -> None:
+    compiled, model, columns, _ = fitted(BOOSTERS[name])
+    assert isinstance(compiled.model, kind)
+    own = compile_model(model, own=True)
+    assert isinstance(own, Compiled) and isinstance(own.model, XgBoost)
+    assert check_parity(own, model, columns).equal
+
+
+def test_a_base_of_xgboost_that_is_off_by_one_bit_is_found() -> None:
+    compiled, model, columns, _ = fitted(BOOSTERS["xgboost, amounts"])
+    assert isinstance(compiled.model, Leaves)
+    moved = tuple(float(np.nextafter(np.float32(one), np.float32(np.inf))) for one in compiled.model.base)
+    planted = with_model(compiled, msgspec.structs.replace(compiled.model, base=moved))
+    assert not check_parity(planted, model, columns).equal
 
 
 def small() -> tuple[Compiled, Any, list[Any]]:

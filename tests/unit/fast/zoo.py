@@ -193,7 +193,7 @@ def _lightgbm(kind: str, **more: Any) -> Any:
 def _xgboost(kind: str, **more: Any) -> Any:
     import xgboost
 
-    return getattr(xgboost, kind)(n_estimators=12, n_jobs=1, **more)
+    return getattr(xgboost, kind)(**{"n_estimators": 12, "n_jobs": 1, **more})
 
 
 BOOSTERS: dict[str, Fit] = {
@@ -204,4 +204,9 @@ BOOSTERS: dict[str, Fit] = {
     "xgboost": on(_xgboost("XGBClassifier"), with_gaps),
     "xgboost, three": on(_xgboost("XGBClassifier"), three),
     "xgboost, amounts": on(_xgboost("XGBRegressor"), with_gaps, amounts),
+    "xgboost, counts": on(_xgboost("XGBRegressor", objective="count:poisson"), with_gaps),
+    "xgboost, forests": on(_xgboost("XGBClassifier", num_parallel_tree=3, subsample=0.5), three),
+    "xgboost, one tree": on(_xgboost("XGBClassifier", n_estimators=1), with_gaps),
+    "xgboost, dropped": on(_xgboost("XGBClassifier", booster="dart", rate_drop=0.3), with_gaps),
+    "xgboost, marked": on(_xgboost("XGBClassifier", missing=1.0), numbers),
 }

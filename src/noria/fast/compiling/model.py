@@ -23,10 +23,11 @@ from noria.fast.native import has_library
 Parts = dict[str, Any]
 
 
-def compile_model(estimator: Any) -> Compiled | Uncompiled:
-    """A fitted estimator as a document, or why not. The same estimator gives the same bytes."""
+def compile_model(estimator: Any, *, own: bool = False) -> Compiled | Uncompiled:
+    """A fitted estimator as a document, or why not. The same estimator gives the same bytes. `own`: answered by its
+    own library's code and no other's, where there is a choice."""
     try:
-        compiled = _compiled(estimator)
+        compiled = _compiled(estimator, own)
     except NoForm as reason:
         return Uncompiled(reason=str(reason))
     if compiled.library != "numpy" and not has_library(compiled.library):
@@ -36,14 +37,14 @@ def compile_model(estimator: Any) -> Compiled | Uncompiled:
     return compiled
 
 
-def _compiled(estimator: Any) -> Compiled:
+def _compiled(estimator: Any, own: bool) -> Compiled:
     steps, final = _steps(estimator)
     names = _names(estimator)
     width = _width(estimator)
     blocks = inputs(width)
     for step in steps:
         blocks = transformed(step, blocks, names)
-    parts, blocks = _parts(final, blocks)
+    parts, blocks = _parts(final, blocks, own)
     if any(isinstance(block, Number) and block.changes for block in blocks):
         parts = {"finite": "no infinity"} | parts  # scalers and imputers refuse what is infinite
     return Compiled(
@@ -83,12 +84,12 @@ def _width(estimator: Any) -> int:
     return int(estimator.n_features_in_)
 
 
-def _parts(model: Any, blocks: Blocks) -> tuple[Parts, Blocks]:
+def _parts(model: Any, blocks: Blocks, own: bool) -> tuple[Parts, Blocks]:
     package, kind = type(model).__module__.partition(".")[0], named(model)
     if package == "lightgbm":
         return lightgbm_parts(model), blocks
     if package == "xgboost":
-        return xgboost_parts(model), blocks
+        return xgboost_parts(model, _columns(blocks), own=own), blocks
     if package == "sklearn" and kind in KINDS:
         return KINDS[kind](model, blocks)
     if package == "sklearn" and kind in CLASSIFIERS | REGRESSORS:
