@@ -116,18 +116,10 @@ class Leaves(Record, tag="leaves"):
 
     own: XgBoost
     text: str
-    base: tuple[float, ...]
-    """What the sum of each output begins with: a margin."""
-    output: tuple[int, ...]
-    """Of each tree, which output it adds to."""
+    """As many scores as there are terms: for each output, what its sum begins with, and the leaf of each of its trees."""
     link: Literal["identity", "exp", "expit", "softmax"]
     tiny: tuple[int, ...] = ()
     """As of `Trees`."""
-
-    @property
-    def outputs(self) -> int:
-        """Numbers a row."""
-        return len(self.base)
 
 
 class Linear(Record, tag="linear"):

@@ -15,7 +15,7 @@ from noria.fast.native import native_library
 if TYPE_CHECKING:
     import numpy as np
 
-NORMAL, RAW, LEAF = 0, 1, 2  # C_API_PREDICT_NORMAL, _RAW_SCORE and _LEAF_INDEX
+NORMAL, RAW = 0, 1  # C_API_PREDICT_NORMAL and _RAW_SCORE
 FLOAT, DOUBLE = 0, 1  # C_API_DTYPE_FLOAT32 and _FLOAT64
 ALL = -1  # iterations
 ALONE = b"num_threads=1 verbosity=-1"  # a request's worker has the core for itself; more threads wait for each other
@@ -25,16 +25,19 @@ LARGEST = 1.7976931348623157e308
 
 
 class TreeScores:
-    """Scores of a model in LightGBM's text: raw ones, or with its own objective's link, or the leaf in each tree."""
+    """Scores of a model in LightGBM's text: raw ones, or with its own objective's link.
 
-    def __init__(self, trees: Trees, width: int, *, kind: int = RAW) -> None:
+    `lent`: a row's scores are given in the calling thread's own buffer, good until its next row.
+    """
+
+    def __init__(self, trees: Trees, width: int, *, kind: int = RAW, lent: bool = False) -> None:
         self.outputs = trees.outputs
         self._kind = kind
         self._trees = trees
         self._width = width
         self._library = native_library("lightgbm")
         self._booster = self._loaded(trees.text)
-        self.one = self._single_row()
+        self.one = self._single_row(lent)
 
     def many(self, matrix: np.ndarray) -> np.ndarray:
         import numpy as np
@@ -59,12 +62,10 @@ class TreeScores:
         )
         return out
 
-    def _single_row(self) -> Callable[[Sequence[float]], Any]:
-        """The function for one row, its look-ups done before: each costs as much as three trees. Leaves are given in
-        the calling thread's own buffer, good until its next row."""
+    def _single_row(self, lent: bool) -> Callable[[Sequence[float]], Any]:
+        """The function for one row, its look-ups done before: each costs as much as three trees."""
         call = self._library.LGBM_BoosterPredictForMatSingleRowFast
         local, single, several = _Rows(self._row), self._trees.single, self.outputs > 1
-        whole = self._kind == LEAF
         beside = self._beside_in if self._trees.tiny or self._trees.infinite else None
 
         def one(values: Sequence[float]) -> Any:
@@ -79,7 +80,7 @@ class TreeScores:
                 beside(data)
             if call(config, data, length, out):
                 raise self._failure()
-            if whole:
+            if lent:
                 return out
             return out[:] if several else out[0]
 

@@ -64,8 +64,11 @@ def test_xgboost_answers_by_its_own_code_what_no_other_sums_up(name: str, kind: 
 def test_a_base_of_xgboost_that_is_off_by_one_bit_is_found() -> None:
     compiled, model, columns, _ = fitted(BOOSTERS["xgboost, amounts"])
     assert isinstance(compiled.model, Leaves)
-    moved = tuple(float(np.nextafter(np.float32(one), np.float32(np.inf))) for one in compiled.model.base)
-    planted = with_model(compiled, msgspec.structs.replace(compiled.model, base=moved))
+    before = re.search(r"leaf_value=(\S+)", compiled.model.text)
+    assert before is not None
+    moved = float(np.nextafter(np.float32(before[1]), np.float32(np.inf)))
+    text = compiled.model.text.replace(before[0], f"leaf_value={moved!r}", 1)
+    planted = with_model(compiled, msgspec.structs.replace(compiled.model, text=text))
     assert not check_parity(planted, model, columns).equal
 
 

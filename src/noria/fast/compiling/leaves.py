@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from noria.fast.compiled import Leaves, XgBoost
 from noria.fast.compiling.refusal import NoForm
-from noria.fast.compiling.text import Tree, model_text, tree_text
+from noria.fast.compiling.text import Tree, constant_text, model_text, tree_text
 from noria.fast.trees import BESIDE_ZERO, NEAR_ZERO
 
 if TYPE_CHECKING:
@@ -37,18 +38,25 @@ def leaves_of(booster: Any, own: XgBoost, width: int) -> Leaves:
         raise NoForm(f"XGBoost's {gradient['name']} with objective {objective} is answered by XGBoost alone")
     model = gradient["model"]
     count = model["iteration_indptr"][own.best] if own.best else len(model["trees"])
-    trees = [_tree(one) for one in model["trees"][:count]]
-    tiny = {at for tree in model["trees"][:count] for at in _at_zero(tree)}
+    trees = model["trees"][:count]
     if not trees:
         raise NoForm("it has no tree")
+    margins = _margins(learner["learner_model_param"]["base_score"], LINKS[objective], own.outputs)
+    terms = [
+        text
+        for output, margin in enumerate(margins)
+        for text in (constant_text(margin), *(tree_text(_tree(one)) for one in _of(output, trees, model)))
+    ]
     return Leaves(
         own=own,
-        text=model_text(map(tree_text, trees), outputs=1, width=width),
-        base=_margins(learner["learner_model_param"]["base_score"], LINKS[objective], own.outputs),
-        output=tuple(model["tree_info"][:count]),
+        text=model_text(terms, outputs=len(terms), width=width),
         link=LINKS[objective],
-        tiny=tuple(sorted(tiny)),
+        tiny=tuple(sorted({at for tree in trees for at in _at_zero(tree)})),
     )
+
+
+def _of(output: int, trees: Sequence[dict[str, Any]], model: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    return (tree for tree, adds_to in zip(trees, model["tree_info"], strict=False) if adds_to == output)
 
 
 def _tree(one: dict[str, Any]) -> Tree:
