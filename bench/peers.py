@@ -34,6 +34,13 @@ PEERS = {
         "lightgbm>=4.6,<5",
         "xgboost-cpu>=3.2,<4",
     ],
+    "MLServer": [  # with a newer uvloop its workers do not start
+        "mlserver>=1.7,<2",
+        "mlserver-sklearn>=1.7,<2",
+        "scikit-learn>=1.9,<2",
+        "uvloop<0.22",
+    ],
+    "BentoML": ["bentoml>=1.4,<2", "scikit-learn>=1.9,<2"],
 }
 
 ONE = {"OMP_NUM_THREADS": "1"}  # what Noria's `threads = 1` does for a step

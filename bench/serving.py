@@ -3,8 +3,8 @@
     python bench/serving.py [--models boosted lightgbm xgboost linear] [--seconds 3] [--repeat 3] [--peers]
 
 Noria trains, registers and serves each model by its commands, with the prediction log on. Beside it, in the same rounds:
-`bare`, a handler written by hand around the same compiled model without checks, log or counts, and with --peers FastAPI with
-the library's own predict. Client and server share the machine, so what counts is the server's CPU seconds, its workers' and its
+`bare`, a handler written by hand around the same compiled model without checks, log or counts, and with --peers FastAPI,
+MLServer and BentoML around scikit-learn's own predict, the latter two with their batching. Client and server share the machine, so what counts is the server's CPU seconds, its workers' and its
 keeper's together. Every twentieth answer is read and held against the library's own: trees to the last bit, linear models
 to 1e-12. Ends with 1 when a limit is broken or an answer is wrong.
 """
@@ -13,10 +13,14 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,13 +28,21 @@ from pathlib import Path
 from typing import Any
 
 import peers
+from asked_of import BENTOML, BY_HAND, COLUMNS, FASTAPI, MLSERVER, NORIA_COLUMNS, NORIA_ROWS, Way
 from asking import Load, ask, below, memory_mb, requests
 from measuring import NORIA, Figure, compiled, options, report, repository, surroundings, took, versions_of
 
 MODELS = ("boosted", "lightgbm", "xgboost", "linear")
-BARE, FASTAPI = "bare handler", "FastAPI"
+BARE = "bare handler"
+PEERS = {  # server, how it is asked, and the models that it is measured with
+    "FastAPI": ("fastapi_sklearn.py", FASTAPI, MODELS),
+    "MLServer": ("mlserver_sklearn.py", MLSERVER, ("boosted", "linear")),
+    "BentoML": ("bentoml_sklearn.py", BENTOML, ("boosted", "linear")),
+}
 CONNECTIONS = (1, 16, 64)
 MANY = 256  # rows of a large request
+TWICE = 2.0  # the best peer's rows a CPU second in large requests
+PATIENCE = 120.0  # s for a server's first answer
 LEAST = 10_000.0  # requests a CPU second, one row each, with many connections
 HALF = 0.5  # of the bare handler's
 FIRST = 2.0  # s to the first answer
@@ -77,7 +89,6 @@ MADE = {
     model = make_pipeline(StandardScaler(), LogisticRegression())""",
 }
 EXACT = {"linear": 1e-12}
-COLUMNS = [f"f{n}" for n in range(30)]
 
 
 @dataclass
@@ -162,27 +173,31 @@ print(json.dumps({"rows": shown.to_dicts(), "right": right}))
 
 
 def measured(one: Case, asked: Any, wrong: list[str]) -> list[Figure]:
-    figures = Figures(one.name)
+    figures = Figures(one, asked.seconds, wrong)
     for turn in range(asked.repeat):
         with noria_server(one) as server:
             figures.cold(server)
-            figures.several(
-                NORIA, one, server, asked.seconds, "/v1/models/tumours/predict", _noria_right(one), wrong
-            )
-        with script_server("bare.py", sys.executable, one, one.document) as server:
-            figures.several(BARE, one, server, asked.seconds, "/", _plain_right(one), wrong)
-        python = peers.python_of("FastAPI") if asked.peers else None
-        if python is not None and turn < asked.peer_rounds:
-            with script_server("fastapi_sklearn.py", str(python), one, one.joblib) as server:
-                figures.several(FASTAPI, one, server, asked.seconds, "/predict", _plain_right(one), wrong)
+            figures.single(NORIA, server, NORIA_ROWS)
+            figures.many(NORIA, server, NORIA_ROWS)
+            figures.many(NORIA, server, NORIA_COLUMNS, columns=True)
+        with script_server("bare.py", sys.executable, one, one.document, BY_HAND) as server:
+            figures.single(BARE, server, BY_HAND)
+        for who, (script, way, models) in PEERS.items():
+            if not asked.peers or one.name not in models or turn >= asked.peer_rounds:
+                continue
+            if (python := peers.python_of(who)) is not None:
+                with script_server(script, str(python), one, one.joblib, way) as server:
+                    figures.single(who, server, way)
+                    figures.many(who, server, way)
     return figures.all()
 
 
 class Figures:
     """What is measured of one model."""
 
-    def __init__(self, name: str) -> None:
-        trees = name != "linear"
+    def __init__(self, one: Case, seconds: float, wrong: list[str]) -> None:
+        self._case, self._seconds, self._wrong = one, seconds, wrong
+        name, trees = one.name, one.name != "linear"
         self._per = {
             count: Figure(
                 f"{name}: requests a CPU second, {count} connections",
@@ -198,66 +213,65 @@ class Figures:
         self._p50 = Figure(f"{name}: half of the answers within, 1 connection", "ms", limit=P50)
         self._p99 = Figure(f"{name}: 99 % of the answers within, 64 connections", "ms")
         self._rows = Figure(f"{name}: rows a CPU second, {MANY} a request, 4 connections", "", more=True)
+        self._columns = Figure(f"{name}: the same as Open Inference columns", "", more=True)
+        self._times = Figure(f"{name}: the better of both, over the best peer's", "", limit=TWICE, more=True)
         self._first = Figure(f"{name}: from start to the first answer", "s", limit=FIRST)
         self._memory = Figure(f"{name}: memory of a worker", "MB", limit=MEMORY)
         self._last: dict[str, float] = {}
+        self._large: dict[str, float] = {}
 
     def all(self) -> list[Figure]:
-        return [*self._per.values(), self._share, self._p50, self._p99, self._rows, self._first, self._memory]
+        theirs = [per for who, per in self._large.items() if who != NORIA]
+        if theirs:
+            self._times.add(NORIA, self._large[NORIA] / max(theirs))
+        speed = [self._rows, self._columns, *([self._times] if theirs else [])]
+        return [*self._per.values(), self._share, self._p50, self._p99, *speed, self._first, self._memory]
 
     def cold(self, server: Server) -> None:
         self._first.add(NORIA, server.first)
         self._memory.add(NORIA, max(memory_mb(pid) for pid in server.pids[1:]))
 
-    def several(
-        self, who: str, one: Case, server: Server, seconds: float, path: str, right: Any, wrong: list[str]
-    ) -> None:
-        bodies = requests(path, [json.dumps(_row(row, who)).encode() for row in one.rows])
+    def single(self, who: str, server: Server, way: Way) -> None:
+        """One row a request."""
+        bodies = requests(way.path, [way.encoded([row]) for row in self._case.rows])
         for count in CONNECTIONS:
-            load = ask(
-                server.url, bodies, connections=count, seconds=seconds, pids=server.pids[:1], right=right
-            )
-            wrong += [f"{who}, {one.name}: {fault}" for fault in load.wrong[:3]]
-            self._add(who, count, load)
-        if who == NORIA:
-            large = requests(
-                path, [json.dumps({"rows": _cycled(one.rows, start)}).encode() for start in range(8)]
-            )
-            load = ask(
-                server.url, large, connections=4, seconds=seconds, pids=server.pids[:1], right=lambda *_: None
-            )
-            wrong += [f"{who}, {one.name}: {fault}" for fault in load.wrong[:3]]
-            self._rows.add(who, load.per_cpu_second * MANY)
+            load = self._asked(who, server, bodies, count, lambda at, body: self._fault(way, body, [at]))
+            self._per[count].add(who, load.per_cpu_second)
+            if count == 1:
+                self._p50.add(who, 1e3 * load.quantile(0.5))
+            if count == CONNECTIONS[-1]:
+                self._p99.add(who, 1e3 * load.quantile(0.99))
+                self._last[who] = load.per_cpu_second
+                if who == BARE:
+                    self._share.add(NORIA, self._last[NORIA] / load.per_cpu_second)
 
-    def _add(self, who: str, count: int, load: Load) -> None:
-        self._per[count].add(who, load.per_cpu_second)
-        if count == 1:
-            self._p50.add(who, 1e3 * load.quantile(0.5))
-        if count == CONNECTIONS[-1]:
-            self._p99.add(who, 1e3 * load.quantile(0.99))
-            self._last[who] = load.per_cpu_second
-            if who == BARE:
-                self._share.add(NORIA, self._last[NORIA] / load.per_cpu_second)
+    def many(self, who: str, server: Server, way: Way, *, columns: bool = False) -> None:
+        """Large requests."""
+        rows = self._case.rows
+        chosen = [[(start * 31 + at) % len(rows) for at in range(MANY)] for start in range(8)]
+        bodies = requests(way.many or way.path, [way.encoded([rows[at] for at in each]) for each in chosen])
+        load = self._asked(who, server, bodies, 4, lambda at, body: self._fault(way, body, chosen[at]))
+        per = load.per_cpu_second * MANY
+        (self._columns if columns else self._rows).add(who, per)
+        self._large[who] = max(per, self._large.get(who, 0.0))
 
+    def _asked(self, who: str, server: Server, bodies: Sequence[bytes], count: int, right: Any) -> Load:
+        load = ask(
+            server.url, bodies, connections=count, seconds=self._seconds, pids=server.pids[:1], right=right
+        )
+        self._wrong += [f"{who}, {self._case.name}: {fault}" for fault in load.wrong[:3]]
+        return load
 
-def _row(row: dict[str, Any], who: str) -> dict[str, Any]:
-    return row if who == NORIA else {name: row[name] for name in COLUMNS}
-
-
-def _cycled(rows: Sequence[dict[str, Any]], start: int) -> list[dict[str, Any]]:
-    return [rows[(start * 31 + at) % len(rows)] for at in range(MANY)]
-
-
-def _noria_right(one: Case) -> Any:
-    return lambda at, body: _compared(json.loads(body)["predictions"][0]["answer"], one, at)
-
-
-def _plain_right(one: Case) -> Any:
-    return lambda at, body: _compared(json.loads(body)["answer"], one, at)
-
-
-def _compared(given: float, one: Case, at: int) -> str | None:
-    return None if abs(given - one.right[at]) <= one.near else f"row {at}: {given!r}, not {one.right[at]!r}"
+    def _fault(self, way: Way, reply: bytes, rows: Sequence[int]) -> str | None:
+        """The first of a reply's answers that is not the library's own."""
+        given = way.read(reply)
+        if len(given) != len(rows):
+            return f"{len(given)} answers to {len(rows)} rows"
+        for at, answer in zip(rows, given, strict=True):
+            wanted = self._case.right[at]
+            if not abs(answer - wanted) <= self._case.near:
+                return f"row {at}: {answer!r}, not {wanted!r}"
+        return None
 
 
 @contextmanager
@@ -288,55 +302,51 @@ def noria_server(one: Case) -> Iterator[Server]:
     assert process.stdout is not None
     try:
         url = json.loads(process.stdout.readline())["url"]
-        _first_answer(url, one)
+        _first_answer(url, one, NORIA_ROWS)
         yield Server(url, [process.pid, *below(process.pid)], time.perf_counter() - began)
     finally:
         process.terminate()
         process.wait()
 
 
-def _first_answer(url: str, one: Case) -> None:
-    import urllib.request
-
+def _first_answer(url: str, one: Case, way: Way) -> None:
+    """Asked again and again: some say their port before they listen, or listen before their model is there."""
     made = urllib.request.Request(
-        f"{url}/v1/models/tumours/predict",
-        json.dumps(one.rows[0]).encode(),
-        {"content-type": "application/json"},
+        f"{url}{way.path}", way.encoded(one.rows[:1]), {"content-type": "application/json"}
     )
-    with urllib.request.urlopen(made) as answer:
-        assert answer.status == 200
+    until = time.monotonic() + PATIENCE
+    while True:
+        try:
+            with urllib.request.urlopen(made, timeout=PATIENCE) as answer:
+                assert answer.status == 200
+                return
+        except (OSError, urllib.error.HTTPError):
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.05)
 
 
 @contextmanager
-def script_server(script: str, python: str, one: Case, model: Path) -> Iterator[Server]:
+def script_server(script: str, python: str, one: Case, model: Path, way: Way) -> Iterator[Server]:
     began = time.perf_counter()
     path = Path(__file__).parent / "servers" / script
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(
         [python, str(path), str(model), ",".join(COLUMNS), "predict_proba:1"],
-        env=environment,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
+        start_new_session=True,
     )
     assert process.stdout is not None
     try:
-        port = int(process.stdout.readline())
-        for _ in range(200):  # uvicorn says its port before it listens
-            if _listens(port):
-                break
-            time.sleep(0.05)
-        yield Server(f"http://127.0.0.1:{port}", [process.pid], time.perf_counter() - began)
+        url = f"http://127.0.0.1:{int(process.stdout.readline())}"
+        threading.Thread(target=process.stdout.read, daemon=True).start()  # what it says must not stop it
+        _first_answer(url, one, way)
+        yield Server(url, [process.pid], time.perf_counter() - began)
     finally:
-        process.kill()
+        os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-
-
-def _listens(port: int) -> bool:
-    import socket
-
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 if __name__ == "__main__":
