@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 Row = Mapping[str, Any]
+Values = Callable[[Sequence[Any]], Sequence[Any]]
 
 
 def open_direct(
@@ -45,30 +46,37 @@ class Direct:
         self._names = tuple(names)
         self._row = row
         self._method = fast.method(cast(MethodName, plan.method), plan.column)
-        self.one: Callable[[Sequence[Any]], Any] = self._through(row) if row else self._straight()
+        self._values = self._chosen() if row is None else self._made(row)
+        self.one: Callable[[Sequence[Any]], Any] = _after(self._values, self._method.one)
 
     def many(self, columns: Sequence[Any]) -> np.ndarray:
         """The answers for the request's columns, a row function applied row by row."""
         if self._row is None:
             return self._method.many([columns[self._names.index(name)] for name in self._columns])
-        rows = [
-            self._row(dict(zip(self._names, values, strict=True))) for values in zip(*columns, strict=True)
-        ]
-        return self._method.many([[row[name] for row in rows] for name in self._columns])
+        return self.rows(list(zip(*columns, strict=True)))
 
-    def _straight(self) -> Callable[[Sequence[Any]], Any]:
-        answer, places = self._method.one, [self._names.index(name) for name in self._columns]
+    def rows(self, rows: Sequence[Sequence[Any]]) -> np.ndarray:
+        """The answers for request rows."""
+        return self._method.rows([self._values(row) for row in rows])
+
+    def _chosen(self) -> Values:
+        """From a request's values to those that predict reads."""
+        places = [self._names.index(name) for name in self._columns]
         if len(places) == 1:
             only = places[0]
-            return lambda values: answer((values[only],))
-        chosen = itemgetter(*places)
-        return lambda values: answer(chosen(values))
+            return lambda values: (values[only],)
+        return itemgetter(*places)
 
-    def _through(self, row: Callable[[Row], Row]) -> Callable[[Sequence[Any]], Any]:
-        answer, names, columns = self._method.one, self._names, self._columns
+    def _made(self, row: Callable[[Row], Row]) -> Values:
+        """The same through the transforms' row function."""
+        names, columns = self._names, self._columns
 
-        def one(values: Sequence[Any]) -> Any:
-            made = row(dict(zip(names, values, strict=True)))
-            return answer([made[name] for name in columns])
+        def values(given: Sequence[Any]) -> Sequence[Any]:
+            made = row(dict(zip(names, given, strict=True)))
+            return [made[name] for name in columns]
 
-        return one
+        return values
+
+
+def _after(first: Values, then: Callable[[Sequence[Any]], Any]) -> Callable[[Sequence[Any]], Any]:
+    return lambda values: then(first(values))

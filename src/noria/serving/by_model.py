@@ -70,7 +70,7 @@ class ModelServed:
         return len(self.version.signature.answer) == 1
 
     def answer_rows(self, rows: Sequence[Values]) -> Sequence[tuple[Any, ...]]:
-        values = self.by.many(list(zip(*rows, strict=True))).tolist()
+        values = self.by.rows(rows).tolist()
         return [(value,) for value in values] if self._single else [tuple(value) for value in values]
 
     def answer(self, rows: pa.RecordBatch) -> pa.RecordBatch:
