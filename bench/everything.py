@@ -39,6 +39,8 @@ BENCHES = {
     "many_runs": Bench("Looking around among 10,000 runs"),
     "startup": Bench("Beginning"),
     "fast_models": Bench("Compiled models beside their libraries"),
+    "serving": Bench("A trained model behind HTTP", peers=True),
+    "serving_flights": Bench("The flights example behind HTTP"),
 }
 
 

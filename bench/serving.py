@@ -12,25 +12,19 @@ to 1e-12. Ends with 1 when a limit is broken or an answer is wrong.
 from __future__ import annotations
 
 import json
-import os
-import signal
 import subprocess
 import sys
 import tempfile
-import threading
-import time
-import urllib.error
-import urllib.request
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import peers
-from asked_of import BENTOML, BY_HAND, COLUMNS, FASTAPI, MLSERVER, NORIA_COLUMNS, NORIA_ROWS, Way
-from asking import Load, ask, below, memory_mb, requests
+from asked_of import BENTOML, BY_HAND, FASTAPI, MLSERVER, NORIA_COLUMNS, NORIA_ROWS, Way
+from asking import Load, ask, memory_mb, requests
 from measuring import NORIA, Figure, compiled, options, report, repository, surroundings, took, versions_of
+from started import Server, noria_server, script_server
 
 MODELS = ("boosted", "lightgbm", "xgboost", "linear")
 BARE = "bare handler"
@@ -42,7 +36,6 @@ PEERS = {  # server, how it is asked, and the models that it is measured with
 CONNECTIONS = (1, 16, 64)
 MANY = 256  # rows of a large request
 TWICE = 2.0  # the best peer's rows a CPU second in large requests
-PATIENCE = 120.0  # s for a server's first answer
 LEAST = 10_000.0  # requests a CPU second, one row each, with many connections
 HALF = 0.5  # of the bare handler's
 FIRST = 2.0  # s to the first answer
@@ -92,16 +85,6 @@ EXACT = {"linear": 1e-12}
 
 
 @dataclass
-class Server:
-    """A server that answers."""
-
-    url: str
-    pids: list[int]
-    first: float
-    """Seconds from its start to its first answer."""
-
-
-@dataclass
 class Case:
     """One model, trained and registered."""
 
@@ -115,6 +98,10 @@ class Case:
     @property
     def near(self) -> float:
         return EXACT.get(self.name, 0.0)
+
+    def first(self, way: Way) -> tuple[str, bytes]:
+        """The first request: path and body."""
+        return way.path, way.encoded(self.rows[:1])
 
 
 def main() -> int:
@@ -175,18 +162,18 @@ print(json.dumps({"rows": shown.to_dicts(), "right": right}))
 def measured(one: Case, asked: Any, wrong: list[str]) -> list[Figure]:
     figures = Figures(one, asked.seconds, wrong)
     for turn in range(asked.repeat):
-        with noria_server(one) as server:
+        with noria_server(one.project, "tumours", one.first(NORIA_ROWS)) as server:
             figures.cold(server)
             figures.single(NORIA, server, NORIA_ROWS)
             figures.many(NORIA, server, NORIA_ROWS)
             figures.many(NORIA, server, NORIA_COLUMNS, columns=True)
-        with script_server("bare.py", sys.executable, one, one.document, BY_HAND) as server:
+        with script_server("bare.py", sys.executable, one.document, one.first(BY_HAND)) as server:
             figures.single(BARE, server, BY_HAND)
         for who, (script, way, models) in PEERS.items():
             if not asked.peers or one.name not in models or turn >= asked.peer_rounds:
                 continue
             if (python := peers.python_of(who)) is not None:
-                with script_server(script, str(python), one, one.joblib, way) as server:
+                with script_server(script, str(python), one.joblib, one.first(way)) as server:
                     figures.single(who, server, way)
                     figures.many(who, server, way)
     return figures.all()
@@ -272,81 +259,6 @@ class Figures:
             if not abs(answer - wanted) <= self._case.near:
                 return f"row {at}: {answer!r}, not {wanted!r}"
         return None
-
-
-@contextmanager
-def noria_server(one: Case) -> Iterator[Server]:
-    """`noria serve`, from its start to its first answer; its keeper first among the processes, then the workers."""
-    began = time.perf_counter()
-    state = one.project / ".noria"
-    command = [
-        sys.executable,
-        "-P",
-        "-m",
-        "noria.serving",
-        "--state",
-        str(state),
-        "--model",
-        "tumours",
-        "--port",
-        "0",
-    ]
-    process = subprocess.Popen(
-        [*command, "--no-spare"],
-        cwd=one.project,
-        env=surroundings(one.project),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-    assert process.stdout is not None
-    try:
-        url = json.loads(process.stdout.readline())["url"]
-        _first_answer(url, one, NORIA_ROWS)
-        yield Server(url, [process.pid, *below(process.pid)], time.perf_counter() - began)
-    finally:
-        process.terminate()
-        process.wait()
-
-
-def _first_answer(url: str, one: Case, way: Way) -> None:
-    """Asked again and again: some say their port before they listen, or listen before their model is there."""
-    made = urllib.request.Request(
-        f"{url}{way.path}", way.encoded(one.rows[:1]), {"content-type": "application/json"}
-    )
-    until = time.monotonic() + PATIENCE
-    while True:
-        try:
-            with urllib.request.urlopen(made, timeout=PATIENCE) as answer:
-                assert answer.status == 200
-                return
-        except (OSError, urllib.error.HTTPError):
-            if time.monotonic() > until:
-                raise
-            time.sleep(0.05)
-
-
-@contextmanager
-def script_server(script: str, python: str, one: Case, model: Path, way: Way) -> Iterator[Server]:
-    began = time.perf_counter()
-    path = Path(__file__).parent / "servers" / script
-    process = subprocess.Popen(
-        [python, str(path), str(model), ",".join(COLUMNS), "predict_proba:1"],
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        start_new_session=True,
-    )
-    assert process.stdout is not None
-    try:
-        url = f"http://127.0.0.1:{int(process.stdout.readline())}"
-        threading.Thread(target=process.stdout.read, daemon=True).start()  # what it says must not stop it
-        _first_answer(url, one, way)
-        yield Server(url, [process.pid], time.perf_counter() - began)
-    finally:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
 
 
 if __name__ == "__main__":
