@@ -29,7 +29,15 @@ from noria.app.sections import (
 from noria.errors import ConfigError
 from noria.records.base import Json
 from noria.records.gates import Gate, NoWorse, Reproducible, Threshold
-from noria.records.policy import Durability, ModelPolicy, MonitorPolicy, Policy, RetrainPolicy, ServicePolicy
+from noria.records.policy import (
+    Durability,
+    Loading,
+    ModelPolicy,
+    MonitorPolicy,
+    Policy,
+    RetrainPolicy,
+    ServicePolicy,
+)
 
 FILE = "noria.toml"
 
@@ -231,6 +239,8 @@ def _service(section: Section) -> ServicePolicy:
         grpc_port=section.whole("grpc_port", usual.grpc_port, PORT),
         durability=cast("Durability", section.text("durability", usual.durability, DURABILITY)),
         log=log_of(section.table("log")),
+        load=cast("Loading", section.text("load", usual.load, LOADING)),
+        idle=section.seconds("idle", usual.idle),
     )
     section.close()
     return service
@@ -251,6 +261,7 @@ PIPELINE = Rule(
 )
 PROMOTION = Rule('"automatic" or "manual"', ("automatic", "manual").__contains__)
 REPRODUCIBLE = Rule('"bit" or "tolerance"', ("bit", "tolerance").__contains__)
+LOADING = Rule('"asked" or "start"', ("asked", "start").__contains__)
 DURABILITY = Rule('"sync", "async" or "off"', ("sync", "async", "off").__contains__)
 ALIAS = Rule('an alias, as "champion" is', matches(r"[a-z][a-z0-9_-]*"))
 BLOCK = Rule('"row", or a count and a unit of s, m, h, d, w, as in "1d"', matches(rf"row|{SPAN}"))

@@ -39,3 +39,25 @@ class Bundle(Record, kw_only=True):
     """For a whole request to come."""
     grpc: str = ""
     """Where to answer over gRPC as well, as `127.0.0.1:8118`; nowhere for none."""
+    shares: bool = False
+    """Whether its service has other models too: then a door accepts for all of them, over gRPC as well."""
+
+
+class Nobody(Record):
+    """Stands where others have a version."""
+
+    model: str = ""
+    number: int = 0
+    name: str = "the door"
+
+
+class Entrance(Record, kw_only=True):
+    """What the door of a service with several models is told: it answers with none of them."""
+
+    format: int = FORMAT
+    version: Nobody = Nobody()
+    hub: str
+    max_body: int
+    deadline: float
+    body_seconds: float = 30.0
+    grpc: str = ""

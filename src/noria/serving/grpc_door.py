@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import quote
 
 import grpc
@@ -26,7 +27,8 @@ from noria.serving.hub import pass_on
 from noria.serving.log import Narrator, stack
 from noria.serving.messages import Response
 from noria.serving.metrics import VersionMetrics
-from noria.serving.routes import BY_NAME, HUB_SECONDS, LOAD_SECONDS
+from noria.serving.neighbours import LOAD_SECONDS, Neighbours
+from noria.serving.routes import BY_NAME, HUB_SECONDS
 from noria.serving.siblings import CALL
 
 LEAVING = 30.0  # s for calls in flight when a worker leaves; the keeper waits for 60 in all
@@ -44,12 +46,79 @@ CODES = {
 Act = Callable[[Any, Any], Awaitable[Any]]
 
 
+class Models(Protocol):
+    """Who answers calls: the model of a worker, or those of a service."""
+
+    def all_ready(self) -> bool: ...
+
+    async def ready(self, asked: Reference) -> bool:
+        """Raises what says that there is no such model or version."""
+
+    async def metadata(self, asked: Reference) -> dict[str, Any]: ...
+
+    async def infer(self, asked: Reference, request: Any, seconds: float | None) -> Any:
+        """A response of the protocol's, or another process's `Response`."""
+
+
+@dataclass(frozen=True)
+class OwnModel:
+    """The version of a worker, and those that it passes calls on to."""
+
+    answering: Answering
+
+    def all_ready(self) -> bool:
+        return True  # a worker takes no calls before it has answered rows of its own
+
+    async def ready(self, asked: Reference) -> bool:
+        if self.answering.other(asked) is None:
+            self.answering.named(asked)
+        return True
+
+    async def metadata(self, asked: Reference) -> dict[str, Any]:
+        return pages.model_metadata(self.answering.named(asked))
+
+    async def infer(self, asked: Reference, request: Any, seconds: float | None) -> Any:
+        form = partial(grpc_tensors.form, request)
+        return await self.answering.routed(asked, form, call_of(request), seconds=seconds)
+
+
+@dataclass(frozen=True)
+class AllModels:
+    """The models of a service, as its door knows them."""
+
+    neighbours: Neighbours
+
+    def all_ready(self) -> bool:
+        return self.neighbours.ready
+
+    async def ready(self, asked: Reference) -> bool:
+        if not self.neighbours.loaded(asked.model):
+            return False
+        await self._got(asked, "/ready")
+        return True
+
+    async def metadata(self, asked: Reference) -> dict[str, Any]:
+        told: dict[str, Any] = msgspec.json.decode(await self._got(asked, ""))
+        return told
+
+    async def infer(self, asked: Reference, request: Any, seconds: float | None) -> Any:
+        return await self.neighbours.ask(asked.model, call_of(request, asked.version), seconds)
+
+    async def _got(self, asked: Reference, what: str) -> bytes:
+        """What its worker says over HTTP. Raises what it refuses."""
+        raw = Raw(b"GET", (_path(asked.model, asked.version) + what).encode(), [], b"", keep=True)
+        response = await self.neighbours.ask(asked.model, raw)
+        if response.status != 200:
+            raise _told(response)
+        return response.body
+
+
 class GrpcDoor:
     """Opens at `open`, for one event loop."""
 
     def __init__(
         self,
-        answering: Answering,
+        models: Models,
         metrics: VersionMetrics,
         narrate: Narrator,
         *,
@@ -57,7 +126,7 @@ class GrpcDoor:
         hub: str,
         max_body: int,
     ) -> None:
-        self._answering = answering
+        self._models = models
         self._metrics = metrics
         self._narrate = narrate
         self._hub = hub
@@ -127,27 +196,23 @@ class GrpcDoor:
         return messages()["ServerLiveResponse"](live=True)
 
     async def ready(self, request: Any, context: Any) -> Any:
-        return messages()["ServerReadyResponse"](ready=True)
+        return messages()["ServerReadyResponse"](ready=self._models.all_ready())
 
     async def model_ready(self, request: Any, context: Any) -> Any:
-        asked = _named(request.name, request.version)
-        if self._answering.other(asked) is None:
-            self._answering.named(asked)
-        return messages()["ModelReadyResponse"](ready=True)
+        ready = await self._models.ready(_named(request.name, request.version))
+        return messages()["ModelReadyResponse"](ready=ready)
 
     async def server(self, request: Any, context: Any) -> Any:
         return messages()["ServerMetadataResponse"](**pages.server_metadata())
 
     async def metadata(self, request: Any, context: Any) -> Any:
-        served = self._answering.named(_named(request.name, request.version))
-        return messages()["ModelMetadataResponse"](**pages.model_metadata(served))
+        told = await self._models.metadata(_named(request.name, request.version))
+        return messages()["ModelMetadataResponse"](**told)
 
     async def infer(self, request: Any, context: Any) -> Any:
         by_name = dict(context.invocation_metadata() or ()).get(BY_NAME)
         asked = _named(request.model_name, by_name or request.model_version)
-        answer = await self._answering.routed(
-            asked, partial(grpc_tensors.form, request), _raw(request), seconds=context.time_remaining()
-        )
+        answer = await self._models.infer(asked, request, context.time_remaining())
         return _unpacked(answer) if isinstance(answer, Response) else answer
 
     async def index(self, request: Any, context: Any) -> Any:
@@ -181,9 +246,14 @@ def _quoted(name: str) -> str:
     return quote(name, safe="@:") or "-"
 
 
-def _raw(request: Any) -> Raw:
-    """A call as it is passed on to a worker of another version."""
-    url = f"/v2/models/{_quoted(request.model_name)}/{CALL}".encode()
+def _path(model: str, version: str | None) -> str:
+    return f"/v2/models/{_quoted(model)}" + (f"/versions/{_quoted(version)}" if version else "")
+
+
+def call_of(request: Any, version: str | None = None) -> Raw:
+    """A call as it is passed on to a worker of another version, or of another model."""
+    reference = _named(request.model_name, "")
+    url = f"{_path(reference.model, version)}/{CALL}".encode()
     headers = [(b"content-type", grpc_tensors.PROTOBUF.encode())]
     return Raw(b"POST", url, headers, request.SerializeToString(), keep=True)
 

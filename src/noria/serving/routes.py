@@ -15,18 +15,19 @@ from noria.serving import docs_page, openapi, pages
 from noria.serving.answering import Answering, Quick
 from noria.serving.cause import ASKED, OWN, Cause, Reference, reference
 from noria.serving.connection import Raw
-from noria.serving.errors import Broken, NoSuchPath, WrongMethod
+from noria.serving.errors import Broken, NoSuchPath, WhichModel, WrongMethod
 from noria.serving.forms import FORMS
 from noria.serving.hub import pass_on
 from noria.serving.log import Narrator, stack
 from noria.serving.messages import Request, Response, refusal, reply
 from noria.serving.metrics import Metrics, VersionMetrics
+from noria.serving.neighbours import LOAD_SECONDS, Neighbours
 
 BY_NAME = "x-noria-version"  # a header that names a version or an alias, for those who try one out
-LOAD_SECONDS = 300.0  # s; as long as the keeper waits for the workers of a version
 HUB_SECONDS = 30.0  # s for the keeper to take labels, or to gather the metrics
 
 Send = Callable[[bytes | Response], None]
+Act = Callable[[Any, Request, dict[str, str | None]], Awaitable[Response]]
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Route:
     """As the metrics call it."""
     method: str
     path: re.Pattern[str]
-    act: Callable[[Any, Request, dict[str, str | None]], Awaitable[Response]]
+    act: Act
 
 
 class Routes:
@@ -98,8 +99,18 @@ class Routes:
 class Front:
     """A worker's paths."""
 
-    def __init__(self, answering: Answering, metrics: VersionMetrics, narrate: Narrator, *, hub: str) -> None:
+    def __init__(
+        self,
+        answering: Answering,
+        metrics: VersionMetrics,
+        narrate: Narrator,
+        *,
+        hub: str,
+        neighbours: Neighbours | None = None,
+    ) -> None:
+        """`neighbours`: the other models of the service, where it has any."""
         self.answering = answering
+        self._neighbours = neighbours
         self.problem = ""
         """Why the version that is followed is not the one that answers."""
         self._metrics = metrics
@@ -120,6 +131,8 @@ class Front:
             metrics.ended()
             send(answer)
 
+        if self._neighbours is not None and self._neighbours.takes(raw, sent):
+            return
         self.routes.answer(raw, sent)
 
     async def predict(self, raw: Raw, request: Request, named: dict[str, str | None]) -> Response:
@@ -170,6 +183,8 @@ class Front:
         return reply({"live": True})
 
     async def ready(self, raw: Raw, request: Request, named: dict[str, str | None]) -> Response:
+        if self._neighbours is not None:
+            return all_ready(self._neighbours)
         return reply({"ready": True})  # a worker accepts nobody before it has answered rows of its own
 
     async def server(self, raw: Raw, request: Request, named: dict[str, str | None]) -> Response:
@@ -189,13 +204,37 @@ class Front:
                 ("ready", "GET", "/v2/health/ready", self.ready),
                 ("server", "GET", "/v2", self.server),
                 ("metrics", "GET", "/metrics", self.keeper),
-                ("openapi", "GET", r"/openapi\.json", self.openapi),
-                ("docs", "GET", "/docs", self.docs),
+                ("openapi", "GET", r"/openapi\.json", _alone(self.openapi, self._neighbours)),
+                ("docs", "GET", "/docs", _alone(self.docs, self._neighbours)),
+                *(() if self._neighbours is None else self._among_others()),
                 ("repository", "POST", INDEX, self.keeper),
                 ("repository", "POST", LOAD, self.load),
                 ("repository", "POST", UNLOAD, self.keeper),
             )
         )
+
+    def _among_others(self) -> tuple[tuple[str, str, str, Act], ...]:
+        """What there is of each of several models."""
+        return (
+            ("models", "GET", MODELS, self.keeper),
+            ("openapi", "GET", V1 + r"/openapi\.json", self.openapi),
+            ("docs", "GET", V1 + "/docs", self.docs),
+        )
+
+
+def all_ready(neighbours: Neighbours) -> Response:
+    """Whether the service answers with all models that it must."""
+    return reply({"ready": neighbours.ready}, 200 if neighbours.ready else 503)
+
+
+def _alone(act: Act, neighbours: Neighbours | None) -> Act:
+    """A page of the one model, where there is but one."""
+    return act if neighbours is None else of_one_model
+
+
+async def of_one_model(raw: Raw, request: Request, named: dict[str, str | None]) -> Response:
+    """Raises `WhichModel`."""
+    raise WhichModel(path=request.path)
 
 
 def _quick_paths(answering: Answering) -> dict[bytes, tuple[Quick, Cause]]:
@@ -221,6 +260,7 @@ def _cut(path: str) -> str:
     return path if len(path) <= 200 else path[:200] + " ..."
 
 
+MODELS = r"/v1/models"
 INDEX = r"/v2/repository/index"
 LOAD = r"/v2/repository/models/(?P<model>[^/]+)/load"
 UNLOAD = r"/v2/repository/models/(?P<model>[^/]+)/unload"

@@ -15,6 +15,7 @@ INSIDE = 1  # of the requests between workers: the headers below
 PROTOCOL, WAY, WITHIN = b"x-noria-inside", b"x-noria-way", b"x-noria-within"
 """The number above; how the version comes to answer; how many seconds the answer is of use."""
 CALL = "call"  # the end of the path of a call over gRPC: protobuf as it came, and as it is answered
+FRONT = "front"  # a way: for another model, as it came in at the front; who answers has not been decided
 PRIVATE = b"x-noria-"  # what a caller sends of these names is not for a worker
 IDLE = (
     30.0  # s; well under what the other side keeps an idle connection for, so that it never closes one in use
@@ -32,9 +33,11 @@ _HOP_BY_HOP = frozenset(
 class Unanswered(Exception):
     """A sibling gave no answer."""
 
-    def __init__(self, kind: Kind, response: Response | None = None) -> None:
+    def __init__(self, kind: Kind, response: Response | None = None, *, sent: bool = True) -> None:
         super().__init__(kind)
         self.kind = kind
+        self.sent = sent
+        """False where nobody was there to send it to."""
         self.response = response
         """What it said instead, where it said anything."""
 
@@ -59,12 +62,19 @@ class Siblings:
         """Ask nobody any more; what is under way is still answered."""
         self.move(())
 
-    async def ask(self, raw: Raw, *, way: str, seconds: float) -> Response:
-        """The answer, which has status 200. Raises `Unanswered`.
+    @property
+    def there(self) -> bool:
+        """Whether there is anybody to ask."""
+        return bool(self._sockets)
+
+    async def ask(
+        self, raw: Raw, *, way: str, seconds: float, more: Sequence[tuple[bytes, bytes]] = ()
+    ) -> Response:
+        """The answer, which has status 200. Raises `Unanswered`. `more`: headers beside the caller's own.
 
         A request that was sent is never sent again: what one worker died of, the next would die of too.
         """
-        headers = [(PROTOCOL, b"%d" % INSIDE), (WAY, way.encode()), (WITHIN, b"%.6f" % seconds)]
+        headers = [(PROTOCOL, b"%d" % INSIDE), (WAY, way.encode()), (WITHIN, b"%.6f" % seconds), *more]
         try:
             async with asyncio.timeout(seconds):
                 response = await self._asked(_bytes_of(raw, headers))
@@ -100,7 +110,7 @@ class Siblings:
             except OSError:
                 continue
             return path, opened
-        raise Unanswered("gone")
+        raise Unanswered("gone", sent=False)
 
     def _keep(self, path: str, line: Line) -> None:
         idle = self._idle.setdefault(path, []) if path in self._sockets else []

@@ -14,6 +14,7 @@ import socket
 import sys
 from collections.abc import Coroutine
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +37,7 @@ from noria.serving.journal import Journal
 from noria.serving.loading import load, log_of, veil_of
 from noria.serving.log import Narrator, narrator, stack
 from noria.serving.metrics import VersionMetrics
+from noria.serving.neighbours import Neighbours
 from noria.serving.outbox import Outbox
 from noria.serving.routes import Front
 from noria.serving.tally import Tally
@@ -62,7 +64,7 @@ def main() -> int:
     except BaseException as error:  # a user's module may raise anything, SystemExit too, while it is imported
         _tell_failure(error, channel, narrate)
         return 1
-    _open_many_files()
+    open_many_files()
     gc.collect()
     gc.freeze()  # what was imported lives as long as the process: beside scikit-learn a walk through it takes 0.1 s
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -96,6 +98,8 @@ class Worker:
         self._channel = channel
         self._counts = counts
         self._narrate = narrate
+        self._adopting = 0
+        """Connections that have come from elsewhere, and are not open here yet."""
         self._servers: list[asyncio.AbstractServer] = []
         self._tasks: set[asyncio.Task[Any]] = set()
         self._over = asyncio.Event()
@@ -158,7 +162,8 @@ class Worker:
     async def _open_doors(self, answering: Answering, metrics: VersionMetrics) -> None:
         """For callers, who come when the keeper says so; for siblings, and for the keeper's messages."""
         loop, bundle = asyncio.get_running_loop(), self._bundle
-        self._front = Front(answering, metrics, self._narrate, hub=bundle.hub)
+        self._neighbours = self._beside(metrics) if bundle.shares else None
+        self._front = Front(answering, metrics, self._narrate, hub=bundle.hub, neighbours=self._neighbours)
         self._door = _door(bundle, answering, metrics, self._narrate)
         self._desk = Desk(
             self._front.answer,
@@ -166,7 +171,7 @@ class Worker:
             max_body=bundle.max_body,
             body_seconds=bundle.body_seconds,
         )
-        inside = Inside(answering, metrics, self._narrate)
+        inside = Inside(answering, metrics, self._narrate, self._front.answer)
         self._inside = Desk(inside.answer, inside.routes.refused, max_body=bundle.max_body)
         for desk in (self._desk, self._inside):
             desk.tick()
@@ -176,6 +181,17 @@ class Worker:
         )
         self._channel.setblocking(False)
         loop.add_reader(self._channel, self._hear)
+
+    def _beside(self, metrics: VersionMetrics) -> Neighbours:
+        bundle = self._bundle
+        return Neighbours(
+            bundle.version.model,
+            hub=bundle.hub,
+            deadline=bundle.deadline,
+            metrics=metrics,
+            narrate=self._narrate,
+            channel=self._channel,
+        )
 
     def _hear(self) -> None:
         while True:
@@ -190,17 +206,16 @@ class Worker:
             self._act(*heard)
 
     def _act(self, message: wire.AnyMessage | None, sockets: list[socket.socket]) -> None:
-        loop = asyncio.get_running_loop()
         match message:
             case wire.Accept():
                 if self._door is not None:
                     self._begin(self._open(self._door))
                 for one in sockets:
                     self._begin(self._accept(one))
-            case wire.Take():
+            case wire.Take(moves=moves):
+                self._adopting += len(sockets)
                 for one in sockets:
-                    one.setblocking(False)
-                    self._begin(loop.connect_accepted_socket(self._connection, one))
+                    self._begin(self._adopt(one, moves))
             case wire.Leave():
                 self._leave()
             case wire.Drain():
@@ -209,6 +224,9 @@ class Worker:
                 self._dispatch.follow(message)
                 with suppress(OSError):  # the keeper is gone, and the channel's end says so
                     wire.say(self._channel, wire.Routed(serial=message.serial))
+            case wire.Neighbours() if self._neighbours is not None:
+                with suppress(OSError):  # as above
+                    self._neighbours.follow(message)
             case wire.Part(share=share):
                 self._share(share)
             case wire.Told(problem=problem):
@@ -231,8 +249,21 @@ class Worker:
         loop = asyncio.get_running_loop()
         self._servers.append(await loop.create_server(self._connection, sock=listening, backlog=BACKLOG))
 
-    def _connection(self) -> Connection:
-        return Connection(self._desk, asyncio.get_running_loop())
+    async def _adopt(self, one: socket.socket, moves: int) -> None:
+        """Go on with a connection; while this worker leaves, give it back at once, for nobody else would."""
+        one.setblocking(False)
+        loop = asyncio.get_running_loop()
+        try:
+            _, made = await loop.connect_accepted_socket(partial(self._connection, moves), one)
+        finally:
+            self._adopting -= 1
+        if self._desk.parting is not None:
+            self._desk.parting(made)
+        elif self._desk.closing and made.between:
+            made.transport.close()
+
+    def _connection(self, moves: int = 0) -> Connection:
+        return Connection(self._desk, asyncio.get_running_loop(), moves)
 
     def _leave(self) -> None:
         """Give back each connection as soon as it is between two requests, and end with the last."""
@@ -279,7 +310,7 @@ class Worker:
     def _let_go(self, desk: Desk) -> None:
         desk.closing = True
         for connection in list(desk.connections):
-            if connection.between:
+            if connection.silent:
                 connection.transport.close()
 
     def _stop_accepting(self) -> None:
@@ -290,7 +321,7 @@ class Worker:
             self._closing = asyncio.get_running_loop().create_task(self._door.close())
 
     def _end_with_the_last(self) -> None:
-        if self._desk.connections or self._inside.connections:
+        if self._adopting or self._desk.connections or self._inside.connections:
             asyncio.get_running_loop().call_later(LATE, self._end_with_the_last)
         else:
             self._over.set()
@@ -335,16 +366,21 @@ async def _flush(log: PredictionLog, durability: Durability, narrate: Narrator) 
 def _door(
     bundle: Bundle, answering: Answering, metrics: VersionMetrics, narrate: Narrator
 ) -> GrpcDoor | None:
-    if not bundle.grpc:
+    if not bundle.grpc or bundle.shares:
         return None
-    from noria.serving.grpc_door import GrpcDoor
+    from noria.serving.grpc_door import GrpcDoor, OwnModel
 
     return GrpcDoor(
-        answering, metrics, narrate, address=bundle.grpc, hub=bundle.hub, max_body=bundle.max_body
+        OwnModel(answering),
+        metrics,
+        narrate,
+        address=bundle.grpc,
+        hub=bundle.hub,
+        max_body=bundle.max_body,
     )
 
 
-def _open_many_files() -> None:
+def open_many_files() -> None:
     """As many connections as the machine lets this user have."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     with suppress(ValueError, OSError):
