@@ -119,6 +119,7 @@ class Worker:
         ]
         wire.say(self._channel, wire.Ready(protocol=wire.PROTOCOL, pid=os.getpid()))
         await self._over.wait()
+        self._side.close()  # not before: what waits there to be accepted has been sent
         for task in beside:
             task.cancel()
         if self._closing is not None:
@@ -176,8 +177,8 @@ class Worker:
         for desk in (self._desk, self._inside):
             desk.tick()
         path = str(socket_of(self._counts))
-        self._servers.append(
-            await loop.create_unix_server(lambda: Connection(self._inside, loop), path, backlog=BACKLOG)
+        self._side = await loop.create_unix_server(
+            lambda: Connection(self._inside, loop), path, backlog=BACKLOG
         )
         self._channel.setblocking(False)
         loop.add_reader(self._channel, self._hear)
@@ -320,11 +321,13 @@ class Worker:
         if self._door is not None and self._closing is None:
             self._closing = asyncio.get_running_loop().create_task(self._door.close())
 
-    def _end_with_the_last(self) -> None:
-        if self._adopting or self._desk.connections or self._inside.connections:
-            asyncio.get_running_loop().call_later(LATE, self._end_with_the_last)
-        else:
+    def _end_with_the_last(self, empty: int = 0) -> None:
+        """End once two looks, one after the other, find nobody: a sibling's request may wait to be accepted still."""
+        busy = self._adopting or self._desk.connections or self._inside.connections
+        if not busy and empty == 2:
             self._over.set()
+            return
+        asyncio.get_running_loop().call_later(LATE, self._end_with_the_last, 0 if busy else empty + 1)
 
 
 def socket_of(counts: Path) -> Path:
