@@ -73,7 +73,7 @@ def _list(app: App, args: argparse.Namespace) -> int:
     held = sorted(tokens_of(app).held.values(), key=lambda token: token.created)
     now = app.clock.now()
     if args.json:
-        say_json([token for token in held])
+        say_json(held)
     elif held:
         head = ("token", "id", "scopes", "models", "created", "by", "expires")
         say(*table(head, [(*_row(token), _until(token, token.usable(now))) for token in held]))
@@ -126,7 +126,9 @@ def _revoke(app: App, name: str, args: argparse.Namespace) -> int:
     if args.json:
         say_json(token)
     else:
-        would = "would be revoked" if args.dry_run else "is revoked; running services refuse it within a second"
+        would = (
+            "would be revoked" if args.dry_run else "is revoked; running services refuse it within a second"
+        )
         say(f"token {token.name} ({token.id}) {would}")
     return 0
 

@@ -72,7 +72,9 @@ class Worker:
 
     def is_ready(self, protocol: int) -> None:
         self.protocol = protocol
-        if not self.ready.done():
+        if self.bundle.guarded and protocol < wire.GUARDED:
+            self.failed("the noria of its environment knows neither tokens nor TLS, and would answer anybody")
+        elif not self.ready.done():
             self.ready.set_result(None)
 
     def failed(self, reason: str, code: str = "") -> None:
