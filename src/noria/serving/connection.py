@@ -242,13 +242,14 @@ class Connection(asyncio.Protocol):
         except httptools.HttpParserError as error:
             if not self._stopped:  # else the parser stumbles over what follows a request that was refused
                 self._refuse(BadHttp(problem=str(error) or type(error).__name__))
-        if self.unfinished and not self._size:
+        if self.unfinished:
             self._count_head(len(data))
 
     def _count_head(self, came: int) -> None:
-        """A header is told of once it is whole: one without an end would be gathered for ever."""
+        """Refuse what has come since the last of a body: the parser tells of a header once it is whole, and would gather one
+        without an end for ever."""
         self._slow += came
-        if self._slow > HEADERS + READ:
+        if self._slow > HEADERS + READ and not self._stopped:
             self._refuse_headers()
 
     # -- the parser's callbacks
@@ -293,6 +294,7 @@ class Connection(asyncio.Protocol):
 
     def on_body(self, body: bytes) -> None:
         self._size += len(body)
+        self._slow = 0
         if self._stopped:
             return
         if self._size > self._desk.max_body:
@@ -323,10 +325,14 @@ class Connection(asyncio.Protocol):
         self.unfinished = False
         if self._working:
             self._waiting.append(raw)
-            if len(self._waiting) >= PIPELINED:
+            if len(self._waiting) >= PIPELINED or self._parked() > self._desk.max_body:
                 self.transport.pause_reading()
         else:
             self._begin(raw)
+
+    def _parked(self) -> int:
+        """Bytes of bodies that wait for those before them."""
+        return sum(len(raw.body) for raw in self._waiting)
 
     # -- answers
 
@@ -353,7 +359,7 @@ class Connection(asyncio.Protocol):
     def _next(self) -> None:
         if self._waiting and not self._working and not self._stopped:
             raw = self._waiting.popleft()
-            if len(self._waiting) == PIPELINED // 2:
+            if len(self._waiting) in (0, PIPELINED // 2):
                 self.transport.resume_reading()
             self._begin(raw)
 
