@@ -121,7 +121,7 @@ def refusals(running: Running) -> Iterator[tuple[str, str]]:
         yield answer.json()["code"], f"{answer.headers} {answer.text}"
     for data in (
         b"GARBAGE\r\n\r\n",
-        b"GET / HTTP/1.1\r\nx: " + b"y" * 70_000,
+        b"GET / HTTP/1.1\r\nx: " + b"y" * 70_000 + b"\r\n\r\n",
         b"POST /v1 HTTP/1.1\r\ncontent-length: 9\r\n\r\n",
     ):
         said = raw(running, data).partition(b"\r\n\r\n")
