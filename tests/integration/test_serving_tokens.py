@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -280,18 +282,11 @@ def test_the_first_token_closes_an_open_service_and_the_last_opens_nothing(fresh
         revoke(fresh, token)
         until(lambda: ask(running, "POST", PREDICT, SECRETS["infer"]).status_code == 401, 10, "the end of it")
         assert running.predict(row()).status_code == 401
-        os_kill(running)
+        os.kill(running.workers()[-1], signal.SIGKILL)
         until(lambda: alive(running), 20, "another worker")
         assert running.predict(row()).status_code == 401, "a worker that is started later"
     with service(fresh, "--no-spare", "--auth", "off") as running:
         assert running.predict(row()).status_code == 200
-
-
-def os_kill(running: Running) -> None:
-    import os
-    import signal
-
-    os.kill(running.workers()[-1], signal.SIGKILL)
 
 
 def alive(running: Running) -> bool:
@@ -335,3 +330,28 @@ def test_a_failure_is_said_on_stdout_where_somebody_reads_it(fresh: World) -> No
     said = json.loads(made.stdout)
     assert (made.returncode, said["ready"], said["code"], said["exit"]) == (2, False, "SERVE-HOST", 2)
     assert "error[" not in made.stderr
+
+
+OLD = """
+import sys
+if "noria.serving.worker" in sys.orig_argv:
+    import noria.serving.wire as wire
+    wire.PROTOCOL = wire.GUARDED - 1
+"""
+
+
+def test_a_worker_of_an_older_noria_answers_only_where_anybody_may_ask(fresh: World, tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(OLD)
+    older = {"PYTHONPATH": str(tmp_path)}
+    with service(fresh, "--no-spare", environment=older) as running:
+        assert running.predict(row()).status_code == 200
+        make(fresh, "web", SECRETS["infer"], "infer")
+        until(lambda: "worker.lost" in [each["event"] for each in running.events()], 20, "its end")
+        until(lambda: "worker.failed" in [each["event"] for each in running.events()], 60, "its successor's")
+        (why,) = {each["why"] for each in running.events() if each["event"] == "worker.failed"}
+        assert "knows neither tokens nor TLS" in why
+    command = [sys.executable, "-m", "noria.serving", "--state", str(fresh.state), "--model", "rides"]
+    made = subprocess.run(
+        [*command, "--port", "0"], capture_output=True, text=True, env={**os.environ, **older}
+    )
+    assert made.returncode == 1 and "knows neither tokens nor TLS" in made.stderr

@@ -26,16 +26,19 @@ class Access:
         ledger: Ledger,
         path: Path,
         tell: Callable[[wire.AnyMessage], None],
+        guard: Callable[[], None],
         clock: Clock,
         narrate: Narrator,
         *,
         required: bool,
     ) -> None:
-        """`path`: what is written for workers; `required`: from everybody, even where there was never a token."""
+        """`path`: what is written for workers; `required`: from everybody, even where there was never a token; `guard` is
+        called when it comes to that."""
         self.tokens = Tokens()
         self.path = path
         self._ledger = ledger
         self._tell = tell
+        self._guard = guard
         self._clock = clock
         self._narrate = narrate
         self._required = required
@@ -79,6 +82,8 @@ class Access:
     def _write(self) -> None:
         """Whole or not at all, for its owner alone: it holds no secret, but it says who there is."""
         admitted = Admitted(required=self.required, tokens=tuple(self.tokens.held.values()))
+        if self.required:
+            self._guard()
         partial = self.path.with_suffix(".new")
         with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
             file.write(canonical(admitted))

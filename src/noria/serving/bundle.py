@@ -43,8 +43,3 @@ class Bundle(Record, kw_only=True):
     """The file in which the keeper keeps the tokens that hold; none: whoever reaches the service may ask."""
     tls: TlsPolicy | None = None
     """Certificate and key, with absolute paths."""
-
-    @property
-    def guarded(self) -> bool:
-        """Whether a worker that knows neither tokens nor TLS would answer somebody whom it must not."""
-        return bool(self.access) or self.tls is not None

@@ -141,6 +141,8 @@ class Wiring:
     def _admitting(self, fleet: Fleet) -> Access | None:
         """The tokens that hold, read once. Raises `NotLoopback` where there is none, and strangers could come."""
         options, clock = self._options, RealClock()
+        if self._tls is not None:
+            fleet.guard()
         loopback = is_loopback(options.host)
         if options.auth == "off":
             require_guarded(options.host, auth="off", tokens=False)
@@ -149,6 +151,7 @@ class Wiring:
             self._records.ledger,
             self._folder / "access.json",
             fleet.tell,
+            fleet.guard,
             clock,
             self._narrate,
             required=not loopback,

@@ -17,6 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import uvloop
 
 from noria.errors import NoriaError
@@ -233,7 +234,12 @@ class Worker:
         """Go by the tokens that are written down now; where none was ever made, a request pays nothing for them."""
         if not self._bundle.access:
             return
-        self._gate.follow(parse(Path(self._bundle.access).read_bytes(), Admitted))
+        try:
+            admitted = parse(Path(self._bundle.access).read_bytes(), Admitted)
+        except (OSError, msgspec.MsgspecError) as error:
+            admitted = Admitted(required=True)  # rather nobody than somebody whose token was revoked
+            self._narrate("tokens.unread", why=str(error))
+        self._gate.follow(admitted)
         required = self._gate.required
         self._desk.answer = self._front.guarded if required else self._front.answer
         self._desk.stranger = self._gate.stranger if required else None

@@ -9,7 +9,9 @@ import pytest
 from noria.ports.clock import VirtualClock
 from noria.records.tokens import FORM, ID, SECRET, Scope, Token, hashed, id_of, secret_of
 from noria.serving.connection import Raw
-from noria.serving.gate import Admitted, Gate, Unauthorised, bearer
+from noria.serving.errors import Unauthorised
+from noria.serving.gate import Admitted, Gate, bearer
+from noria.serving.routes import LOAD, UNLOAD, V2, Front
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -142,6 +144,16 @@ def test_two_headers_are_none() -> None:
     headers = [(b"authorization", b"Bearer a"), (b"AUTHORIZATION", b"Bearer b")]
     made, _ = gate(token(a_secret(), "infer"))
     assert refusal(made, bearer(headers).decode()) == (401, "TOKEN-UNKNOWN")
+
+
+def test_whether_it_lives_and_is_ready_is_all_that_needs_no_token() -> None:
+    paths = Front.__new__(Front)._paths()
+    assert {path for _, _, path, _, scope in paths if scope is None} == {
+        V2 + "/ready",
+        "/v2/health/live",
+        "/v2/health/ready",
+    }
+    assert {path for _, _, path, _, scope in paths if scope == "admin"} == {LOAD, UNLOAD}
 
 
 def test_where_none_was_ever_made_nobody_is_asked() -> None:
