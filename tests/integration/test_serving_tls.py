@@ -9,7 +9,7 @@ import ssl
 import subprocess
 import sys
 import threading
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -237,6 +237,33 @@ def test_an_idle_connection_is_answered_once_more_after_a_swap(world: World, aut
         assert (late.status_code, late.headers.get("connection")) == (200, "close")
         assert idle.post(PREDICT, json=ROW).json()["version"] == 2
     world.promote(1)
+
+
+def test_who_is_still_agreeing_on_tls_at_a_swap_is_answered(world: World, authority: Authority) -> None:
+    """Connected before the swap, and silent until after it: whoever accepted them still answers."""
+    early: deque[socket.socket] = deque(maxlen=20)  # the last ones: within what a handshake may take
+    context = authority.trusting()
+    with service(world, "--no-spare", *authority.options) as running:
+        world.promote(2)
+        until(lambda: _connected(running, early) and "swap.done" in _told(running), 60, "the new version")
+        with client(running, context) as other:
+            until(lambda: _new(other) == 2, 30, "its answers")
+        for raw in early:
+            with context.wrap_socket(raw, server_hostname="127.0.0.1") as secured:
+                secured.sendall(b"GET /v2/health/live HTTP/1.1\r\nhost: x\r\n\r\n")
+                assert secured.recv(4096).startswith(b"HTTP/1.1 200 OK")
+    world.promote(1)
+
+
+def _connected(running: Running, early: deque[socket.socket]) -> bool:
+    if len(early) == early.maxlen:
+        early[0].close()
+    early.append(socket.create_connection(address(running), timeout=20))
+    return True
+
+
+def _told(running: Running) -> list[str]:
+    return [each["event"] for each in running.events()]
 
 
 def _new(asking: httpx.Client) -> int:
