@@ -70,6 +70,16 @@ def test_a_service_for_other_machines(trained: Project, tmp_path: Path) -> None:
     assert listed["name"] == "web" and secret.split("_")[2] not in json.dumps(listed)
     again = trained.noria("token", "create", "web", "--scope", "infer", exit=3)
     assert "TOKEN-TAKEN" in again.stderr
+    assert (
+        "TOKEN-TAKEN"
+        in trained.noria("token", "create", "web", "--scope", "infer", "--dry-run", exit=3).stderr
+    )
+    named = trained.noria("token", "create", secret, "--scope", "infer", exit=2)
+    assert "its name is a secret" in named.stderr and secret not in named.stderr
+    found = trained.noria("token", "revoke", secret, "--dry-run")
+    assert "token web" in found.stdout and secret not in found.stdout
+    unknown = trained.noria("token", "revoke", secret.replace(secret.split("_")[1], "a" * 8), exit=3)
+    assert secret.split("_")[2] not in unknown.stderr
 
     authority = Authority(tmp_path / "authority")
     for name, path in (("cert.pem", authority.certificate), ("key.pem", authority.key)):

@@ -146,6 +146,13 @@ def test_a_stranger_does_not_hear_what_there_is(running: Running, path: str) -> 
     assert ask(running, "POST", path, SECRETS["infer"]).status_code in (404, 405)
 
 
+@pytest.mark.parametrize("path", ["/v2/models/other/ready", "/v2/models/rides:9/ready"])
+def test_a_probe_of_what_is_not_there_says_nothing_to_a_stranger(running: Running, path: str) -> None:
+    answer = running.client.get(path)
+    assert answer.status_code == 401 and "rides" not in answer.text
+    assert running.client.get(path, headers=with_token(SECRETS["metrics"])).status_code == 404
+
+
 def test_a_careful_request_is_guarded_as_the_quick_one(running: Running) -> None:
     for content in (b'{"rows": [{}]}', b"nonsense"):
         refused = running.client.post(PREDICT, content=content, headers={"content-type": "application/json"})
@@ -223,6 +230,17 @@ GRPC: list[tuple[str, dict[str, str], str | None]] = [
     ("RepositoryModelLoad", {"model_name": "rides"}, "admin"),
     ("RepositoryModelUnload", {"model_name": "rides"}, "admin"),
 ]
+
+
+def test_a_call_for_what_is_not_there_says_nothing_to_a_stranger(running: Running) -> None:
+    for secret, code in (
+        (None, grpc.StatusCode.UNAUTHENTICATED),
+        (SECRETS["admin"], grpc.StatusCode.NOT_FOUND),
+    ):
+        with pytest.raises(grpc.RpcError) as caught:
+            call(running, "ModelReady", secret, {"name": "other"})
+        assert caught.value.code() == code
+        assert secret or "rides" not in caught.value.details()
 
 
 def test_every_call_is_in_the_list() -> None:

@@ -89,6 +89,7 @@ def create(
         by=by,
         expires=now + _span(expires) if expires is not None else None,
     )
+    known.require_free(token.name)
     if dry_run:
         return Made(token, None, not known.any)
     app.records.ledger.append(CHAIN, [TokenMade(token=token)], at=now)
@@ -96,8 +97,8 @@ def create(
 
 
 def revoke(app: App, name: str, *, by: str, dry_run: bool = False) -> Token:
-    """End a token, by its name or its id. Raises `NoToken`, and `Conflict` when somebody else has just done so."""
-    tokens = tokens_of(app)
+    """End a token, by its name, its id, or the secret that somebody has seen. Raises `NoToken`, and `Conflict` when somebody else has just done so."""
+    tokens, name = tokens_of(app), id_of(name.encode()) or name  # an error must not repeat a secret
     token = tokens.named(name) or tokens.held.get(name)
     if token is None:
         names = sorted(one.name for one in tokens.held.values())

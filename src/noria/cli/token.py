@@ -24,7 +24,8 @@ def add(subparsers: Subparsers) -> None:
         what="Tokens for the services of this project. `create` prints the secret, once: only its hash is kept. `list` (or\n"
         "nothing): those that hold, expired ones among them. `revoke`: end one; running services refuse it within a second.\n"
         "With a project's first token its services ask everybody for one, on loopback too; revoking the last\n"
-        "opens nothing again. Scopes: "
+        "opens nothing again.\n"
+        "Scopes: "
         + "; ".join(f"{name} ({about})" for name, about in SCOPES.items())
         + ".\nWhether a service lives and is ready needs no token. Callers send `Authorization: Bearer SECRET`.\n"
         "With --json: `list` an array of tokens; `create` an object with `token` and `secret`; `revoke` the token.",
@@ -38,7 +39,10 @@ def add(subparsers: Subparsers) -> None:
         reads=True,
     )
     parser.add_argument(
-        "words", metavar="ACTION|NAME", nargs="*", help="list, create or revoke, then the token's name"
+        "words",
+        metavar="ACTION|NAME",
+        nargs="*",
+        help="list, create or revoke, then the token's name; to revoke, its secret does too",
     )
     parser.add_argument("--scope", metavar="SCOPES", help=f"of a new one: {', '.join(SCOPES)}, with commas")
     parser.add_argument(
@@ -107,17 +111,19 @@ def _create(app: App, name: str, args: argparse.Namespace) -> int:
         say_json({"token": made.token, "secret": made.secret})
     elif made.secret is not None:
         say(made.secret)  # alone on stdout, for `$(noria token create ...)`
-    _explain(made)
+    _explain(made, asked=app.policy.service.auth == "tokens")
     return 0
 
 
-def _explain(made: Made) -> None:
+def _explain(made: Made, *, asked: bool) -> None:
     token = made.token
     models = f" of {', '.join(token.models)}" if token.models else ""
     until = f", until {when(token.expires)}" if token.expires else ""
     verb = "would be made" if made.secret is None else "is made; this secret is not shown again"
     note(f"token {token.name} for {', '.join(token.scopes)}{models}{until} {verb}")
-    if made.first:
+    if not asked:
+        note('auth = "off" in [service] of noria.toml: nobody is asked for it')
+    elif made.first:
         note("it is the first one: from now on the project's services ask everybody for a token")
 
 

@@ -6,16 +6,18 @@ import base64
 import hashlib
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import ClassVar, Literal
 
+from noria.errors import Conflict
 from noria.records.base import Record
 
 CHAIN = "@access"
 """The chain of events about tokens: they are the project's, and no model's name begins so."""
 Scope = Literal["infer", "feedback", "metrics", "admin"]
 SCOPES: dict[Scope, str] = {
-    "infer": "answers, and what a model takes",
+    "infer": "answers, what a model takes",
     "feedback": "labels",
     "metrics": "what the service counts",
     "admin": "loading and unloading versions",
@@ -25,6 +27,22 @@ ID = 5  # random bytes of the part that is no secret: enough to tell tokens apar
 FORM = re.compile(rb"noria_([a-z2-7]{8})_[a-z2-7]{52}")
 """What scanners for secrets may look for."""
 _PERSON = b"noria token 1"  # so that no other hash of the same bytes is the same
+
+
+@dataclass(eq=False)
+class TokenTaken(Conflict):
+    code: ClassVar[str] = "TOKEN-TAKEN"
+    what: ClassVar[str] = "there is a token {name} already"
+    next: ClassVar[str] = "choose another name, or end that one first: noria token revoke {name}"
+    name: str
+
+
+@dataclass(eq=False)
+class TokenGone(Conflict):
+    code: ClassVar[str] = "TOKEN-GONE"
+    what: ClassVar[str] = "the token {name} has been revoked already"
+    next: ClassVar[str] = "noria token list"
+    name: str
 
 
 class Token(Record, kw_only=True):
@@ -98,6 +116,16 @@ class Tokens:
 
     def named(self, name: str) -> Token | None:
         return next((token for token in self.held.values() if token.name == name), None)
+
+    def require_free(self, name: str) -> None:
+        """Raises `TokenTaken`."""
+        if self.named(name) is not None:
+            raise TokenTaken(name=name)
+
+    def require_held(self, id: str, name: str) -> None:
+        """Raises `TokenGone`."""
+        if id not in self.held:
+            raise TokenGone(name=name)
 
     def usable(self, now: datetime) -> list[Token]:
         return [token for token in self.held.values() if token.usable(now)]

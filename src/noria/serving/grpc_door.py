@@ -21,8 +21,8 @@ from noria.serving import grpc_tensors, pages
 from noria.serving.answering import Answering
 from noria.serving.cause import Reference, reference
 from noria.serving.connection import Raw
-from noria.serving.errors import Broken, Refused
-from noria.serving.gate import TWICE, Gate
+from noria.serving.errors import Broken, Refused, Unauthorised
+from noria.serving.gate import HEADER, TWICE, Gate
 from noria.serving.grpc_words import SERVICE, messages, methods
 from noria.serving.hub import pass_on
 from noria.serving.log import Narrator, stack
@@ -127,7 +127,7 @@ class GrpcDoor:
                 self._check(name, request, context)
                 response = await act(request, context)
             except NoriaError as error:
-                await self._refuse(name, error, context)
+                await self._refuse(name, self._heard(error, context), context)
             except Exception as error:  # the outermost loop of a call, as of a request
                 incident = secrets.token_hex(4)
                 self._narrate("request.broke", incident=incident, path=name, stack=stack(error))
@@ -147,12 +147,15 @@ class GrpcDoor:
     def _check(self, name: str, request: Any, context: Any) -> None:
         """Raises what is wrong with a call's token."""
         scope = SCOPES[name]
-        if scope is None or not self._gate.required:
-            return
-        values = [value for key, value in context.invocation_metadata() or () if key == "authorization"]
-        value = values[0].encode() if len(values) == 1 else TWICE if values else b""
-        asked = getattr(request, "model_name", "") or getattr(request, "name", "")
-        self._gate.check(value, scope, reference(asked).model if asked else None)
+        if scope is not None and self._gate.required:
+            asked = getattr(request, "model_name", "") or getattr(request, "name", "")
+            self._gate.check(_bearer(context), scope, reference(asked).model if asked else None)
+
+    def _heard(self, error: NoriaError, context: Any) -> NoriaError:
+        """As over HTTP: who may not ask at all hears nothing of what there is."""
+        if isinstance(error, Unauthorised):
+            return error
+        return self._gate.stranger([(HEADER, _bearer(context))]) or error
 
     async def _refuse(self, name: str, error: NoriaError, context: Any) -> None:
         self._metrics.request(f"grpc.{name}", error.status)
@@ -207,6 +210,12 @@ class GrpcDoor:
         if response.status != 200:
             raise _told(response)
         return response
+
+
+def _bearer(context: Any) -> bytes:
+    """A call's token, as the header of a request."""
+    values = [value for key, value in context.invocation_metadata() or () if key == "authorization"]
+    return values[0].encode() if len(values) == 1 else TWICE if values else b""
 
 
 def _named(name: str, version: str) -> Reference:

@@ -17,7 +17,7 @@ from noria.serving import docs_page, openapi, pages
 from noria.serving.answering import Answering, Quick
 from noria.serving.cause import ASKED, OWN, Cause, Reference, reference
 from noria.serving.connection import Raw
-from noria.serving.errors import Broken, NoSuchPath, WrongMethod
+from noria.serving.errors import Broken, NoSuchPath, Unauthorised, WrongMethod
 from noria.serving.forms import FORMS
 from noria.serving.gate import Gate, bearer
 from noria.serving.hub import pass_on
@@ -87,7 +87,7 @@ class Routes:
             name = route.name
             response = await route.act(raw, request, named)
         except NoriaError as error:
-            response = refusal(error, protocol=protocol)
+            response = refusal(self._heard(error, raw), protocol=protocol)
         except (
             Exception
         ) as error:  # the outermost loop of a request: a fault of ours must not close the connection
@@ -98,19 +98,18 @@ class Routes:
         return response
 
     def _admitted(self, request: Request, raw: Raw) -> tuple[Route, dict[str, str | None]]:
-        """The route of a request that may be asked; who may not, hears nothing of what there is."""
-        gate = self._gate
-        if gate is None:
-            return self._route(request)
-        try:
-            route, named = self._route(request)
-        except NoriaError:
-            gate.check(bearer(raw.headers), None)
-            raise
-        if route.scope is not None:
+        """The route of a request that may be asked. Raises what `_route` and the gate raise."""
+        route, named = self._route(request)
+        if self._gate is not None and route.scope is not None:
             model = named.get("model")
-            gate.check(bearer(raw.headers), route.scope, reference(model).model if model else None)
+            self._gate.check(bearer(raw.headers), route.scope, reference(model).model if model else None)
         return route, named
+
+    def _heard(self, error: NoriaError, raw: Raw) -> NoriaError:
+        """What a caller hears of an error: who may not ask at all, nothing of what there is."""
+        if self._gate is None or isinstance(error, Unauthorised):
+            return error
+        return self._gate.stranger(raw.headers) or error
 
     def _route(self, request: Request) -> tuple[Route, dict[str, str | None]]:
         allowed = []

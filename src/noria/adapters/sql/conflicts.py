@@ -107,19 +107,3 @@ class OtherModel(Bug):
     model: str
     found: str
     kind: str
-
-
-@dataclass(eq=False)
-class TokenTaken(Conflict):
-    code: ClassVar[str] = "TOKEN-TAKEN"
-    what: ClassVar[str] = "there is a token {name} already"
-    next: ClassVar[str] = "choose another name, or end that one first: noria token revoke {name}"
-    name: str
-
-
-@dataclass(eq=False)
-class TokenGone(Conflict):
-    code: ClassVar[str] = "TOKEN-GONE"
-    what: ClassVar[str] = "the token {name} has been revoked already"
-    next: ClassVar[str] = "noria token list"
-    name: str

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import msgspec
 
-from noria.adapters.sql.conflicts import TokenGone, TokenTaken
 from noria.adapters.sql.database import Connection
 from noria.records.tokens import TokenMade, TokenRevoked, Tokens
 
@@ -19,14 +18,12 @@ _decode = msgspec.json.Decoder(TokenMade | TokenRevoked).decode
 
 def admit(connection: Connection, made: TokenMade) -> None:
     """Raises `TokenTaken`."""
-    if _held(connection, made.model).named(made.token.name) is not None:
-        raise TokenTaken(name=made.token.name)
+    _held(connection, made.model).require_free(made.token.name)
 
 
 def revoke(connection: Connection, revoked: TokenRevoked) -> None:
     """Raises `TokenGone`."""
-    if revoked.id not in _held(connection, revoked.model).held:
-        raise TokenGone(name=revoked.name)
+    _held(connection, revoked.model).require_held(revoked.id, revoked.name)
 
 
 def _held(connection: Connection, model: str) -> Tokens:
