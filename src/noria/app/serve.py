@@ -152,7 +152,7 @@ def _command(
         *("--patience", str(service.patience)),
         *("--durability", service.durability),
         *("--auth", service.auth),
-        *_secured(app, tls or service.tls),
+        *secured(app, tls),
         *_monitored(app, model),
         *("--log", canonical(service.log).decode()),
         *(() if service.grpc_port is None else ("--grpc-port", str(service.grpc_port))),
@@ -163,8 +163,12 @@ def _command(
     ]
 
 
-def _secured(app: App, tls: TlsPolicy | None) -> list[str]:
-    """Files are looked for from the project's folder."""
+def secured(app: App, tls: TlsPolicy | None) -> list[str]:
+    """Files are looked for from the project's folder. A certificate from the command line takes the place of the policy's;
+    whom callers must be signed by stays."""
+    policy = app.policy.service.tls
+    client_ca = policy.client_ca if policy else None
+    tls = TlsPolicy(certificate=tls.certificate, key=tls.key, client_ca=client_ca) if tls else policy
     if tls is None:
         return []
     given = {"--tls-cert": tls.certificate, "--tls-key": tls.key, "--tls-client-ca": tls.client_ca}

@@ -30,11 +30,9 @@ LINGER = 2.0  # s that a refused body is read and thrown away, so that its sende
 HEADERS = 64 * 2**10  # bytes of a request's line and headers: eight times what common servers take
 UNPROVEN = (
     64 * 2**10
-)  # bytes of a body that are read before its sender must have shown a token, where one is wanted
+)  # bytes of a body that are read before its sender must have shown a token, if one is wanted
 HEADER = 32  # bytes that each header counts for beside its own, as in HTTP/2: so there are 2,000 at most
-READ = (
-    256 * 2**10
-)  # bytes that the event loop reads at once: so much of a body may come together with the headers
+READ = 256 * 2**10  # bytes that the event loop reads at once: so much of a body may come with the headers
 SWEEP = 0.5  # s between two looks at what has waited too long
 PIPELINED = 64  # requests of one connection that wait for those before them, until no more are read
 

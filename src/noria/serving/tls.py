@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,7 +12,9 @@ from typing import Any, ClassVar
 
 from noria.errors import ConfigError
 from noria.records.policy import TlsPolicy
+from noria.serving.log import Narrator
 
+RENEWAL = 1.0  # s between two looks at whether another certificate lies there: two calls of stat
 SOON = timedelta(
     days=14
 )  # before its end a certificate is warned of; what renews by itself does so a month before
@@ -97,6 +100,21 @@ class Certificates:
         return tuple((one.st_mtime_ns, one.st_size, one.st_ino) for one in found)
 
 
+async def renew(certificates: Certificates, narrate: Narrator) -> None:
+    """Use another certificate as soon as it lies there, until cancelled; what is of no use is told once."""
+    told = ""
+    while True:
+        await asyncio.sleep(RENEWAL)
+        try:
+            if certificates.renewed():
+                told = ""
+                narrate("tls.renewed", until=certificates.end)
+        except BadCertificate as error:
+            if str(error) != told:
+                narrate("tls.refused", why=str(error))
+            told = str(error)
+
+
 def _context(policy: TlsPolicy) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -129,7 +147,10 @@ def _reason(error: OSError, files: str) -> str:
 
 def _pair(policy: TlsPolicy) -> tuple[bytes, bytes]:
     """Key and certificate as they lie there, and can be read."""
-    key, certificate = Path(policy.key).read_bytes(), Path(policy.certificate).read_bytes()
+    try:
+        key, certificate = Path(policy.key).read_bytes(), Path(policy.certificate).read_bytes()
+    except OSError as error:
+        raise BadCertificate(f"{error.filename}: {error.strerror}") from error
     validity(certificate)
     return key, certificate
 

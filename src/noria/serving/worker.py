@@ -41,7 +41,7 @@ from noria.serving.metrics import VersionMetrics
 from noria.serving.outbox import Outbox
 from noria.serving.routes import Front
 from noria.serving.tally import Tally
-from noria.serving.tls import Certificates
+from noria.serving.tls import Certificates, renew
 
 if TYPE_CHECKING:
     from noria.serving.grpc_door import GrpcDoor
@@ -51,7 +51,6 @@ BACKLOG = 2048  # connections that wait to be accepted
 EVERY = 0.25  # s between two looks at what is counted only when it is asked for
 FLUSH = 1.0  # s between two flushes of the log to the disk with `durability = "async"`: the bound of what power's loss takes
 HANDSHAKE = 10.0  # s for a client to agree on TLS
-RENEWAL = 1.0  # s between two looks at whether another certificate lies there: two calls of stat
 LAST = 45.0  # s in which a TLS connection's next answer may still be its last; the keeper waits for 60 in all
 LATE = 0.05  # s between two looks at whether the last connection has gone
 
@@ -119,7 +118,7 @@ class Worker:
             *(loop.create_task(desk.sweep()) for desk in (self._desk, self._inside)),
             loop.create_task(_gauge(metrics, log, batcher, self._desk)),
             loop.create_task(_flush(log, bundle.durability, self._narrate)),
-            *([loop.create_task(_renew(self._certificates, self._narrate))] if self._certificates else []),
+            *([loop.create_task(renew(self._certificates, self._narrate))] if self._certificates else []),
         ]
         wire.say(self._channel, wire.Ready(protocol=wire.PROTOCOL, pid=os.getpid()))
         await self._over.wait()
@@ -354,17 +353,6 @@ async def _gauge(metrics: VersionMetrics, log: PredictionLog, batcher: Batcher, 
         tally.put(metrics.log_bytes, log.size)
         tally.settle()
         await asyncio.sleep(EVERY)
-
-
-async def _renew(certificates: Certificates, narrate: Narrator) -> None:
-    """Use another certificate as soon as it lies there."""
-    while True:
-        await asyncio.sleep(RENEWAL)
-        try:
-            if certificates.renewed():
-                narrate("tls.renewed", until=certificates.end)
-        except NoriaError as error:
-            narrate("tls.refused", why=str(error))
 
 
 async def _flush(log: PredictionLog, durability: Durability, narrate: Narrator) -> None:
