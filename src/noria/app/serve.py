@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, ClassVar
@@ -15,11 +15,14 @@ from typing import IO, TYPE_CHECKING, ClassVar
 from noria.app.gone import require_servable
 from noria.app.log_columns import require_columns
 from noria.app.promote import find_version
-from noria.errors import BackendError
+from noria.app.tokens import tokens_of
+from noria.errors import BackendError, NoriaError
 from noria.monitor.blocks import block_span
 from noria.ports.surroundings import surroundings
 from noria.records.base import canonical
+from noria.records.policy import TlsPolicy
 from noria.registry.references import Aliased, parse_reference
+from noria.serving.address import require_guarded
 
 if TYPE_CHECKING:
     from noria.app.wiring import App
@@ -38,6 +41,23 @@ class ServiceDied(BackendError):
     ending: str
 
 
+@dataclass(eq=False)
+class ServiceFailed(NoriaError):
+    """What kept the service from beginning, with its own code."""
+
+    code: ClassVar[str] = "SERVICE-FAILED"
+    what: ClassVar[str] = "{detail}"
+    next: ClassVar[str] = "{fix}"
+    detail: str
+    fix: str
+    own: str
+    ended: int
+
+    def __post_init__(self) -> None:
+        self.code = self.own  # type: ignore[misc]
+        self.exit = self.ended  # type: ignore[misc]
+
+
 @dataclass(frozen=True)
 class Serving:
     """A service that is ready to answer."""
@@ -48,6 +68,8 @@ class Serving:
     url: str
     pid: int
     process: subprocess.Popen[bytes]
+    tokens: bool = False
+    """Whether callers need one."""
 
     def wait(self) -> int:
         """Until it ends by itself; its exit code."""
@@ -62,19 +84,22 @@ def serving(
     host: str | None = None,
     port: int | None = None,
     log: IO[bytes] | None = None,
+    tls: TlsPolicy | None = None,
 ) -> Iterator[Serving]:
     """Serve the version or alias that `text` names, from a process of its own, until the block ends.
 
     Ready when the block begins. `log` takes the service's own log lines; None leaves them on stderr. Raises
-    `UnknownVersion` and `VersionGone` before anything is started, `ServiceDied` when the process does not come up.
+    `UnknownVersion`, `VersionGone` and `NotLoopback` before anything is started, `ServiceFailed` with the code of what kept the
+    process from coming up, `ServiceDied` where it could not even say so.
     """
     version = find_version(app, text)
     require_servable(app, version)
     require_columns(app)
+    require_host(app, host)
     reference = parse_reference(text)
     follows = reference.alias if isinstance(reference, Aliased) else str(version.number)
     process = subprocess.Popen(
-        _command(app, version.model, follows, host, port),
+        _command(app, version.model, follows, host, port, tls),
         stdin=subprocess.PIPE,  # its end tells the worker that nobody is left to serve for
         stdout=subprocess.PIPE,
         stderr=log,
@@ -83,13 +108,29 @@ def serving(
         env=surroundings(os.environ) | app.elsewhere,
     )
     try:
-        url = _ready(process, text)
-        yield Serving(model=version.model, follows=follows, url=url, pid=process.pid, process=process)
+        said = _ready(process, text)
+        yield Serving(
+            model=version.model,
+            follows=follows,
+            url=str(said["url"]),
+            pid=process.pid,
+            process=process,
+            tokens=bool(said["tokens"]),
+        )
     finally:
         _stop(process)
 
 
-def _command(app: App, model: str, follows: str, host: str | None, port: int | None) -> list[str]:
+def require_host(app: App, host: str | None) -> None:
+    """Raises `NotLoopback` where strangers could ask a service that wants no token, `BadHost`."""
+    service = app.policy.service
+    tokens = bool(tokens_of(app).usable(app.clock.now()))
+    require_guarded(host or service.host, auth=service.auth, tokens=tokens)
+
+
+def _command(
+    app: App, model: str, follows: str, host: str | None, port: int | None, tls: TlsPolicy | None
+) -> list[str]:
     from noria.source.environment import environment
 
     service = app.policy.service
@@ -110,13 +151,29 @@ def _command(app: App, model: str, follows: str, host: str | None, port: int | N
         *("--deadline", str(service.deadline)),
         *("--patience", str(service.patience)),
         *("--durability", service.durability),
+        *("--auth", service.auth),
+        *secured(app, tls),
         *_monitored(app, model),
         *("--log", canonical(service.log).decode()),
         *(() if service.grpc_port is None else ("--grpc-port", str(service.grpc_port))),
         *("--project", os.fspath(app.project)),
         *("--environment", canonical(environment(app.project)).decode()),
         "--until-stdin-closes",
+        "--failure-on-stdout",
     ]
+
+
+def secured(app: App, tls: TlsPolicy | None) -> list[str]:
+    """Files are looked for from the project's folder. A certificate from the command line takes the place of the policy's;
+    whom callers must be signed by stays."""
+    policy = app.policy.service.tls
+    client_ca = policy.client_ca if policy else None
+    tls = TlsPolicy(certificate=tls.certificate, key=tls.key, client_ca=client_ca) if tls else policy
+    if tls is None:
+        return []
+    given = {"--tls-cert": tls.certificate, "--tls-key": tls.key, "--tls-client-ca": tls.client_ca}
+    pairs = ((name, os.fspath(app.project / path)) for name, path in given.items() if path is not None)
+    return [word for pair in pairs for word in pair]
 
 
 def _monitored(app: App, model: str) -> list[str]:
@@ -127,14 +184,17 @@ def _monitored(app: App, model: str) -> list[str]:
     return ["--block", block, *given]
 
 
-def _ready(process: subprocess.Popen[bytes], text: str) -> str:
-    """The service's address, from the one line that it prints when it can answer."""
+def _ready(process: subprocess.Popen[bytes], text: str) -> Mapping[str, object]:
+    """The one line that the service prints when it can answer, or when it never will."""
     line = process.stdout.readline() if process.stdout else b""
     if not line:
         code = process.wait()
         ending = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
         raise ServiceDied(reference=text, ending=ending)
-    return str(json.loads(line)["url"])
+    said: dict[str, object] = json.loads(line)
+    if not said["ready"]:
+        raise ServiceFailed(str(said["detail"]), str(said["next"]), str(said["code"]), int(str(said["exit"])))
+    return said
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

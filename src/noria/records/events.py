@@ -10,6 +10,7 @@ from noria.records.monitoring import Alarm, Block, RiskState
 from noria.records.profiles import Finding
 from noria.records.proofs import Collected, Proof
 from noria.records.runs import Outcome, Run, StepResult
+from noria.records.tokens import TokenMade, TokenRevoked
 from noria.records.versions import Version
 
 GENESIS = Digest("blake3:" + "0" * 64)
@@ -102,6 +103,8 @@ Change = (
     | DataRefused
     | Proved
     | GarbageCollected
+    | TokenMade
+    | TokenRevoked
 )
 
 

@@ -134,6 +134,16 @@ class LogPolicy(Record):
         return self.sample == 1.0 and not self.redact and not self.hash
 
 
+class TlsPolicy(Record, kw_only=True):
+    """Files in PEM, looked for from the project's folder; the first two are read again when they change."""
+
+    certificate: str
+    """With those between it and the root, in order."""
+    key: str
+    client_ca: str | None = None
+    """Who must have signed a caller's own certificate; None: callers need none."""
+
+
 class ServicePolicy(Record):
     """Where a service listens, and what it refuses."""
 
@@ -157,6 +167,10 @@ class ServicePolicy(Record):
     """`sync`: an answer's row is on the disk before it leaves; `async`: it survives the process, and the power's loss
     takes at most the last second or two; `off`: no row is logged."""
     log: LogPolicy = LogPolicy()
+    auth: Literal["tokens", "off"] = "tokens"
+    """`tokens`: asked for as soon as the project has made one; `off`: never, on loopback alone."""
+    tls: TlsPolicy | None = None
+    """None: plain HTTP."""
 
 
 class Policy(Record):

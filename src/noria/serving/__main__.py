@@ -1,7 +1,7 @@
 """`python -m noria.serving`: a service, kept by this process.
 
 On stdout comes one JSON line, `{"ready": true, "url": ...}`, once it answers; none when it cannot begin. stderr gets
-events as JSON lines, and the error that kept it from beginning.
+events as JSON lines, and the error that kept it from beginning; with `--failure-on-stdout` that error is the line.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from noria.errors import NoriaError, render
+from noria.errors import NoriaError, problem, render
 from noria.ports.clock import RealClock
 from noria.ports.surroundings import FIXED, in_force, surroundings
 from noria.records.policy import ServicePolicy
@@ -42,12 +42,16 @@ def main() -> int:
     """Serve until told to stop; the exit code."""
     options = _parser().parse_args()
     _leave_working_folder()
+    say: Callable[[dict[str, object]], None] | None = None
     try:
         _in_surroundings()
         say = _own_stdout()
         run(options, say)
     except NoriaError as error:
-        print(render(error), file=sys.stderr)
+        if say is not None and options.failure_on_stdout:
+            say({"ready": False, "exit": error.exit, **problem(error)})
+        else:
+            print(render(error), file=sys.stderr)
         return error.exit
     return 0
 
@@ -78,18 +82,21 @@ async def _live(
 ) -> None:
     identity = Identity(
         id=f"{options.model}-{os.getpid()}-{secrets.token_hex(3)}",
-        url=url_of(bound),
+        url=url_of(bound, tls=bool(options.tls_cert)),
         pid=os.getpid(),
         admin=str(admin_path(folder / "hub")),
     )
     narrate = narrator(RealClock(), sys.stderr.fileno())
-    keeper, follower = Wiring(options, records, folder, narrate).service(bound, identity)
+    wiring = Wiring(options, records, folder, narrate)
+    keeper, follower = wiring.service(bound, identity)
+    wiring.warn()
 
     async def ready() -> None:
         await follower.announce()
         service = follower.record()
         narrate("service.ready", service=service.id, url=service.url, version=service.version)
-        say({"ready": True, **msgspec.to_builtins(service), "grpc": options.grpc or None})
+        more = {"grpc": options.grpc or None, "tokens": wiring.asks}
+        say({"ready": True, **msgspec.to_builtins(service), **more})
 
     try:
         await keeper.live(ready, until_stdin_closes=options.until_stdin_closes)
@@ -169,6 +176,11 @@ def _parser() -> argparse.ArgumentParser:
         default=DEFAULTS.durability,
         help="of the prediction log",
     )
+    add("--auth", choices=("tokens", "off"), default=DEFAULTS.auth, help="whether callers need a token")
+    add("--tls-cert", help="a certificate in PEM: the service speaks TLS")
+    add("--tls-key", help="its key")
+    add("--tls-client-ca", help="who must have signed the certificate of a caller")
+    add("--failure-on-stdout", action="store_true", help="say there, as JSON, why it cannot begin")
     add("--maturity", type=float, help="seconds after a block before its labels are owed")
     add("--block", type=float, help="seconds of a block of event time")
     add("--log", help="what of the rows is logged, and how long it is kept, as JSON")

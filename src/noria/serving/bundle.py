@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from noria.records.base import Json, Record
-from noria.records.policy import Durability, LogPolicy
+from noria.records.policy import Durability, LogPolicy, TlsPolicy
 from noria.records.versions import Version
 
 FORMAT = 1
@@ -39,3 +39,7 @@ class Bundle(Record, kw_only=True):
     """For a whole request to come."""
     grpc: str = ""
     """Where to answer over gRPC as well, as `127.0.0.1:8118`; nowhere for none."""
+    access: str = ""
+    """The file in which the keeper keeps the tokens that hold; none: whoever reaches the service may ask."""
+    tls: TlsPolicy | None = None
+    """Certificate and key, with absolute paths."""

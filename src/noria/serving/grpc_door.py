@@ -16,11 +16,13 @@ import grpc
 import msgspec
 
 from noria.errors import NoriaError
+from noria.records.tokens import Scope
 from noria.serving import grpc_tensors, pages
 from noria.serving.answering import Answering
 from noria.serving.cause import Reference, reference
 from noria.serving.connection import Raw
-from noria.serving.errors import Broken, Refused
+from noria.serving.errors import Broken, Refused, Unauthorised
+from noria.serving.gate import HEADER, TWICE, Gate
 from noria.serving.grpc_words import SERVICE, messages, methods
 from noria.serving.hub import pass_on
 from noria.serving.log import Narrator, stack
@@ -28,9 +30,12 @@ from noria.serving.messages import Response
 from noria.serving.metrics import VersionMetrics
 from noria.serving.routes import BY_NAME, HUB_SECONDS, LOAD_SECONDS
 from noria.serving.siblings import CALL
+from noria.serving.tls import Certificates
 
 LEAVING = 30.0  # s for calls in flight when a worker leaves; the keeper waits for 60 in all
 CODES = {
+    401: grpc.StatusCode.UNAUTHENTICATED,
+    403: grpc.StatusCode.PERMISSION_DENIED,
     404: grpc.StatusCode.NOT_FOUND,
     408: grpc.StatusCode.DEADLINE_EXCEEDED,
     409: grpc.StatusCode.FAILED_PRECONDITION,
@@ -40,6 +45,19 @@ CODES = {
     503: grpc.StatusCode.UNAVAILABLE,
     504: grpc.StatusCode.DEADLINE_EXCEEDED,
 }
+
+SCOPES: dict[str, Scope | None] = {
+    "ServerLive": None,
+    "ServerReady": None,
+    "ModelReady": None,
+    "ServerMetadata": "infer",
+    "ModelMetadata": "infer",
+    "ModelInfer": "infer",
+    "RepositoryIndex": "infer",
+    "RepositoryModelLoad": "admin",
+    "RepositoryModelUnload": "admin",
+}
+"""What a token must be for; None: none is needed."""
 
 Act = Callable[[Any, Any], Awaitable[Any]]
 
@@ -52,17 +70,21 @@ class GrpcDoor:
         answering: Answering,
         metrics: VersionMetrics,
         narrate: Narrator,
+        gate: Gate,
         *,
         address: str,
         hub: str,
         max_body: int,
+        certificates: Certificates | None = None,
     ) -> None:
         self._answering = answering
         self._metrics = metrics
         self._narrate = narrate
+        self._gate = gate
         self._hub = hub
         self._address = address
         self._open = False
+        self._certificates = certificates
         self._server = grpc.aio.server(
             options=[("grpc.so_reuseport", 1), ("grpc.max_receive_message_length", max_body)]
         )
@@ -85,7 +107,10 @@ class GrpcDoor:
     async def open(self) -> None:
         """Listen from now on."""
         self._open = True
-        self._server.add_insecure_port(self._address)
+        if self._certificates is None:
+            self._server.add_insecure_port(self._address)
+        else:
+            self._server.add_secure_port(self._address, self._certificates.grpc())
         await self._server.start()
 
     async def close(self) -> None:
@@ -99,9 +124,10 @@ class GrpcDoor:
         async def call(request: Any, context: Any) -> Any:
             self._metrics.began()
             try:
+                self._check(name, request, context)
                 response = await act(request, context)
             except NoriaError as error:
-                await self._refuse(name, error, context)
+                await self._refuse(name, self._heard(error, context), context)
             except Exception as error:  # the outermost loop of a call, as of a request
                 incident = secrets.token_hex(4)
                 self._narrate("request.broke", incident=incident, path=name, stack=stack(error))
@@ -117,6 +143,19 @@ class GrpcDoor:
             request_deserializer=words[asked].FromString,
             response_serializer=words[answered].SerializeToString,
         )
+
+    def _check(self, name: str, request: Any, context: Any) -> None:
+        """Raises what is wrong with a call's token."""
+        scope = SCOPES[name]
+        if scope is not None and self._gate.required:
+            asked = getattr(request, "model_name", "") or getattr(request, "name", "")
+            self._gate.check(_bearer(context), scope, reference(asked).model if asked else None)
+
+    def _heard(self, error: NoriaError, context: Any) -> NoriaError:
+        """As over HTTP: who may not ask at all hears nothing of what there is."""
+        if isinstance(error, Unauthorised):
+            return error
+        return self._gate.stranger([(HEADER, _bearer(context))]) or error
 
     async def _refuse(self, name: str, error: NoriaError, context: Any) -> None:
         self._metrics.request(f"grpc.{name}", error.status)
@@ -171,6 +210,12 @@ class GrpcDoor:
         if response.status != 200:
             raise _told(response)
         return response
+
+
+def _bearer(context: Any) -> bytes:
+    """A call's token, as the header of a request."""
+    values = [value for key, value in context.invocation_metadata() or () if key == "authorization"]
+    return values[0].encode() if len(values) == 1 else TWICE if values else b""
 
 
 def _named(name: str, version: str) -> Reference:

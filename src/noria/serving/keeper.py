@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from noria.serving.access import Access
 from noria.serving.admin import Admin
 from noria.serving.connection import Connection, Desk, Raw
 from noria.serving.exposition import page
@@ -102,12 +103,14 @@ class Keeper:
         hub_path: Path,
         max_body: int,
         tending: Tending | None = None,
+        access: Access | None = None,
     ) -> None:
         self._listening = listening
         self._hub = hub
         self._follower = follower
         self._hub_path = hub_path
         self._tending = tending
+        self._access = access
         self._admin = Desk(admin.routes.answer, admin.routes.refused, max_body=max_body)
         self._desk = Desk(hub.routes.answer, hub.routes.refused, max_body=max_body)
         self._over = asyncio.Event()
@@ -125,6 +128,8 @@ class Keeper:
         doors = {self._hub_path: self._desk, admin_path(self._hub_path): self._admin}
         servers = [await _open(path, desk) for path, desk in doors.items()]
         beside = [loop.create_task(desk.sweep()) for desk in doors.values()]
+        if self._access is not None:
+            beside.append(loop.create_task(self._access.run()))
         try:
             beginning = loop.create_task(self._follower.begin())
             ending = loop.create_task(self._over.wait())

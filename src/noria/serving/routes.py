@@ -11,12 +11,15 @@ from functools import partial
 from typing import Any
 
 from noria.errors import NoriaError
+from noria.ports.clock import RealClock
+from noria.records.tokens import Scope
 from noria.serving import docs_page, openapi, pages
 from noria.serving.answering import Answering, Quick
 from noria.serving.cause import ASKED, OWN, Cause, Reference, reference
 from noria.serving.connection import Raw
-from noria.serving.errors import Broken, NoSuchPath, WrongMethod
+from noria.serving.errors import Broken, NoSuchPath, Unauthorised, WrongMethod
 from noria.serving.forms import FORMS
+from noria.serving.gate import Gate, bearer
 from noria.serving.hub import pass_on
 from noria.serving.log import Narrator, stack
 from noria.serving.messages import Request, Response, refusal, reply
@@ -27,6 +30,9 @@ LOAD_SECONDS = 300.0  # s; as long as the keeper waits for the workers of a vers
 HUB_SECONDS = 30.0  # s for the keeper to take labels, or to gather the metrics
 
 Send = Callable[[bytes | Response], None]
+Act = Callable[[Any, Request, dict[str, str | None]], Awaitable[Response]]
+Path = tuple[str, str, str, Act, Scope | None]
+"""As the metrics call it, method, pattern, what answers, and what a token must be for."""
 
 
 @dataclass(frozen=True)
@@ -35,14 +41,25 @@ class Route:
     """As the metrics call it."""
     method: str
     path: re.Pattern[str]
-    act: Callable[[Any, Request, dict[str, str | None]], Awaitable[Response]]
+    act: Act
+    scope: Scope | None = None
+    """What a token must be for; None: none is needed."""
 
 
 class Routes:
     """A table of routes. `answer` never raises: whatever goes wrong is a response."""
 
-    def __init__(self, table: tuple[Route, ...], metrics: Metrics, narrate: Narrator, *, about: str) -> None:
-        self._table = table
+    def __init__(
+        self,
+        table: tuple[Route, ...],
+        metrics: Metrics,
+        narrate: Narrator,
+        *,
+        about: str,
+        gate: Gate | None = None,
+    ) -> None:
+        self.table = table
+        self._gate = gate
         self._metrics = metrics
         self._narrate = narrate
         self._about = about
@@ -66,11 +83,11 @@ class Routes:
         """The response to a whole request."""
         name, protocol = "unknown", request.path.startswith("/v2")
         try:
-            route, named = self._route(request)
+            route, named = self._admitted(request, raw)
             name = route.name
             response = await route.act(raw, request, named)
         except NoriaError as error:
-            response = refusal(error, protocol=protocol)
+            response = refusal(self._heard(error, raw), protocol=protocol)
         except (
             Exception
         ) as error:  # the outermost loop of a request: a fault of ours must not close the connection
@@ -80,10 +97,24 @@ class Routes:
         self._metrics.request(name, response.status)
         return response
 
+    def _admitted(self, request: Request, raw: Raw) -> tuple[Route, dict[str, str | None]]:
+        """The route of a request that may be asked. Raises what `_route` and the gate raise."""
+        route, named = self._route(request)
+        if self._gate is not None and route.scope is not None:
+            model = named.get("model")
+            self._gate.check(bearer(raw.headers), route.scope, reference(model).model if model else None)
+        return route, named
+
+    def _heard(self, error: NoriaError, raw: Raw) -> NoriaError:
+        """What a caller hears of an error: who may not ask at all, nothing of what there is."""
+        if self._gate is None or isinstance(error, Unauthorised):
+            return error
+        return self._gate.stranger(raw.headers) or error
+
     def _route(self, request: Request) -> tuple[Route, dict[str, str | None]]:
         allowed = []
         method = "GET" if request.method == "HEAD" else request.method
-        for route in self._table:
+        for route in self.table:
             found = route.path.fullmatch(request.path)
             if found is None:
                 continue
@@ -98,14 +129,25 @@ class Routes:
 class Front:
     """A worker's paths."""
 
-    def __init__(self, answering: Answering, metrics: VersionMetrics, narrate: Narrator, *, hub: str) -> None:
+    def __init__(
+        self,
+        answering: Answering,
+        metrics: VersionMetrics,
+        narrate: Narrator,
+        *,
+        hub: str,
+        gate: Gate | None = None,
+    ) -> None:
         self.answering = answering
+        self.gate = gate or Gate(answering.served.version.model, RealClock())
         self.problem = ""
         """Why the version that is followed is not the one that answers."""
         self._metrics = metrics
         self._hub = hub
         self._quick = _quick_paths(answering)
-        self.routes = Routes(self._table(), metrics, narrate, about=answering.served.version.model)
+        self.routes = Routes(
+            self._table(), metrics, narrate, about=answering.served.version.model, gate=self.gate
+        )
 
     def answer(self, raw: Raw, send: Send) -> None:
         """Answer a request, at once where that can be."""
@@ -113,6 +155,17 @@ class Front:
             quick = self._quick.get(raw.url)
             if quick is not None and quick[0](raw, send, quick[1]):
                 return
+        self._in_time(raw, send)
+
+    def guarded(self, raw: Raw, send: Send) -> None:
+        """The same where a token is wanted."""
+        if raw.plain and raw.method == b"POST":
+            quick = self._quick.get(raw.url)
+            if quick is not None and self.gate.lets(raw) and quick[0](raw, send, quick[1]):
+                return
+        self._in_time(raw, send)
+
+    def _in_time(self, raw: Raw, send: Send) -> None:
         metrics = self._metrics
         metrics.began()
 
@@ -177,24 +230,27 @@ class Front:
 
     def _table(self) -> tuple[Route, ...]:
         return tuple(
-            Route(name, method, re.compile(path), partial(act))
-            for name, method, path, act in (
-                ("predict", "POST", V1 + "/predict", self.predict),
-                ("infer", "POST", V2 + "/infer", self.infer),
-                ("feedback", "POST", V1 + "/feedback", self.feedback),
-                ("summary", "GET", V1, self.summary),
-                ("metadata", "GET", V2, self.metadata),
-                ("ready", "GET", V2 + "/ready", self.model_ready),
-                ("live", "GET", "/v2/health/live", self.live),
-                ("ready", "GET", "/v2/health/ready", self.ready),
-                ("server", "GET", "/v2", self.server),
-                ("metrics", "GET", "/metrics", self.keeper),
-                ("openapi", "GET", r"/openapi\.json", self.openapi),
-                ("docs", "GET", "/docs", self.docs),
-                ("repository", "POST", INDEX, self.keeper),
-                ("repository", "POST", LOAD, self.load),
-                ("repository", "POST", UNLOAD, self.keeper),
-            )
+            Route(name, method, re.compile(path), partial(act), scope)
+            for name, method, path, act, scope in self._paths()
+        )
+
+    def _paths(self) -> tuple[Path, ...]:
+        return (
+            ("predict", "POST", V1 + "/predict", self.predict, "infer"),
+            ("infer", "POST", V2 + "/infer", self.infer, "infer"),
+            ("feedback", "POST", V1 + "/feedback", self.feedback, "feedback"),
+            ("summary", "GET", V1, self.summary, "infer"),
+            ("metadata", "GET", V2, self.metadata, "infer"),
+            ("ready", "GET", V2 + "/ready", self.model_ready, None),
+            ("live", "GET", "/v2/health/live", self.live, None),
+            ("ready", "GET", "/v2/health/ready", self.ready, None),
+            ("server", "GET", "/v2", self.server, "infer"),
+            ("metrics", "GET", "/metrics", self.keeper, "metrics"),
+            ("openapi", "GET", r"/openapi\.json", self.openapi, "infer"),
+            ("docs", "GET", "/docs", self.docs, "infer"),
+            ("repository", "POST", INDEX, self.keeper, "infer"),
+            ("repository", "POST", LOAD, self.load, "admin"),
+            ("repository", "POST", UNLOAD, self.keeper, "admin"),
         )
 
 

@@ -24,9 +24,18 @@ KEPT = 64  # idle connections to one worker; more at once are opened, and closed
 Kind = Literal["late", "gone", "error", "refused"]
 """What became of a request instead of an answer: none in time; nobody there, or dead over it; a 5xx; a 4xx."""
 
-_HOP_BY_HOP = frozenset(
-    {b"connection", b"keep-alive", b"transfer-encoding", b"content-length", b"expect", b"upgrade"}
+_KEPT_BACK = frozenset(
+    {
+        b"connection",
+        b"keep-alive",
+        b"transfer-encoding",
+        b"content-length",
+        b"expect",
+        b"upgrade",
+        b"authorization",
+    }
 )
+"""Headers that are between a caller and this worker alone."""
 
 
 class Unanswered(Exception):
@@ -185,7 +194,7 @@ def _bytes_of(raw: Raw, headers: Headers) -> bytes:
     own = [
         (name, value)
         for name, value in raw.headers
-        if (lower := name.lower()) not in _HOP_BY_HOP and not lower.startswith(PRIVATE)
+        if (lower := name.lower()) not in _KEPT_BACK and not lower.startswith(PRIVATE)
     ]
     lines = b"".join(b"%b: %b\r\n" % header for header in (*own, *headers))
     return b"%b %b HTTP/1.1\r\n%bcontent-length: %d\r\n\r\n%b" % (

@@ -15,9 +15,11 @@ import msgspec
 
 from noria.records.routing import Routing
 
-PROTOCOL = 3
+PROTOCOL = 4
 """1 knew no routing: such a worker can be a champion, but sends nothing on, and is no challenger. 2 knew no gRPC: such a worker
-answers over HTTP as before, and its keeper waits in vain, but not for long, for its word that it is `Listening`."""
+answers over HTTP as before, and its keeper waits in vain, but not for long, for its word that it is `Listening`. 3 knew neither tokens nor TLS: such a worker
+would answer anybody, so no keeper that wants either lets it."""
+GUARDED = 4  # the first protocol whose workers ask for tokens, and speak TLS
 ROUTING = 2  # the first protocol whose workers listen for their siblings
 LARGEST = 60_000  # bytes of a message: what any kernel takes as one datagram
 TOGETHER = 16  # sockets in one message; kernels allow some 250
@@ -61,6 +63,12 @@ class Route(Message, frozen=True, tag="route"):
     """Names of versions that are loaded."""
 
 
+class Tokens(Message, frozen=True, tag="tokens"):
+    """To a worker: go by the tokens that are written down now."""
+
+    serial: int
+
+
 class Part(Message, frozen=True, tag="part"):
     """To a worker: give back this share of its connections, each when it is next between two requests."""
 
@@ -91,7 +99,9 @@ class Failed(Message, frozen=True, tag="failed"):
     reason: str
 
 
-AnyMessage = Accept | Take | Leave | Drain | Told | Route | Part | Routed | Ready | Listening | Failed
+AnyMessage = (
+    Accept | Take | Leave | Drain | Told | Route | Tokens | Part | Routed | Ready | Listening | Failed
+)
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(AnyMessage).decode

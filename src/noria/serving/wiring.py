@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 from noria.ports.clock import RealClock
 from noria.ports.surroundings import surroundings
 from noria.records.base import parse
-from noria.records.policy import LogPolicy
+from noria.records.policy import LogPolicy, TlsPolicy
 from noria.records.sources import Environment
 from noria.records.versions import Version
+from noria.serving.access import Access
+from noria.serving.address import is_loopback, require_guarded
 from noria.serving.admin import Admin
 from noria.serving.bundle import Bundle
 from noria.serving.environments import Environments
@@ -28,6 +30,7 @@ from noria.serving.rows import log_schema
 from noria.serving.sample import sample_of
 from noria.serving.tally import Tally
 from noria.serving.tending import Tending
+from noria.serving.tls import Certificates
 from noria.serving.traffic import Traffic
 from noria.serving.veil import check_roles
 from noria.serving.worker_process import Plan
@@ -54,6 +57,9 @@ class Wiring:
         self._hub = folder / "hub"
         self._log = parse(options.log, LogPolicy) if options.log else LogPolicy()
         self._metrics = Metrics(Tally())
+        self._access: Access | None = None
+        self._tls = _tls(options)
+        self._certificates = Certificates(self._tls) if self._tls else None
         store, _ = open_objects(os.environ.get("NORIA_OBJECTS"), self._state)
         self._artifacts = Artifacts(store)
         here = parse(options.environment, Environment) if options.environment else None
@@ -62,6 +68,7 @@ class Wiring:
     def service(self, bound: socket.socket, identity: Identity) -> tuple[Keeper, Follower]:
         """All of it, behind a listening socket."""
         fleet = Fleet(bound, self._folder, self._narrate)
+        self._access = self._admitting(fleet)
         traffic = self._traffic(fleet)
         follower = self._follower(identity, fleet, traffic)
         options, metrics, narrate = self._options, self._metrics, self._narrate
@@ -78,8 +85,18 @@ class Wiring:
             hub_path=self._hub,
             max_body=options.max_body,
             tending=self._tending(),
+            access=self._access,
         )
         return keeper, follower
+
+    def warn(self) -> None:
+        """Say what of the service's doors its owner should know."""
+        if self._certificates is not None:
+            why = self._certificates.warning(RealClock().now())
+            if why:
+                self._narrate("tls.warning", why=why)
+        elif not is_loopback(self._options.host):
+            self._narrate("tls.warning", why="tokens and rows travel in the clear: no certificate is set")
 
     def plan(self, version: Version) -> Plan:
         """How a version's workers are to be run. Reads files, and may build an environment: not for the event loop."""
@@ -112,7 +129,36 @@ class Wiring:
             log=self._log,
             body_seconds=options.body_seconds,
             grpc=options.grpc,
+            access=str(self._access.path) if self._access else "",
+            tls=self._tls,
         )
+
+    @property
+    def asks(self) -> bool:
+        """Whether callers need a token, as things stand."""
+        return self._access is not None and self._access.required
+
+    def _admitting(self, fleet: Fleet) -> Access | None:
+        """The tokens that hold, read once. Raises `NotLoopback` where there is none, and strangers could come."""
+        options, clock = self._options, RealClock()
+        if self._tls is not None:
+            fleet.guard()
+        loopback = is_loopback(options.host)
+        if options.auth == "off":
+            require_guarded(options.host, auth="off", tokens=False)
+            return None
+        access = Access(
+            self._records.ledger,
+            self._folder / "access.json",
+            fleet.tell,
+            fleet.guard,
+            clock,
+            self._narrate,
+            required=not loopback,
+        )
+        access.load()
+        require_guarded(options.host, auth="tokens", tokens=bool(access.tokens.usable(clock.now())))
+        return access
 
     def _traffic(self, fleet: Fleet) -> Traffic:
         options = self._options
@@ -173,3 +219,13 @@ class Wiring:
         return Tending(
             options.model, ["--state", str(self._state), *words], due, self._metrics, self._narrate
         )
+
+
+def _tls(options: argparse.Namespace) -> TlsPolicy | None:
+    if not options.tls_cert:
+        return None
+    absolute = [
+        str(Path(each).absolute()) if each else None
+        for each in (options.tls_cert, options.tls_key, options.tls_client_ca)
+    ]
+    return TlsPolicy(certificate=absolute[0] or "", key=absolute[1] or "", client_ca=absolute[2])

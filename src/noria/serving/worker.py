@@ -17,6 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import uvloop
 
 from noria.errors import NoriaError
@@ -31,6 +32,7 @@ from noria.serving.batching import Batcher
 from noria.serving.bundle import Bundle
 from noria.serving.connection import Connection, Desk
 from noria.serving.dispatch import Dispatch
+from noria.serving.gate import Admitted, Gate
 from noria.serving.inside import Inside
 from noria.serving.journal import Journal
 from noria.serving.loading import load, log_of, veil_of
@@ -39,6 +41,7 @@ from noria.serving.metrics import VersionMetrics
 from noria.serving.outbox import Outbox
 from noria.serving.routes import Front
 from noria.serving.tally import Tally
+from noria.serving.tls import Certificates, renew
 
 if TYPE_CHECKING:
     from noria.serving.grpc_door import GrpcDoor
@@ -47,6 +50,8 @@ if TYPE_CHECKING:
 BACKLOG = 2048  # connections that wait to be accepted
 EVERY = 0.25  # s between two looks at what is counted only when it is asked for
 FLUSH = 1.0  # s between two flushes of the log to the disk with `durability = "async"`: the bound of what power's loss takes
+HANDSHAKE = 10.0  # s for a client to agree on TLS
+LAST = 45.0  # s in which a TLS connection's next answer may still be its last; the keeper waits for 60 in all
 LATE = 0.05  # s between two looks at whether the last connection has gone
 
 
@@ -100,6 +105,7 @@ class Worker:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._over = asyncio.Event()
         self._closing: asyncio.Task[None] | None = None
+        self._certificates = Certificates(bundle.tls) if bundle.tls else None
 
     async def live(self) -> None:
         """Until the keeper says that it is over, or is gone."""
@@ -112,6 +118,7 @@ class Worker:
             *(loop.create_task(desk.sweep()) for desk in (self._desk, self._inside)),
             loop.create_task(_gauge(metrics, log, batcher, self._desk)),
             loop.create_task(_flush(log, bundle.durability, self._narrate)),
+            *([loop.create_task(renew(self._certificates, self._narrate))] if self._certificates else []),
         ]
         wire.say(self._channel, wire.Ready(protocol=wire.PROTOCOL, pid=os.getpid()))
         await self._over.wait()
@@ -158,14 +165,16 @@ class Worker:
     async def _open_doors(self, answering: Answering, metrics: VersionMetrics) -> None:
         """For callers, who come when the keeper says so; for siblings, and for the keeper's messages."""
         loop, bundle = asyncio.get_running_loop(), self._bundle
-        self._front = Front(answering, metrics, self._narrate, hub=bundle.hub)
-        self._door = _door(bundle, answering, metrics, self._narrate)
+        self._gate = Gate(self._served.version.model, RealClock())
+        self._front = Front(answering, metrics, self._narrate, hub=bundle.hub, gate=self._gate)
+        self._door = _door(bundle, answering, metrics, self._narrate, self._gate, self._certificates)
         self._desk = Desk(
             self._front.answer,
             self._front.routes.refused,
             max_body=bundle.max_body,
             body_seconds=bundle.body_seconds,
         )
+        self._admit()
         inside = Inside(answering, metrics, self._narrate)
         self._inside = Desk(inside.answer, inside.routes.refused, max_body=bundle.max_body)
         for desk in (self._desk, self._inside):
@@ -209,6 +218,8 @@ class Worker:
                 self._dispatch.follow(message)
                 with suppress(OSError):  # the keeper is gone, and the channel's end says so
                     wire.say(self._channel, wire.Routed(serial=message.serial))
+            case wire.Tokens():
+                self._admit()
             case wire.Part(share=share):
                 self._share(share)
             case wire.Told(problem=problem):
@@ -217,6 +228,20 @@ class Worker:
                 self._narrate("worker.puzzled", message=str(message))
                 for one in sockets:
                     one.close()
+
+    def _admit(self) -> None:
+        """Go by the tokens that are written down now; where none was ever made, a request pays nothing for them."""
+        if not self._bundle.access:
+            return
+        try:
+            admitted = parse(Path(self._bundle.access).read_bytes(), Admitted)
+        except (OSError, msgspec.MsgspecError) as error:
+            admitted = Admitted(required=True)  # rather nobody than somebody whose token was revoked
+            self._narrate("tokens.unread", why=str(error))
+        self._gate.follow(admitted)
+        required = self._gate.required
+        self._desk.answer = self._front.guarded if required else self._front.answer
+        self._desk.stranger = self._gate.stranger if required else None
 
     def _begin(self, work: Coroutine[Any, Any, Any]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -229,7 +254,13 @@ class Worker:
 
     async def _accept(self, listening: socket.socket) -> None:
         loop = asyncio.get_running_loop()
-        self._servers.append(await loop.create_server(self._connection, sock=listening, backlog=BACKLOG))
+        certificates = self._certificates
+        secured: dict[str, Any] = (
+            {"ssl": certificates.context, "ssl_handshake_timeout": HANDSHAKE} if certificates else {}
+        )
+        self._servers.append(
+            await loop.create_server(self._connection, sock=listening, backlog=BACKLOG, **secured)
+        )
 
     def _connection(self) -> Connection:
         return Connection(self._desk, asyncio.get_running_loop())
@@ -237,14 +268,27 @@ class Worker:
     def _leave(self) -> None:
         """Give back each connection as soon as it is between two requests, and end with the last."""
         self._stop_accepting()
+        self._let_go(self._inside)
+        if self._certificates is not None:
+            self._leave_slowly()
+            return
         self._desk.parting = self._part
         for connection in list(self._desk.connections):
             self._part(connection)
-        self._let_go(self._inside)
         self._end_with_the_last()
+
+    def _leave_slowly(self) -> None:
+        """The keys of a TLS connection live in this process, so nobody else can go on with it: its next answer says that
+        it is the last. What is idle waits for that, since a request may be on its way; so does who is still agreeing."""
+        loop = asyncio.get_running_loop()
+        self._desk.closing = True
+        loop.call_later(HANDSHAKE, self._end_with_the_last)
+        loop.call_later(LAST, self._let_go, self._desk)
 
     def _share(self, share: float) -> None:
         """Give back some connections, for others to go on with; this worker goes on."""
+        if self._certificates is not None:
+            return  # they cannot move: new workers get new ones
         wanted = int(len(self._desk.connections) * share)
 
         def part(connection: Connection) -> None:
@@ -333,14 +377,26 @@ async def _flush(log: PredictionLog, durability: Durability, narrate: Narrator) 
 
 
 def _door(
-    bundle: Bundle, answering: Answering, metrics: VersionMetrics, narrate: Narrator
+    bundle: Bundle,
+    answering: Answering,
+    metrics: VersionMetrics,
+    narrate: Narrator,
+    gate: Gate,
+    certificates: Certificates | None,
 ) -> GrpcDoor | None:
     if not bundle.grpc:
         return None
     from noria.serving.grpc_door import GrpcDoor
 
     return GrpcDoor(
-        answering, metrics, narrate, address=bundle.grpc, hub=bundle.hub, max_body=bundle.max_body
+        answering,
+        metrics,
+        narrate,
+        gate,
+        address=bundle.grpc,
+        hub=bundle.hub,
+        max_body=bundle.max_body,
+        certificates=certificates,
     )
 
 

@@ -11,6 +11,7 @@ from noria.adapters.sql.conflicts import AliasElsewhere, BlockTaken, NumberTaken
 from noria.adapters.sql.database import Connection, NotUnique, value
 from noria.adapters.sql.outline import Outline
 from noria.adapters.sql.times import to_micros
+from noria.adapters.sql.tokens import admit, revoke
 from noria.records.events import (
     AlarmRaised,
     AliasMoved,
@@ -26,6 +27,7 @@ from noria.records.events import (
     VersionRegistered,
 )
 from noria.records.monitoring import Alarm, Block
+from noria.records.tokens import TokenMade, TokenRevoked
 from noria.records.versions import Version
 
 _ALIAS = "SELECT number FROM aliases WHERE model = :model AND alias = :alias"
@@ -70,6 +72,12 @@ def apply(connection: Connection, outline: Outline, seq: int) -> Mapping[str, in
         case Proved(proof=proof):
             _need_version(connection, proof.model, proof.version)
             return {}
+        case TokenMade() as made:
+            admit(connection, made)
+            return {}
+        case TokenRevoked() as revoked:
+            revoke(connection, revoked)
+            return {}
         case DataRefused() | GarbageCollected():
             return {}
 
@@ -90,6 +98,8 @@ def model_of(change: Change) -> str:
         case Proved(proof=proof):
             return proof.model
         case StepFinished() | RunFinished() | AliasMoved() | DataRefused() | GarbageCollected():
+            return change.model
+        case TokenMade() | TokenRevoked():
             return change.model
 
 

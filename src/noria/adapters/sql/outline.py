@@ -27,6 +27,8 @@ PARTS: Mapping[str, Mapping[str, str]] = {
     "data.refused": {},
     "version.proved": {},
     "garbage.collected": {},
+    "token.made": {},
+    "token.revoked": {},
 }
 """Kind of change to those of its fields that have a table."""
 
