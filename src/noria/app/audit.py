@@ -12,6 +12,7 @@ from noria.records.events import (
     GENESIS,
     AlarmRaised,
     AliasMoved,
+    BatchAnswered,
     BlockScored,
     Change,
     DataRefused,
@@ -139,3 +140,5 @@ def describe(change: Change) -> str:
             return f"{proof.model}:{proof.version} rebuilt: {proof.same}"
         case GarbageCollected(collected=collected):
             return f"{collected.objects} objects of {collected.runs} runs, {collected.size} bytes"
+        case BatchAnswered(batch=batch):
+            return f"{batch.id}: {batch.rows} rows of {batch.input} by {batch.model}:{batch.version}"

@@ -14,6 +14,7 @@ from noria.adapters.sql.times import to_micros
 from noria.records.events import (
     AlarmRaised,
     AliasMoved,
+    BatchAnswered,
     BlockScored,
     Change,
     DataRefused,
@@ -70,6 +71,9 @@ def apply(connection: Connection, outline: Outline, seq: int) -> Mapping[str, in
         case Proved(proof=proof):
             _need_version(connection, proof.model, proof.version)
             return {}
+        case BatchAnswered(batch=batch):
+            _need_version(connection, batch.model, batch.version)
+            return {}
         case DataRefused() | GarbageCollected():
             return {}
 
@@ -89,6 +93,8 @@ def model_of(change: Change) -> str:
             return alarm.model
         case Proved(proof=proof):
             return proof.model
+        case BatchAnswered(batch=batch):
+            return batch.model
         case StepFinished() | RunFinished() | AliasMoved() | DataRefused() | GarbageCollected():
             return change.model
 

@@ -27,6 +27,7 @@ PARTS: Mapping[str, Mapping[str, str]] = {
     "data.refused": {},
     "version.proved": {},
     "garbage.collected": {},
+    "batch.answered": {},
 }
 """Kind of change to those of its fields that have a table."""
 
