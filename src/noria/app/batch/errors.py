@@ -32,7 +32,9 @@ class UnknownInput(UsageError):
 class BadFile(UsageError):
     code: ClassVar[str] = "BATCH-FILE"
     what: ClassVar[str] = "{file} cannot be read: {why}"
-    next: ClassVar[str] = "write it anew, or leave it out; parts of other files stay: --resume goes on"
+    next: ClassVar[str] = (
+        "write it anew, or leave it out; where the batch has begun, --resume keeps the parts of other files"
+    )
     file: str
     why: str
 
@@ -50,7 +52,9 @@ class BadSchema(UsageError):
 class RowsRefused(UsageError):
     code: ClassVar[str] = "BATCH-ROWS"
     what: ClassVar[str] = "{file}, row {row}: {why}; {count} of the {of} rows from row {first} on are refused"
-    next: ClassVar[str] = "mend them, or let their answers be null: --on-refused null --resume"
+    next: ClassVar[str] = (
+        "mend them and --resume, or let their answers be null: --on-refused null --overwrite"
+    )
     file: str
     row: int
     why: str

@@ -57,7 +57,7 @@ def batches(
     ending = _ending(name)
     with readable(name):
         if ending in PARQUET:
-            with pq.ParquetFile(file, buffer_size=BLOCK) as parquet:
+            with pq.ParquetFile(file, buffer_size=BLOCK, page_checksum_verification=True) as parquet:
                 wanted = list(range(*groups)) if groups else list(range(parquet.num_row_groups))
                 yield from parquet.iter_batches(
                     rows, row_groups=wanted, columns=list(columns), use_threads=False
@@ -87,11 +87,7 @@ def readable(name: str) -> Iterator[None]:
 
     try:
         yield
-    except (pa.ArrowException, EOFError, UnicodeDecodeError) as error:
-        raise BadFile(file=name, why=str(error).strip().split("\n")[0]) from error
-    except OSError as error:
-        if error.errno is not None:  # the file system's own words, which others translate
-            raise
+    except (pa.ArrowException, OSError, EOFError, UnicodeDecodeError) as error:
         raise BadFile(file=name, why=str(error).strip().split("\n")[0]) from error
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -100,15 +100,27 @@ def taken(output: Output, *, resume: bool, overwrite: bool) -> Sequence[str]:
     )
 
 
-def require_same(asked: Work, begun: Work, *, id: str, output: str) -> None:
-    """Raises `OtherBatch` unless going on would write what was begun."""
+def require_same(asked: Work, begun: Work, done: Collection[str], *, id: str, output: str) -> None:
+    """Raises `OtherBatch` unless going on would write what was begun. A file may have been mended meanwhile, where none of
+    its parts is done."""
     differs = [
         name
         for name in Work.__struct_fields__
         if name not in ALIKE and getattr(asked, name) != getattr(begun, name)
     ]
+    if differs == ["files"] and not _used(asked, begun, done):
+        return
     if differs:
         raise OtherBatch(batch=id, output=output, differs=differs)
+
+
+def _used(asked: Work, begun: Work, done: Collection[str]) -> bool:
+    """Whether a file that differs is another one, or was answered already."""
+    used = {piece.file for piece in begun.pieces if piece.part in done}
+    both = zip(asked.files, begun.files, strict=False)
+    return any(
+        one.path != other.path or (one != other and at in used) for at, (one, other) in enumerate(both)
+    )
 
 
 def _note(part: str) -> str:

@@ -147,7 +147,11 @@ def _begun(app: App, output: Output, work: Work) -> Begun:
     if manifest is not None:
         begun = Begun(id=manifest.id, began=manifest.began, work=manifest.work)
     if begun is not None:
-        require_same(work, begun.work, id=begun.id, output=output.place.url)
+        done = {part.part for part in manifest.parts} if manifest else output.done(begun.work).keys()
+        require_same(work, begun.work, done, id=begun.id, output=output.place.url)
+        if work.files != begun.work.files:
+            begun = msgspec.structs.replace(begun, work=work)
+            output.begin(begun)
         return begun
     now = app.clock.now()
     begun = Begun(id=batch_id(now, secrets.randbits(32)), began=now, work=work)
