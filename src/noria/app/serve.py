@@ -109,6 +109,7 @@ def _command(app: App, model: str, follows: str, host: str | None, port: int | N
         *(() if service.spare else ("--no-spare",)),
         *("--deadline", str(service.deadline)),
         *("--patience", str(service.patience)),
+        *(("--traces", service.traces) if service.traces else ()),
         *("--durability", service.durability),
         *_monitored(app, model),
         *("--log", canonical(service.log).decode()),

@@ -39,6 +39,7 @@ from noria.serving.metrics import VersionMetrics
 from noria.serving.outbox import Outbox
 from noria.serving.routes import Front
 from noria.serving.tally import Tally
+from noria.serving.traces import Traces, traces_of
 
 if TYPE_CHECKING:
     from noria.serving.grpc_door import GrpcDoor
@@ -105,12 +106,13 @@ class Worker:
         """Until the keeper says that it is over, or is gone."""
         loop, bundle, version = asyncio.get_running_loop(), self._bundle, self._served.version
         log = log_of(bundle)
+        self._traces = traces_of(version, bundle.traces, self._narrate)
         metrics = VersionMetrics(Tally(self._counts), model=version.model, version=version.number)
         batcher = Batcher(self._served.answer_rows, loop, told=metrics.batch)
         await self._open_doors(self._answering(log, metrics, batcher), metrics)
         beside = [
             *(loop.create_task(desk.sweep()) for desk in (self._desk, self._inside)),
-            loop.create_task(_gauge(metrics, log, batcher, self._desk)),
+            loop.create_task(_gauge(metrics, log, batcher, self._desk, self._traces)),
             loop.create_task(_flush(log, bundle.durability, self._narrate)),
         ]
         wire.say(self._channel, wire.Ready(protocol=wire.PROTOCOL, pid=os.getpid()))
@@ -121,6 +123,9 @@ class Worker:
             await self._closing
         batcher.close()
         log.close()
+        if self._traces is not None:
+            await asyncio.to_thread(self._traces.queue.close)
+            metrics.spans(self._traces.queue.counts)
         with suppress(NoriaError):  # each answer that had to wait for the disk has been told already
             log.sync()
         metrics.tally.close()
@@ -143,6 +148,7 @@ class Worker:
             self._narrate,
             veil=veil_of(bundle),
             sample=bundle.log.sample,
+            traced=bool(bundle.traces),
         )
         return Answering(
             self._served,
@@ -159,15 +165,19 @@ class Worker:
         """For callers, who come when the keeper says so; for siblings, and for the keeper's messages."""
         loop, bundle = asyncio.get_running_loop(), self._bundle
         self._front = Front(answering, metrics, self._narrate, hub=bundle.hub)
-        self._door = _door(bundle, answering, metrics, self._narrate)
+        self._door = _door(bundle, answering, metrics, self._narrate, self._traces)
+        inside, traces = Inside(answering, metrics, self._narrate), self._traces
         self._desk = Desk(
-            self._front.answer,
+            traces.over(self._front.answer) if traces else self._front.answer,
             self._front.routes.refused,
             max_body=bundle.max_body,
             body_seconds=bundle.body_seconds,
         )
-        inside = Inside(answering, metrics, self._narrate)
-        self._inside = Desk(inside.answer, inside.routes.refused, max_body=bundle.max_body)
+        self._inside = Desk(
+            traces.over(inside.answer, inside=True) if traces else inside.answer,
+            inside.routes.refused,
+            max_body=bundle.max_body,
+        )
         for desk in (self._desk, self._inside):
             desk.tick()
         path = str(socket_of(self._counts))
@@ -301,9 +311,13 @@ def socket_of(counts: Path) -> Path:
     return counts.with_suffix(".sock")
 
 
-async def _gauge(metrics: VersionMetrics, log: PredictionLog, batcher: Batcher, desk: Desk) -> None:
+async def _gauge(
+    metrics: VersionMetrics, log: PredictionLog, batcher: Batcher, desk: Desk, traces: Traces | None
+) -> None:
     tally = metrics.tally
     while True:
+        if traces is not None:
+            metrics.spans(traces.queue.counts)
         tally.put(metrics.waiting, batcher.waiting)
         tally.put(metrics.connections, len(desk.connections))
         tally.put(metrics.log_bytes, log.size)
@@ -333,14 +347,24 @@ async def _flush(log: PredictionLog, durability: Durability, narrate: Narrator) 
 
 
 def _door(
-    bundle: Bundle, answering: Answering, metrics: VersionMetrics, narrate: Narrator
+    bundle: Bundle,
+    answering: Answering,
+    metrics: VersionMetrics,
+    narrate: Narrator,
+    traces: Traces | None,
 ) -> GrpcDoor | None:
     if not bundle.grpc:
         return None
     from noria.serving.grpc_door import GrpcDoor
 
     return GrpcDoor(
-        answering, metrics, narrate, address=bundle.grpc, hub=bundle.hub, max_body=bundle.max_body
+        answering,
+        metrics,
+        narrate,
+        address=bundle.grpc,
+        hub=bundle.hub,
+        max_body=bundle.max_body,
+        traces=traces,
     )
 
 
