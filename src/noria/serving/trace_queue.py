@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from collections import deque
 from typing import Any
@@ -11,6 +12,7 @@ from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExport
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
+from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 
 import noria
 from noria.records.versions import Version
@@ -85,7 +87,7 @@ class Queue(SpanProcessor):
 
 
 def opened(version: Version, address: str, narrate: Narrator) -> tuple[Any, Queue]:
-    """A tracer for a version, and where its spans go. The sampler, the headers for the collector and more are what
+    """A tracer for a version, and where its spans go. The headers for the collector, time-outs and more are what
     OpenTelemetry's own variables say."""
     quiet = logging.getLogger("opentelemetry")  # what it has to say goes the way of the service's own events
     quiet.addHandler(logging.NullHandler())
@@ -93,14 +95,14 @@ def opened(version: Version, address: str, narrate: Narrator) -> tuple[Any, Queu
     endpoint = f"{address.rstrip('/')}/v1/traces" if address else None
     queue = Queue(OTLPSpanExporter(endpoint=endpoint), narrate)
     resource = Resource.create(_named(version))
-    provider = TracerProvider(resource=resource, shutdown_on_exit=False)
+    provider = TracerProvider(
+        ALWAYS_ON, resource, shutdown_on_exit=False
+    )  # whoever asks for a span has decided
     provider.add_span_processor(queue)
     return provider.get_tracer("noria", noria.__version__), queue
 
 
 def _named(version: Version) -> dict[str, str]:
     """Unless OTEL_SERVICE_NAME says otherwise."""
-    import os
-
     named = {} if os.environ.get("OTEL_SERVICE_NAME") else {"service.name": version.model}
     return {**named, "service.version": str(version.number)}

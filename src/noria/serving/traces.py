@@ -17,6 +17,7 @@ from noria.records.versions import Version
 from noria.serving.connection import Raw
 from noria.serving.log import Narrator
 from noria.serving.messages import Response
+from noria.serving.sampling import Wanted, sampler_of
 
 if TYPE_CHECKING:
     from noria.serving.trace_queue import Queue
@@ -82,6 +83,7 @@ class Traces:
     version: Version
     tracer: Any
     queue: Queue
+    wanted: Wanted
 
     def over(self, answer: Answer, *, inside: bool = False) -> Answer:
         """The same door with spans around its requests for answers. `inside`: for siblings, who have decided whether."""
@@ -107,14 +109,14 @@ class Traces:
     ) -> Span | None:
         """A span for a request with these headers; None where its trace is not sampled."""
         parent = _parent(headers)
-        if inside and (parent is None or not parent.sampled):
+        if (inside and parent is None) or not self.wanted(parent):
             return None
         from opentelemetry.trace import SpanKind, set_span_in_context
 
         name = f"{'infer' if route == 'call' else route} {self.version.model}"
         context = parent and parent.context()
         span = self.tracer.start_span(name, context, kind=SpanKind.SERVER, attributes=self._facts)
-        return Span(span, self.tracer, set_span_in_context(span)) if span.is_recording() else None
+        return Span(span, self.tracer, set_span_in_context(span))
 
     @property
     def _facts(self) -> dict[str, str | int]:
@@ -147,7 +149,7 @@ def traces_of(version: Version, address: str, narrate: Narrator) -> Traces | Non
         narrate("traces.unavailable", version=version.name, why=why)
         return None
     tracer, queue = opened(version, "" if address == ENVIRONMENT else address, narrate)
-    return Traces(version, tracer, queue)
+    return Traces(version, tracer, queue, sampler_of(os.environ, narrate))
 
 
 @dataclass(frozen=True)
