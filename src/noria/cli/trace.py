@@ -94,6 +94,7 @@ def _prediction(found: Trace) -> list[tuple[str, str]]:
         ("request", _listed(row["request"])),
         ("answer", _listed(row["answer"])),
         ("took", f"{int(str(row['took'])) / 1000:.2f} ms" if "took" in row else ""),
+        ("trace", _shown(row["trace"]) if "trace" in row else ""),
         ("label", _label(row)),
     ]
 
