@@ -14,6 +14,7 @@ from noria.serving.sampling import Few, sampler_of
 from noria.serving.trace_queue import WAITING, Queue
 from noria.serving.traces import Parent, _parent, wanted
 
+ONE = ReadableSpan("one")
 TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 
 
@@ -130,10 +131,10 @@ class Slow(SpanExporter):
 def test_a_full_queue_drops_and_counts_and_never_waits() -> None:
     exporter, more = Slow(), 100
     queue = Queue(exporter, told)
-    queue.on_end(ReadableSpan("first"))
+    queue.on_end(ONE)
     assert exporter.asked.wait(60)
     for _ in range(WAITING + more):
-        queue.on_end(ReadableSpan("one"))
+        queue.on_end(ONE)
     assert queue.counts == {"sent": 0, "dropped": more, "failed": 0}
     exporter.go.set()
     queue.close(60)
@@ -144,9 +145,9 @@ def test_a_full_queue_drops_and_counts_and_never_waits() -> None:
 def test_a_collector_that_hangs_does_not_keep_a_worker() -> None:
     exporter = Slow()
     queue = Queue(exporter, told)
-    queue.on_end(ReadableSpan("first"))
+    queue.on_end(ONE)
     assert exporter.asked.wait(60)
-    queue.on_end(ReadableSpan("second"))
+    queue.on_end(ONE)
     queue.close(0.0)
     assert queue.counts["dropped"] == 1
     exporter.go.set()
@@ -159,7 +160,7 @@ def test_what_the_collector_refuses_is_told_once_until_it_changes() -> None:
     queue = Queue(exporter, lambda event, /, **facts: said.append(event))
     for result in (SpanExportResult.FAILURE, SpanExportResult.FAILURE, SpanExportResult.SUCCESS):
         exporter.result = result
-        queue._send([ReadableSpan("one")])
+        queue._send([ONE])
     queue.close(60)
     assert said == ["traces.failed", "traces.sent"]
     assert queue.counts == {"sent": 1, "dropped": 0, "failed": 2}
