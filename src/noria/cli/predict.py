@@ -8,7 +8,8 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-from noria.app.batch.predict import BATCH_ROWS, Asked, Predictions, Progress, predict
+from noria.app.batch.performing import Progress
+from noria.app.batch.predict import BATCH_ROWS, Asked, Predictions, predict
 from noria.app.wiring import open_app
 from noria.cli.commands import BadUsage, Subparsers, parser_of, project
 from noria.cli.inside import inside

@@ -6,28 +6,24 @@ import os
 import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
-from dataclasses import dataclass, field, replace
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from noria.app.batch.errors import PartsFailed, Unshared
+from noria.app.batch.errors import Unshared
 from noria.app.batch.inputs import absolute, as_files, find, look, pattern, pieces, require_apart
-from noria.app.batch.interpreter import python_of
 from noria.app.batch.layout import names_of
 from noria.app.batch.output import Output, require_folder, require_same, taken
+from noria.app.batch.performing import Progress, Told, performed
 from noria.app.gone import require_servable
 from noria.app.promote import find_version
-from noria.errors import NoriaError
-from noria.ports.engine import Broke, Ended, Engine, Job
 from noria.records.base import Digest, short
-from noria.records.batches import Batch, Begun, Manifest, OnRefused, PartDone, Piece, Work, batch_id
+from noria.records.batches import Batch, Begun, Manifest, OnRefused, PartDone, Work, batch_id
 from noria.records.events import BatchAnswered
-from noria.records.needs import Retry
-from noria.records.tasks import Predict, Predicted
 from noria.records.versions import Version
 
 if TYPE_CHECKING:
@@ -36,11 +32,6 @@ if TYPE_CHECKING:
 BATCH_ROWS = (
     65_536  # in memory at once: the fixed cost of a graph is gone in the noise, and 100 columns take 50 MB
 )
-AHEAD = 64  # jobs that the engine has: more than any machine has cores, so that none waits for us
-GIVES_UP = 10  # failed parts: whatever fails so often fails everywhere
-LOST = Retry(lost=2, memory=1)
-
-Told = Callable[["Progress"], None]
 
 
 @dataclass(frozen=True)
@@ -58,21 +49,6 @@ class Asked:
     """Whether the records are to know of it."""
     resume: bool = False
     overwrite: bool = False
-
-
-@dataclass
-class Progress:
-    """How far a batch is."""
-
-    parts: int
-    known: int = 0
-    """Parts that were there already."""
-    done: list[PartDone] = field(default_factory=list)
-    failed: dict[str, NoriaError] = field(default_factory=dict)
-
-    @property
-    def rows(self) -> int:
-        return sum(part.rows for part in self.done)
 
 
 @dataclass(frozen=True)
@@ -115,7 +91,9 @@ def predict(
         found = output.manifest()
         progress = Progress(len(work.pieces))
         if found is None:
-            progress = _performed(app, version, begun, output, asked, told, note)
+            progress = performed(
+                app, version, begun.work, output, batch_rows=asked.batch_rows, told=told, note=note
+            )
             found = _manifest(app, version, begun, progress.done)
         logged = _settle(app, version, output, found, asked.log)
         return Predictions(found, output.place.url, progress.known, time.monotonic() - began, logged)
@@ -157,87 +135,6 @@ def _begun(app: App, output: Output, work: Work) -> Begun:
     begun = Begun(id=batch_id(now, secrets.randbits(32)), began=now, work=work)
     output.begin(begun)
     return begun
-
-
-def _performed(
-    app: App,
-    version: Version,
-    begun: Begun,
-    output: Output,
-    asked: Asked,
-    told: Told,
-    note: Callable[[str], None],
-) -> Progress:
-    """All parts, those that are not there yet on the engine."""
-    from noria.pipeline.retrying import Retrying
-
-    work = begun.work
-    there = output.done(work)
-    progress = Progress(len(work.pieces), len(there), list(there.values()))
-    waiting = [piece for piece in work.pieces if piece.part not in there]
-    if waiting:
-        python = python_of(app, version, note)
-        with closing(
-            app.engine(app.code(version.code), threads=1)
-        ) as engine:  # as a service's workers: one thread each
-            jobs = (_job(version, work, piece, output, asked, python) for piece in waiting)
-            _perform(Retrying(engine), jobs, output, progress, told)
-    if progress.failed:
-        raise _failure(progress)
-    return progress
-
-
-def _job(
-    version: Version, work: Work, piece: Piece, output: Output, asked: Asked, python: Path | None
-) -> Job:
-    task = Predict(
-        version=version,
-        input=work.input,
-        file=work.files[piece.file],
-        piece=piece,
-        output=output.place.url,
-        columns=work.columns,
-        on_refused=work.on_refused,
-        batch_rows=asked.batch_rows,
-    )
-    return Job(id=piece.part, task=task, python=python, retry=LOST)
-
-
-def _perform(engine: Engine, jobs: Iterator[Job], output: Output, progress: Progress, told: Told) -> None:
-    """Until all are done, or so many have failed that the rest would."""
-    under_way: set[str] = set()
-    while True:
-        while (
-            len(under_way) < AHEAD
-            and len(progress.failed) < GIVES_UP
-            and (job := next(jobs, None)) is not None
-        ):
-            engine.submit(job)
-            under_way.add(job.id)
-        if not under_way:
-            return
-        for happened in engine.wait():
-            if isinstance(happened, Ended) and isinstance(happened.done, Predicted):
-                output.keep(happened.done.part)
-                progress.done.append(happened.done.part)
-            elif isinstance(happened, Broke):
-                progress.failed[happened.id] = happened.error
-            else:
-                continue
-            under_way.discard(happened.id)
-            told(progress)
-
-
-def _failure(progress: Progress) -> PartsFailed:
-    lines = []
-    for part, error in sorted(progress.failed.items()):
-        lines += [
-            f"{part}: {error.code}: {line}" if not at else f"  {line}"
-            for at, line in enumerate(str(error).splitlines())
-        ]
-    return PartsFailed(
-        failed=len(progress.failed), parts=progress.parts, done=len(progress.done), why="\n".join(lines)
-    )
 
 
 def _manifest(app: App, version: Version, begun: Begun, done: Sequence[PartDone]) -> Manifest:
