@@ -57,7 +57,10 @@ def batches(
     ending = _ending(name)
     with readable(name):
         if ending in PARQUET:
-            with pq.ParquetFile(file, buffer_size=BLOCK, page_checksum_verification=True) as parquet:
+            # read ahead, all row groups of the stretch would be in memory: twice as much, of a million rows
+            with pq.ParquetFile(
+                file, buffer_size=BLOCK, pre_buffer=False, page_checksum_verification=True
+            ) as parquet:
                 wanted = list(range(*groups)) if groups else list(range(parquet.num_row_groups))
                 yield from parquet.iter_batches(
                     rows, row_groups=wanted, columns=list(columns), use_threads=False
