@@ -12,6 +12,7 @@ from noria.records.events import (
     GENESIS,
     AlarmRaised,
     AliasMoved,
+    BatchAnswered,
     BlockScored,
     Change,
     DataRefused,
@@ -147,3 +148,5 @@ def describe(change: Change) -> str:
             return f"{token.name} for {', '.join(token.scopes)}{models}{until}, by {token.by}"
         case TokenRevoked():
             return f"{change.name}, by {change.by}"
+        case BatchAnswered(batch=batch):
+            return f"{batch.id}: {batch.rows} rows of {batch.input} by {batch.model}:{batch.version}"

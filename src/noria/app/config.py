@@ -230,6 +230,7 @@ def _service(section: Section) -> ServicePolicy:
         deadline=section.seconds("deadline", usual.deadline),
         patience=section.seconds("patience", usual.patience),
         grpc_port=section.whole("grpc_port", usual.grpc_port, PORT),
+        traces=section.text("traces", usual.traces, COLLECTOR),
         durability=cast("Durability", section.text("durability", usual.durability, DURABILITY)),
         log=log_of(section.table("log")),
         auth=cast('Literal["tokens", "off"]', section.text("auth", usual.auth, AUTH)),
@@ -264,6 +265,9 @@ PIPELINE = Rule(
 PROMOTION = Rule('"automatic" or "manual"', ("automatic", "manual").__contains__)
 REPRODUCIBLE = Rule('"bit" or "tolerance"', ("bit", "tolerance").__contains__)
 DURABILITY = Rule('"sync", "async" or "off"', ("sync", "async", "off").__contains__)
+COLLECTOR = Rule(
+    'a collector\'s address, as "http://127.0.0.1:4318" is', matches(r"https?://[^\s/?#@]+(/[^\s?#]*)?")
+)
 ALIAS = Rule('an alias, as "champion" is', matches(r"[a-z][a-z0-9_-]*"))
 BLOCK = Rule('"row", or a count and a unit of s, m, h, d, w, as in "1d"', matches(rf"row|{SPAN}"))
 AUTH = Rule('"tokens" or "off"', ("tokens", "off").__contains__)

@@ -150,6 +150,7 @@ def _command(
         *(() if service.spare else ("--no-spare",)),
         *("--deadline", str(service.deadline)),
         *("--patience", str(service.patience)),
+        *(("--traces", service.traces) if service.traces else ()),
         *("--durability", service.durability),
         *("--auth", service.auth),
         *secured(app, tls),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from noria.records.base import Digest, Record, canonical, digest_bytes, digest_of
+from noria.records.batches import Batch
 from noria.records.gates import Judgement
 from noria.records.monitoring import Alarm, Block, RiskState
 from noria.records.profiles import Finding
@@ -91,6 +92,12 @@ class GarbageCollected(Record, tag="garbage.collected"):
     collected: Collected
 
 
+class BatchAnswered(Record, tag="batch.answered"):
+    """Rows out of files were answered into files."""
+
+    batch: Batch
+
+
 Change = (
     RunStarted
     | StepFinished
@@ -105,6 +112,7 @@ Change = (
     | GarbageCollected
     | TokenMade
     | TokenRevoked
+    | BatchAnswered
 )
 
 

@@ -163,6 +163,8 @@ class ServicePolicy(Record):
     """Seconds that a challenger has for an answer, at most half of the deadline; then the champion answers."""
     grpc_port: int | None = None
     """Where the service answers over gRPC as well; None: it does not."""
+    traces: str = ""
+    """Where traces of requests are sent by OTLP over HTTP; empty: where OpenTelemetry's own variables say, or nowhere."""
     durability: Durability = "async"
     """`sync`: an answer's row is on the disk before it leaves; `async`: it survives the process, and the power's loss
     takes at most the last second or two; `off`: no row is logged."""

@@ -154,6 +154,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--port", type=int, default=DEFAULTS.port, help="0 takes a free one")
     add("--body-seconds", type=float, default=BODY_SECONDS, help="for a whole request to come")
     add("--grpc-port", type=int, help="where to answer over gRPC as well; 0 takes a free one")
+    add("--traces", default="", help="a collector's address, for traces of requests by OTLP over HTTP")
     add("--max-body", type=int, default=DEFAULTS.max_body, help="bytes of one request's body")
     add("--max-rows", type=int, default=DEFAULTS.max_rows, help="rows of one request")
     add("--workers", type=int, default=DEFAULTS.workers, help="processes that answer")

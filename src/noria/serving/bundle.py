@@ -37,6 +37,8 @@ class Bundle(Record, kw_only=True):
     """What of the rows reaches the disk; the secret of its hashes is in the state folder."""
     body_seconds: float = 30.0
     """For a whole request to come."""
+    traces: str = ""
+    """The collector's address, or `env` for what OpenTelemetry's own variables say; empty: nothing is traced."""
     grpc: str = ""
     """Where to answer over gRPC as well, as `127.0.0.1:8118`; nowhere for none."""
     access: str = ""

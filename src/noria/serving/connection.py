@@ -13,13 +13,16 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from email.utils import formatdate
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import httptools
 
 from noria.errors import NoriaError
 from noria.serving.errors import BadHttp, BodyTooLarge, BodyTooSlow, HeadersTooLarge, TooManyConnections
 from noria.serving.messages import Request, Response, refusal
+
+if TYPE_CHECKING:
+    from noria.serving.traces import Span
 
 BODY_SECONDS = 30.0  # s for a whole request; a client that trickles longer holds memory for nothing
 READ_SECONDS = 30.0  # s for a client to take an answer that lies ready
@@ -81,7 +84,7 @@ Send = Callable[[Response], None]
 class Raw:
     """A whole request as it came, before anybody looked into it."""
 
-    __slots__ = ("body", "connection", "headers", "keep", "method", "plain", "url")
+    __slots__ = ("body", "connection", "headers", "keep", "method", "plain", "span", "url")
 
     def __init__(
         self,
@@ -101,6 +104,8 @@ class Raw:
         self.plain = plain
         """Whether its headers leave no doubt that the body is JSON as it is, and the path all that says who is asked."""
         self.connection = connection
+        self.span: Span | None = None
+        """Its trace, where it has one."""
 
     def send(self, answer: bytes | Response) -> None:
         """Answer it, once; bytes are a body of JSON with status 200."""

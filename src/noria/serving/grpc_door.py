@@ -7,7 +7,8 @@ SO_REUSEPORT, when it is told to accept. A worker that leaves says GOAWAY: its c
 from __future__ import annotations
 
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 from urllib.parse import quote
@@ -31,6 +32,7 @@ from noria.serving.metrics import VersionMetrics
 from noria.serving.routes import BY_NAME, HUB_SECONDS, LOAD_SECONDS
 from noria.serving.siblings import CALL
 from noria.serving.tls import Certificates
+from noria.serving.traces import Traces, headers_of
 
 LEAVING = 30.0  # s for calls in flight when a worker leaves; the keeper waits for 60 in all
 CODES = {
@@ -76,7 +78,9 @@ class GrpcDoor:
         hub: str,
         max_body: int,
         certificates: Certificates | None = None,
+        traces: Traces | None = None,
     ) -> None:
+        self._traces = traces
         self._answering = answering
         self._metrics = metrics
         self._narrate = narrate
@@ -182,12 +186,29 @@ class GrpcDoor:
         return messages()["ModelMetadataResponse"](**pages.model_metadata(served))
 
     async def infer(self, request: Any, context: Any) -> Any:
-        by_name = dict(context.invocation_metadata() or ()).get(BY_NAME)
-        asked = _named(request.model_name, by_name or request.model_version)
-        answer = await self._answering.routed(
-            asked, partial(grpc_tensors.form, request), _raw(request), seconds=context.time_remaining()
-        )
-        return _unpacked(answer) if isinstance(answer, Response) else answer
+        metadata = dict(context.invocation_metadata() or ())
+        asked = _named(request.model_name, metadata.get(BY_NAME) or request.model_version)
+        form, raw, seconds = partial(grpc_tensors.form, request), _raw(request), context.time_remaining()
+        with self._traced(raw, metadata):
+            answer = await self._answering.routed(asked, form, raw, seconds=seconds)
+            return _unpacked(answer) if isinstance(answer, Response) else answer
+
+    @contextmanager
+    def _traced(self, raw: Raw, metadata: Mapping[str, Any]) -> Iterator[None]:
+        """With a span, where the call's trace is sampled."""
+        span = self._traces and self._traces.begin("infer", headers_of(metadata))
+        if not span:
+            yield
+            return
+        raw.span, status = span, 500
+        try:
+            yield
+            status = 200
+        except NoriaError as error:
+            status = error.status
+            raise
+        finally:
+            span.end(status)
 
     async def index(self, request: Any, context: Any) -> Any:
         response = await self._keeper("/v2/repository/index", msgspec.json.encode({"ready": request.ready}))

@@ -31,6 +31,7 @@ from noria.serving.sample import sample_of
 from noria.serving.tally import Tally
 from noria.serving.tending import Tending
 from noria.serving.tls import Certificates
+from noria.serving.traces import wanted
 from noria.serving.traffic import Traffic
 from noria.serving.veil import check_roles
 from noria.serving.worker_process import Plan
@@ -111,13 +112,13 @@ class Wiring:
         )
 
     def _bundle(self, version: Version) -> Bundle:
-        options = self._options
+        options, traces = self._options, wanted(self._options.traces)
         check_roles(version.signature, self._log, version=version.name)
         return Bundle(
             version=version,
             follows=options.follow,
             state=str(self._state),
-            log_schema=log_schema(version.signature, self._log.hash),
+            log_schema=log_schema(version.signature, self._log.hash, traced=bool(traces)),
             sample=sample_of(version, self._artifacts, self._narrate),
             objects=os.environ.get("NORIA_OBJECTS"),
             hub=str(self._hub),
@@ -128,6 +129,7 @@ class Wiring:
             durability=options.durability,
             log=self._log,
             body_seconds=options.body_seconds,
+            traces=traces,
             grpc=options.grpc,
             access=str(self._access.path) if self._access else "",
             tls=self._tls,

@@ -42,6 +42,7 @@ from noria.serving.outbox import Outbox
 from noria.serving.routes import Front
 from noria.serving.tally import Tally
 from noria.serving.tls import Certificates, renew
+from noria.serving.traces import Answer, Traces, traces_of
 
 if TYPE_CHECKING:
     from noria.serving.grpc_door import GrpcDoor
@@ -111,12 +112,13 @@ class Worker:
         """Until the keeper says that it is over, or is gone."""
         loop, bundle, version = asyncio.get_running_loop(), self._bundle, self._served.version
         log = log_of(bundle)
+        self._traces = traces_of(version, bundle.traces, self._narrate)
         metrics = VersionMetrics(Tally(self._counts), model=version.model, version=version.number)
         batcher = Batcher(self._served.answer_rows, loop, told=metrics.batch)
         await self._open_doors(self._answering(log, metrics, batcher), metrics)
         beside = [
             *(loop.create_task(desk.sweep()) for desk in (self._desk, self._inside)),
-            loop.create_task(_gauge(metrics, log, batcher, self._desk)),
+            loop.create_task(_gauge(metrics, log, batcher, self._desk, self._traces)),
             loop.create_task(_flush(log, bundle.durability, self._narrate)),
             *([loop.create_task(renew(self._certificates, self._narrate))] if self._certificates else []),
         ]
@@ -128,6 +130,9 @@ class Worker:
             await self._closing
         batcher.close()
         log.close()
+        if self._traces is not None:
+            await asyncio.to_thread(self._traces.queue.close)
+            metrics.spans(self._traces.queue.counts)
         with suppress(NoriaError):  # each answer that had to wait for the disk has been told already
             log.sync()
         metrics.tally.close()
@@ -150,6 +155,7 @@ class Worker:
             self._narrate,
             veil=veil_of(bundle),
             sample=bundle.log.sample,
+            traced=bool(bundle.traces),
         )
         return Answering(
             self._served,
@@ -167,16 +173,22 @@ class Worker:
         loop, bundle = asyncio.get_running_loop(), self._bundle
         self._gate = Gate(self._served.version.model, RealClock())
         self._front = Front(answering, metrics, self._narrate, hub=bundle.hub, gate=self._gate)
-        self._door = _door(bundle, answering, metrics, self._narrate, self._gate, self._certificates)
+        self._door = _door(
+            bundle, answering, metrics, self._narrate, self._gate, self._certificates, self._traces
+        )
+        inside, traces = Inside(answering, metrics, self._narrate), self._traces
         self._desk = Desk(
-            self._front.answer,
+            self._traced(self._front.answer),
             self._front.routes.refused,
             max_body=bundle.max_body,
             body_seconds=bundle.body_seconds,
         )
         self._admit()
-        inside = Inside(answering, metrics, self._narrate)
-        self._inside = Desk(inside.answer, inside.routes.refused, max_body=bundle.max_body)
+        self._inside = Desk(
+            traces.over(inside.answer, inside=True) if traces else inside.answer,
+            inside.routes.refused,
+            max_body=bundle.max_body,
+        )
         for desk in (self._desk, self._inside):
             desk.tick()
         path = str(socket_of(self._counts))
@@ -240,8 +252,11 @@ class Worker:
             self._narrate("tokens.unread", why=str(error))
         self._gate.follow(admitted)
         required = self._gate.required
-        self._desk.answer = self._front.guarded if required else self._front.answer
+        self._desk.answer = self._traced(self._front.guarded if required else self._front.answer)
         self._desk.stranger = self._gate.stranger if required else None
+
+    def _traced(self, answer: Answer) -> Answer:
+        return self._traces.over(answer) if self._traces else answer
 
     def _begin(self, work: Coroutine[Any, Any, Any]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -345,9 +360,13 @@ def socket_of(counts: Path) -> Path:
     return counts.with_suffix(".sock")
 
 
-async def _gauge(metrics: VersionMetrics, log: PredictionLog, batcher: Batcher, desk: Desk) -> None:
+async def _gauge(
+    metrics: VersionMetrics, log: PredictionLog, batcher: Batcher, desk: Desk, traces: Traces | None
+) -> None:
     tally = metrics.tally
     while True:
+        if traces is not None:
+            metrics.spans(traces.queue.counts)
         tally.put(metrics.waiting, batcher.waiting)
         tally.put(metrics.connections, len(desk.connections))
         tally.put(metrics.log_bytes, log.size)
@@ -383,6 +402,7 @@ def _door(
     narrate: Narrator,
     gate: Gate,
     certificates: Certificates | None,
+    traces: Traces | None,
 ) -> GrpcDoor | None:
     if not bundle.grpc:
         return None
@@ -397,6 +417,7 @@ def _door(
         hub=bundle.hub,
         max_body=bundle.max_body,
         certificates=certificates,
+        traces=traces,
     )
 
 

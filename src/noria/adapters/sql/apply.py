@@ -15,6 +15,7 @@ from noria.adapters.sql.tokens import admit, revoke
 from noria.records.events import (
     AlarmRaised,
     AliasMoved,
+    BatchAnswered,
     BlockScored,
     Change,
     DataRefused,
@@ -78,6 +79,9 @@ def apply(connection: Connection, outline: Outline, seq: int) -> Mapping[str, in
         case TokenRevoked() as revoked:
             revoke(connection, revoked)
             return {}
+        case BatchAnswered(batch=batch):
+            _need_version(connection, batch.model, batch.version)
+            return {}
         case DataRefused() | GarbageCollected():
             return {}
 
@@ -97,6 +101,8 @@ def model_of(change: Change) -> str:
             return alarm.model
         case Proved(proof=proof):
             return proof.model
+        case BatchAnswered(batch=batch):
+            return batch.model
         case StepFinished() | RunFinished() | AliasMoved() | DataRefused() | GarbageCollected():
             return change.model
         case TokenMade() | TokenRevoked():

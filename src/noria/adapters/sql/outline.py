@@ -29,6 +29,7 @@ PARTS: Mapping[str, Mapping[str, str]] = {
     "garbage.collected": {},
     "token.made": {},
     "token.revoked": {},
+    "batch.answered": {},
 }
 """Kind of change to those of its fields that have a table."""
 
