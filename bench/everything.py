@@ -38,6 +38,7 @@ BENCHES = {
     "table_handover": Bench("A large value from one step to another"),
     "many_runs": Bench("Looking around among 10,000 runs"),
     "startup": Bench("Beginning"),
+    "batch_predict": Bench("Many rows out of files"),
     "fast_models": Bench("Compiled models beside their libraries"),
     "serving": Bench("A trained model behind HTTP", peers=True),
     "serving_flights": Bench("The flights example behind HTTP"),

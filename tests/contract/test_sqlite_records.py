@@ -28,6 +28,7 @@ from noria.testing.records import (
     RunRecordsContract,
     ServiceRecordsContract,
     SharedRecordsContract,
+    TokenRecordsContract,
     VersionRecordsContract,
 )
 from noria.testing.records.doors import append, begin, every_change
@@ -55,6 +56,10 @@ class TestLedger(LedgerContract):
 
 
 class TestRuns(RunRecordsContract):
+    pass
+
+
+class TestTokens(TokenRecordsContract):
     pass
 
 

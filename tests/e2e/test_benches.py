@@ -30,6 +30,11 @@ SMALL = [
         ["`noria runs`, sqlite", "`noria diff RUN RUN`, postgresql"],
     ),
     ("startup", ["--repeat", "1"], ["noria --help"]),
+    (
+        "batch_predict",
+        ["--repeat", "1", "--rows", "3000", "--models", "lightgbm"],
+        ["lightgbm, rows", "lightgbm, memory"],
+    ),
     ("fast_models", ["--repeat", "1"], ["LightGBM, one row", "forest, 256 rows"]),
 ]
 

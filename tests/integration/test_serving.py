@@ -640,7 +640,8 @@ def test_a_python_that_takes_no_hash_seed_is_refused(world: World, options: list
     ("options", "code", "status"),
     [
         (["--host", "0.0.0.0"], "SERVE-HOST", 2),
-        (["--host", "example.org"], "SERVE-HOST", 2),
+        (["--host", "0.0.0.0", "--auth", "off"], "SERVE-HOST", 2),
+        (["--host", "example.org"], "SERVE-ADDRESS", 2),
         (["--follow", "2"], "SERVE-TRIAL", 1),
         (["--follow", "7"], "SERVE-NOTHING", 3),
         (["--follow", "challenger"], "SERVE-NOTHING", 3),

@@ -73,19 +73,12 @@ def test_the_page_is_the_true_signature(running: Running) -> None:
 def test_every_route_is_on_the_page(running: Running) -> None:
     page = running.client.get("/openapi.json").json()
     listed = {(method.upper(), path) for path, operations in page["paths"].items() for method in operations}
-    for route in Front._table(_Anything()):  # type: ignore[arg-type]
+    front = Front.__new__(Front)
+    front._neighbours = None
+    for route in front._table():
         assert any(method == route.method and route.path.fullmatch(path) for method, path in listed), (
             route.name
         )
-
-
-class _Anything:
-    """As much of a front as its table of routes looks at, in a service of one model."""
-
-    _neighbours = None
-
-    def __getattr__(self, name: str) -> Any:
-        return lambda *_: name
 
 
 def test_the_examples_answer_as_offline(world: World, running: Running) -> None:

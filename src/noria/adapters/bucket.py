@@ -123,6 +123,18 @@ class Bucket:
 
         return self._found(read)
 
+    def stretch(self, held: Held, start: int, length: int) -> bytes | None:
+        """Some bytes of just the content that was listed; None where the object is gone. Raises `FileChanged`."""
+
+        def get() -> bytes:
+            asked = {"range": (start, start + length), "if_match": held.tag}
+            try:
+                return bytes(self._obstore.get(self._client, held.key, options=asked).bytes())
+            except self._obstore.exceptions.PreconditionError:
+                raise FileChanged(path=f"{self.name}/{held.key}") from None
+
+        return self._found(get)
+
     def copy(self, key: str, to: str) -> bool:
         """Give an object a second name, within the bucket; whether it was there."""
 

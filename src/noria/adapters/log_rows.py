@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from noria.adapters import log_segment as segments
-from noria.ports.serving import AT, ID, KEY, TIME, TOOK, UNIT, VALUES, VERSION, WAY, Values
+from noria.ports.serving import AT, ID, KEY, TIME, TOOK, TRACE, UNIT, VALUES, VERSION, WAY, Values
 from noria.records.predictions import prediction_ids
 
 if TYPE_CHECKING:
@@ -161,6 +161,7 @@ def _gathered(requests: Sequence[Values], told: segments.Header, columns: pa.Sch
         UNIT: list(keys[1]),
         TOOK: _repeated([one.took for one in requests], counts),
         WAY: _repeated([one.way for one in requests], counts),
+        TRACE: _repeated([one.trace for one in requests], counts),
     }
     given = zip(*(row for one in requests for row in one.rows), strict=True)
     answered = zip(*(row for one in requests for row in one.answers), strict=True)

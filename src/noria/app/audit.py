@@ -12,6 +12,7 @@ from noria.records.events import (
     GENESIS,
     AlarmRaised,
     AliasMoved,
+    BatchAnswered,
     BlockScored,
     Change,
     DataRefused,
@@ -24,6 +25,7 @@ from noria.records.events import (
     StepFinished,
     VersionRegistered,
 )
+from noria.records.tokens import CHAIN, TokenMade, TokenRevoked
 
 if TYPE_CHECKING:
     from noria.app.wiring import App
@@ -56,10 +58,11 @@ class Audit(Record, kw_only=True):
 
 def audit(app: App, model: str | None = None, *, entries: bool = False) -> tuple[Audit, ...]:
     """Verify every model's chain, or the one's. Faults are in the answer; raises `UnknownModel`."""
-    if model is not None and model not in app.records.versions.models():
+    if model is not None and model not in app.records.versions.models() and model != CHAIN:
         model = app.model(model).name
-    names = [model] if model else app.records.versions.models()
-    return tuple(_audit(app, name, entries) for name in names)
+    names = [model] if model else [*app.records.versions.models(), CHAIN]
+    audits = tuple(_audit(app, name, entries) for name in names)
+    return tuple(one for one in audits if one.events or one.model != CHAIN)
 
 
 def _audit(app: App, model: str, wanted: bool) -> Audit:
@@ -139,3 +142,11 @@ def describe(change: Change) -> str:
             return f"{proof.model}:{proof.version} rebuilt: {proof.same}"
         case GarbageCollected(collected=collected):
             return f"{collected.objects} objects of {collected.runs} runs, {collected.size} bytes"
+        case TokenMade(token=token):
+            until = f", until {token.expires:%Y-%m-%dT%H:%MZ}" if token.expires else ""
+            models = f" of {', '.join(token.models)}" if token.models else ""
+            return f"{token.name} for {', '.join(token.scopes)}{models}{until}, by {token.by}"
+        case TokenRevoked():
+            return f"{change.name}, by {change.by}"
+        case BatchAnswered(batch=batch):
+            return f"{batch.id}: {batch.rows} rows of {batch.input} by {batch.model}:{batch.version}"

@@ -26,6 +26,7 @@ from noria.app.sections import (
     matches,
     shown,
 )
+from noria.app.tls_settings import tls_of
 from noria.errors import ConfigError
 from noria.records.base import Json
 from noria.records.gates import Gate, NoWorse, Reproducible, Threshold
@@ -228,7 +229,7 @@ def _triggers(section: Section) -> tuple[Trigger, ...]:
 def _service(section: Section) -> ServicePolicy:
     usual = ServicePolicy()
     service = ServicePolicy(
-        host=section.text("host", usual.host, LOOPBACK),
+        host=section.text("host", usual.host, ADDRESS),
         port=section.whole("port", usual.port, PORT),
         max_body=section.bytes("max_body", usual.max_body),
         max_rows=section.whole("max_rows", usual.max_rows, COUNT),
@@ -237,13 +238,25 @@ def _service(section: Section) -> ServicePolicy:
         deadline=section.seconds("deadline", usual.deadline),
         patience=section.seconds("patience", usual.patience),
         grpc_port=section.whole("grpc_port", usual.grpc_port, PORT),
+        traces=section.text("traces", usual.traces, COLLECTOR),
         durability=cast("Durability", section.text("durability", usual.durability, DURABILITY)),
         log=log_of(section.table("log")),
         load=cast("Loading", section.text("load", usual.load, LOADING)),
         idle=section.seconds("idle", usual.idle),
+        auth=cast('Literal["tokens", "off"]', section.text("auth", usual.auth, AUTH)),
+        tls=tls_of(section),
     )
+    if service.auth == "off" and not _is_loopback(service.host):
+        section.fault("auth", f'is "off", and {service.host} is no loopback address: anybody could ask')
     section.close()
     return service
+
+
+def _is_address(host: str) -> bool:
+    try:
+        return host == "localhost" or bool(ipaddress.ip_address(host))
+    except ValueError:
+        return False
 
 
 def _is_loopback(host: str) -> bool:
@@ -263,11 +276,13 @@ PROMOTION = Rule('"automatic" or "manual"', ("automatic", "manual").__contains__
 REPRODUCIBLE = Rule('"bit" or "tolerance"', ("bit", "tolerance").__contains__)
 LOADING = Rule('"asked" or "start"', ("asked", "start").__contains__)
 DURABILITY = Rule('"sync", "async" or "off"', ("sync", "async", "off").__contains__)
+COLLECTOR = Rule(
+    'a collector\'s address, as "http://127.0.0.1:4318" is', matches(r"https?://[^\s/?#@]+(/[^\s?#]*)?")
+)
 ALIAS = Rule('an alias, as "champion" is', matches(r"[a-z][a-z0-9_-]*"))
 BLOCK = Rule('"row", or a count and a unit of s, m, h, d, w, as in "1d"', matches(rf"row|{SPAN}"))
-LOOPBACK = Rule(
-    "this machine alone, as 127.0.0.1 is: a service listens on loopback until tokens exist", _is_loopback
-)
+AUTH = Rule('"tokens" or "off"', ("tokens", "off").__contains__)
+ADDRESS = Rule("an IP address of this machine, as 127.0.0.1 is, or 0.0.0.0 for all of them", _is_address)
 
 
 @dataclass(eq=False)

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, ClassVar
@@ -16,11 +16,14 @@ from typing import IO, TYPE_CHECKING, ClassVar
 from noria.app.gone import require_servable
 from noria.app.log_columns import require_columns
 from noria.app.promote import find_version
-from noria.errors import BackendError, NotFound, UsageError
+from noria.app.tokens import tokens_of
+from noria.errors import BackendError, NoriaError, NotFound, UsageError
 from noria.monitor.blocks import block_span
 from noria.ports.surroundings import surroundings
 from noria.records.base import canonical
+from noria.records.policy import TlsPolicy
 from noria.registry.references import CHAMPION, Aliased, parse_reference
+from noria.serving.address import require_guarded
 
 if TYPE_CHECKING:
     from noria.app.wiring import App
@@ -58,6 +61,23 @@ class ServedTwice(UsageError):
     references: Sequence[str]
 
 
+@dataclass(eq=False)
+class ServiceFailed(NoriaError):
+    """What kept the service from beginning, with its own code."""
+
+    code: ClassVar[str] = "SERVICE-FAILED"
+    what: ClassVar[str] = "{detail}"
+    next: ClassVar[str] = "{fix}"
+    detail: str
+    fix: str
+    own: str
+    ended: int
+
+    def __post_init__(self) -> None:
+        self.code = self.own  # type: ignore[misc]
+        self.exit = self.ended  # type: ignore[misc]
+
+
 @dataclass(frozen=True)
 class Followed:
     """What a service answers with."""
@@ -78,6 +98,8 @@ class Serving:
     url: str
     pid: int
     process: subprocess.Popen[bytes]
+    tokens: bool = False
+    """Whether callers need one."""
 
     def wait(self) -> int:
         """Until it ends by itself; its exit code."""
@@ -92,20 +114,23 @@ def serving(
     port: int | None = None,
     load: Loading | None = None,
     log: IO[bytes] | None = None,
+    tls: TlsPolicy | None = None,
 ) -> Iterator[Serving]:
     """Serve the versions or aliases that are named, from a process of its own, until the block ends; with none, the champion
     of every model that has one.
 
     Ready when the block begins; several models are loaded when they are asked for, unless `load` says "start". `log` takes
-    the service's own log lines; None leaves them on stderr. Raises `UnknownVersion`, `VersionGone`, `NoChampions` and
-    `ServedTwice` before anything is started, `ServiceDied` when the process does not come up.
+    the service's own log lines; None leaves them on stderr. Raises `UnknownVersion`, `VersionGone`, `NoChampions`,
+    `ServedTwice` and `NotLoopback` before anything is started, `ServiceFailed` with the code of what kept the process from
+    coming up, `ServiceDied` where it could not even say so.
     """
     references = references or champions(app)
     models = tuple(_followed(app, each) for each in references)
     _check_once(models)
     require_columns(app)
+    require_host(app, host)
     process = subprocess.Popen(
-        _command(app, models, host, port, load or app.policy.service.load),
+        _command(app, models, host, port, load or app.policy.service.load, tls),
         stdin=subprocess.PIPE,  # its end tells the worker that nobody is left to serve for
         stdout=subprocess.PIPE,
         stderr=log,
@@ -114,8 +139,14 @@ def serving(
         env=surroundings(os.environ) | app.elsewhere,
     )
     try:
-        url = _ready(process, ", ".join(references))
-        yield Serving(models=models, url=url, pid=process.pid, process=process)
+        said = _ready(process, ", ".join(references))
+        yield Serving(
+            models=models,
+            url=str(said["url"]),
+            pid=process.pid,
+            process=process,
+            tokens=bool(said["tokens"]),
+        )
     finally:
         _stop(process)
 
@@ -127,6 +158,13 @@ def champions(app: App) -> tuple[str, ...]:
     if not found:
         raise NoChampions
     return found
+
+
+def require_host(app: App, host: str | None) -> None:
+    """Raises `NotLoopback` where strangers could ask a service that wants no token, `BadHost`."""
+    service = app.policy.service
+    tokens = bool(tokens_of(app).usable(app.clock.now()))
+    require_guarded(host or service.host, auth=service.auth, tokens=tokens)
 
 
 def _followed(app: App, text: str) -> Followed:
@@ -145,7 +183,12 @@ def _check_once(models: Sequence[Followed]) -> None:
 
 
 def _command(
-    app: App, models: Sequence[Followed], host: str | None, port: int | None, load: Loading
+    app: App,
+    models: Sequence[Followed],
+    host: str | None,
+    port: int | None,
+    load: Loading,
+    tls: TlsPolicy | None,
 ) -> list[str]:
     from noria.source.environment import environment
 
@@ -167,12 +210,16 @@ def _command(
         *(() if service.spare else ("--no-spare",)),
         *("--deadline", str(service.deadline)),
         *("--patience", str(service.patience)),
+        *(("--traces", service.traces) if service.traces else ()),
         *("--durability", service.durability),
+        *("--auth", service.auth),
+        *secured(app, tls),
         *("--log", canonical(service.log).decode()),
         *(() if service.grpc_port is None else ("--grpc-port", str(service.grpc_port))),
         *("--project", os.fspath(app.project)),
         *("--environment", canonical(environment(app.project)).decode()),
         "--until-stdin-closes",
+        "--failure-on-stdout",
     ]
 
 
@@ -188,14 +235,30 @@ def _which(app: App, models: Sequence[Followed]) -> list[str]:
     return ["--models", json.dumps(told)]
 
 
-def _ready(process: subprocess.Popen[bytes], text: str) -> str:
-    """The service's address, from the one line that it prints when it can answer."""
+def secured(app: App, tls: TlsPolicy | None) -> list[str]:
+    """Files are looked for from the project's folder. A certificate from the command line takes the place of the policy's;
+    whom callers must be signed by stays."""
+    policy = app.policy.service.tls
+    client_ca = policy.client_ca if policy else None
+    tls = TlsPolicy(certificate=tls.certificate, key=tls.key, client_ca=client_ca) if tls else policy
+    if tls is None:
+        return []
+    given = {"--tls-cert": tls.certificate, "--tls-key": tls.key, "--tls-client-ca": tls.client_ca}
+    pairs = ((name, os.fspath(app.project / path)) for name, path in given.items() if path is not None)
+    return [word for pair in pairs for word in pair]
+
+
+def _ready(process: subprocess.Popen[bytes], text: str) -> Mapping[str, object]:
+    """The one line that the service prints when it can answer, or when it never will."""
     line = process.stdout.readline() if process.stdout else b""
     if not line:
         code = process.wait()
         ending = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
         raise ServiceDied(reference=text, ending=ending)
-    return str(json.loads(line)["url"])
+    said: dict[str, object] = json.loads(line)
+    if not said["ready"]:
+        raise ServiceFailed(str(said["detail"]), str(said["next"]), str(said["code"]), int(str(said["exit"])))
+    return said
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

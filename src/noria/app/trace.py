@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from noria.app.batch.found import find_batch, is_batch
 from noria.app.predictions import as_object, predictions, with_labels
 from noria.app.read import VersionDetail, read_version
 from noria.errors import NotFound
 from noria.ports.serving import UnknownPrediction
 from noria.records.base import Json, Record
+from noria.records.batches import Batch
 from noria.records.events import AliasMoved
 from noria.records.gates import Judgement
 from noria.records.predictions import opened_at, parse_id
@@ -49,6 +51,8 @@ class Trace(Record, kw_only=True):
     version: str
     prediction: dict[str, Json] | None = None
     """As `noria predictions --json` has it, with its label; None: the log does not hold the row (any more)."""
+    batch: Batch | None = None
+    """Of a batch's id: its input, its output, and how many rows."""
     others: int = 0
     """Of a key: how many more answers it had; this is the newest."""
     run: str
@@ -66,8 +70,10 @@ class Trace(Record, kw_only=True):
 
 
 def trace(app: App, *, id: str | None = None, key: str | None = None, model: str | None = None) -> Trace:
-    """An answer's way, by its id or by the key of its row. Raises `UnknownPrediction`, `NoSuchKey`, `UnknownModel`,
-    `UnknownVersion` for an answer of a version that the records do not know."""
+    """The way of an answer, by its id or by the key of its row, or of a batch by its id. Raises `UnknownPrediction`,
+    `UnknownBatch`, `NoSuchKey`, `UnknownModel`, `UnknownVersion` for an answer of a version that the records do not know."""
+    if id is not None and is_batch(id):
+        return _of_batch(app, find_batch(app, id, None if model is None else app.model(model).name))
     if id is None:
         return _by_key(app, app.model(model).name, key or "")
     name = None if model is None else app.model(model).name
@@ -86,6 +92,10 @@ def _by_key(app: App, model: str, key: str) -> Trace:
     return _traced(app, model, row["version"], row["id"], row, others=frame.height - 1)
 
 
+def _of_batch(app: App, batch: Batch) -> Trace:
+    return _traced(app, batch.model, batch.version, batch.id, None, batch=batch)
+
+
 def _row(app: App, model: str, table: Any) -> dict[str, Any]:
     import polars as pl
 
@@ -93,17 +103,25 @@ def _row(app: App, model: str, table: Any) -> dict[str, Any]:
 
 
 def _traced(
-    app: App, model: str, number: int, id: str, row: dict[str, Any] | None, *, others: int = 0
+    app: App,
+    model: str,
+    number: int,
+    id: str,
+    row: dict[str, Any] | None,
+    *,
+    others: int = 0,
+    batch: Batch | None = None,
 ) -> Trace:
     detail = read_version(app, f"{model}:{number}")
     version = detail.view.version
-    asked = row["at"] if row else _asked(id)
+    asked = batch.began if batch else row["at"] if row else _asked(id)
     trigger = detail.run.run.asked.trigger if detail.run else None
     return Trace(
         id=id,
         model=model,
         version=version.name,
         prediction=as_object(row) if row else None,
+        batch=batch,
         others=others,
         run=f"{model}/{version.run}",
         trigger=f"{trigger.kind} {trigger.cause}".rstrip() if trigger else "",

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from noria.ports.serving import ANSWER, AT, ID, KEY, REQUEST, TIME, TOOK, UNIT, VERSION, WAY
+from noria.ports.serving import ANSWER, AT, ID, KEY, REQUEST, TIME, TOOK, TRACE, UNIT, VERSION, WAY
 
 if TYPE_CHECKING:
     import polars as pl
@@ -26,7 +26,7 @@ def unified(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
     user = [name for name in whole.columns if name not in OWN]
     asked = [name for name in user if name.startswith(REQUEST)]
     answered = [name for name in user if name.startswith(ANSWER)]
-    return whole.select(*OWN, *asked, *answered)
+    return whole.select(*OWN, *([TRACE] if TRACE in user else []), *asked, *answered)
 
 
 def values_as_column(name: str, values: Sequence[Any]) -> pl.Series:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from noria.ports.leases import Leases
     from noria.ports.objects import ObjectStore
     from noria.ports.outside import Outside
+    from noria.ports.places import Place
     from noria.ports.serving import Predictions
     from noria.ports.slots import Slots
     from noria.ports.source import Git
@@ -180,6 +181,12 @@ class App:
         from noria.adapters.outside import FilesOutside
 
         return FilesOutside(self.store, self.state)
+
+    def place(self, url: str) -> Place:
+        """A folder of files, on this machine or in a bucket, for the rows of batches and their answers."""
+        from noria.adapters.places import open_place
+
+        return open_place(url)
 
     def code(self, tree: Digest) -> Path:
         """A version's source tree as files, made once."""

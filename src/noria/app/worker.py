@@ -33,6 +33,8 @@ from noria.records.tasks import (
     Divide,
     Done,
     Frame,
+    Predict,
+    Predicted,
     Quicken,
     Raised,
     Reply,
@@ -50,7 +52,8 @@ if TYPE_CHECKING:
     from noria.ports.objects import ObjectStore
     from noria.ports.outside import Outside
     from noria.ports.slots import Slots
-    from noria.records.versions import ServingGraph
+    from noria.records.versions import ServingGraph, Version
+    from noria.serving.served import Served
 
 SPOOL = "spool"  # in the project's state: what steps log, until it is stored
 SCRATCH = "scratch"  # beside the objects, so that files are laid out as links to them
@@ -132,6 +135,7 @@ class Worker:
         self._shelf: Artifacts | None = None
         self._opened: tuple[ObjectStore, Slots] | None = None
         self._open: tuple[ServingGraph, Graph] | None = None
+        self._served: tuple[Version, Served] | None = None
 
     def answer(self, body: bytes) -> Done | Raised:
         """Carry out a task; whatever it raises becomes an answer, too."""
@@ -162,6 +166,8 @@ class Worker:
         gc.freeze()  # what was imported stays: a full collection looks at all of it, for 0.1 s beside scikit-learn
 
     def _perform(self, task: Task) -> Done:
+        if isinstance(task, Predict):
+            return self._predict(task)
         resolved = self._resolved(
             task.graph.pipeline if isinstance(task, Sign | Quicken | Answer) else task.pipeline
         )
@@ -213,6 +219,19 @@ class Worker:
         inside.spool.drop()
         data = done.data and msgspec.structs.replace(done.data, sources=tuple(inside.sources))
         return msgspec.structs.replace(done, data=data, series=series, card=tuple(inside.exhibits))
+
+    def _predict(self, task: Predict) -> Predicted:
+        """A part of a batch; the version stays open for the next."""
+        from noria.adapters.places import open_place
+        from noria.app.batch.opened import open_served
+        from noria.app.batch.part import answer_part
+
+        if self._served is None or self._served[0] != task.version:
+            made = open_served(task.version, self._artifacts(), self._root, rows=task.batch_rows)
+            self._served = task.version, made
+        return Predicted(
+            part=answer_part(task, self._served[1], open_place(task.input), open_place(task.output))
+        )
 
     def _graph(self, record: ServingGraph, resolved: Resolved) -> Graph:
         """A version's graph, which stays open: who is asked for its signature is asked for the holdout next."""
@@ -280,6 +299,8 @@ def _subject(task: Task) -> str:
             return f"the partition by {', '.join(task.by)}"
         case Score():
             return "the loss"
+        case Predict():
+            return f"predict {task.version.graph.predict} on {task.file.path}"
         case _:
             return f"predict {task.graph.predict}"
 

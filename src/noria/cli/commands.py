@@ -32,6 +32,8 @@ COMMANDS = {
     "rollback": ("noria.cli.rollback", "let an alias name the version that it named before", "decide"),
     "serve": ("noria.cli.serve", "answer requests with a version over HTTP", "production"),
     "service": ("noria.cli.service", "who answers: canary, shadow, scale, while it runs", "production"),
+    "token": ("noria.cli.token", "who may ask the services for what", "production"),
+    "predict": ("noria.cli.predict", "answer all rows of some files, in parts", "production"),
     "watch": ("noria.cli.watch", "score labels, raise alarms and retrain, without a service", "production"),
     "feedback": ("noria.cli.feedback", "give the labels that arrived later", "production"),
     "predictions": ("noria.cli.predictions", "what was answered, with the labels since", "production"),

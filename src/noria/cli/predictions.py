@@ -7,9 +7,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from noria.app.batch.found import batch_rows
 from noria.app.predictions import as_lines, predictions, write_predictions
 from noria.app.wiring import App, open_app
-from noria.cli.commands import Subparsers, parser_of, project
+from noria.cli.commands import BadUsage, Subparsers, parser_of, project
 from noria.cli.render import count, figure, note, say, table, when
 from noria.cli.words import moment_or_age, whole
 
@@ -32,6 +33,7 @@ def add(subparsers: Subparsers) -> None:
             ("noria predictions delay --since 1h", "the newest 20 of the last hour"),
             ("noria predictions delay --key 20250301-017", "all answers for one row"),
             ("noria predictions delay --json --limit 1000 | jq .answer", "for a script"),
+            ("noria predictions --batch batch-1m8aqtsxqe97k", "the rows of a batch, with their labels"),
             ("noria predictions delay --since 7d --output week.parquet", "all of them, into a file"),
         ],
         reads=True,
@@ -44,6 +46,9 @@ def add(subparsers: Subparsers) -> None:
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--key", help="of the row with this key; several columns as a JSON array")
     which.add_argument("--id", help="the one with this id")
+    which.add_argument(
+        "--batch", metavar="ID", help="the rows of this batch of noria predict, as its parts have them"
+    )
     add_(
         "--limit", type=whole, metavar="N", help=f"at most so many (default: {SHOWN}, and all with --output)"
     )
@@ -51,6 +56,8 @@ def add(subparsers: Subparsers) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    if args.batch:
+        return _of_batch(args)
     with open_app(project(args)) as app:
         frame = predictions(
             app,
@@ -72,6 +79,26 @@ def run(args: argparse.Namespace) -> int:
     else:
         note(_why_none(args))
     return 0
+
+
+def _of_batch(args: argparse.Namespace) -> int:
+    """A batch's rows have the columns of its parts, and no ids: labels come by their keys."""
+    if args.since or args.until or args.version:
+        raise BadUsage(problem="--batch names its rows by itself", command="noria predictions")
+    with open_app(project(args)) as app:
+        frame = batch_rows(app, args.batch, args.model, limit=args.limit or (None if args.output else SHOWN))
+    if args.output:
+        write_predictions(frame, args.output)
+        note(f"{count(frame.height, 'row')} in {args.output}")
+    elif args.json:
+        say(*frame.write_ndjson().splitlines())
+    else:
+        say(*table(frame.columns, [[_plain(value) for value in row] for row in frame.iter_rows()]))
+    return 0
+
+
+def _plain(value: Any) -> object:
+    return when(value) if isinstance(value, datetime) else _shown(value)
 
 
 def _time(app: App, given: datetime | float | None) -> datetime | None:

@@ -10,17 +10,19 @@ import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from types import FrameType
 from typing import ClassVar
 
 from noria.app.serve import Followed, Serving, serving
 from noria.app.watch import Watch
 from noria.app.wiring import App, open_app
-from noria.cli.commands import Subparsers, parser_of, project
+from noria.cli.commands import BadUsage, Subparsers, parser_of, project
 from noria.cli.inside import inside
 from noria.cli.render import note, paint, say
 from noria.cli.watch import interval, look
 from noria.errors import BackendError, Corrupt, render
+from noria.records.policy import TlsPolicy
 from noria.registry.references import CHAMPION
 
 
@@ -60,21 +62,27 @@ def add(subparsers: Subparsers) -> None:
         choices=("asked", "start"),
         help="when several models are loaded (default: from noria.toml, else asked)",
     )
-    parser.add_argument("--host", help="a loopback address (default: from noria.toml, else 127.0.0.1)")
+    parser.add_argument(
+        "--host",
+        help="an IP address of this machine (default: from noria.toml, else 127.0.0.1); all but loopback needs a token",
+    )
     parser.add_argument(
         "--port", type=_port, help="0 for any that is free (default: from noria.toml, else 8117)"
     )
     parser.add_argument(
         "--no-watch", action="store_true", help="only answer: no scoring, no alarms, no training"
     )
+    parser.add_argument("--tls-cert", metavar="FILE", help="speak TLS with this certificate, in PEM")
+    parser.add_argument("--tls-key", metavar="FILE", help="its key")
     interval(parser)
 
 
 def run(args: argparse.Namespace) -> int:
+    tls = _tls(args)
     inside(args)
     with open_app(project(args)) as app, _terminable():
         try:
-            with serving(app, *args.refs, host=args.host, port=args.port, load=args.load) as service:
+            with serving(app, *args.refs, host=args.host, port=args.port, load=args.load, tls=tls) as service:
                 watched = [] if args.no_watch else [each for each in service.models if _is_watched(each)]
                 say(*ready_lines(service, watched=[each.model for each in watched]))
                 if watched:
@@ -97,11 +105,12 @@ def ready_lines(service: Serving, *, watched: Sequence[str]) -> list[str]:
     if watched and len(watched) < len(service.models):
         turning += f" for {', '.join(watched)}"
     watch = turning if watched else "nothing is watched or trained here"
+    ask = 'curl -H "authorization: Bearer $NORIA_TOKEN"' if service.tokens else "curl"
     return [
         f"{names} {'answer' if more else 'answers'} at {service.url} (process {service.pid}); {watch}",
-        *([f"  which are loaded                curl {service.url}/v1/models"] if more else []),
-        f"  what it takes, with an example  curl {service.url}/v1/models/{first.model}",
-        f"  what it counts                  curl {service.url}/metrics",
+        *([f"  which are loaded                {ask} {service.url}/v1/models"] if more else []),
+        f"  what it takes, with an example  {ask} {service.url}/v1/models/{first.model}",
+        f"  what it counts                  {ask} {service.url}/metrics",
         f"  how it stands                   noria status{'' if more else ' ' + first.model}",
     ]
 
@@ -146,6 +155,15 @@ def _terminable() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def _tls(args: argparse.Namespace) -> TlsPolicy | None:
+    if (args.tls_cert is None) != (args.tls_key is None):
+        raise BadUsage(problem="--tls-cert and --tls-key belong together", command="noria serve")
+    if args.tls_cert is None:
+        return None
+    # from where the command is given, as every file on a command line
+    return TlsPolicy(certificate=str(Path(args.tls_cert).absolute()), key=str(Path(args.tls_key).absolute()))
 
 
 def _port(text: str) -> int:

@@ -8,26 +8,28 @@ import json
 from noria.app.trace import Trace, trace
 from noria.app.wiring import open_app
 from noria.cli.commands import BadUsage, Subparsers, parser_of, project
-from noria.cli.render import NONE, fields, paint, pinned, say, say_json, when
+from noria.cli.render import NONE, count, fields, paint, pinned, say, say_json, when
 from noria.cli.show_run import data_line, environment_line, judgement_lines, source_lines
-from noria.records.base import Json
+from noria.records.base import Json, short
+from noria.records.batches import Batch
 
 
 def add(subparsers: Subparsers) -> None:
     parser = parser_of(
         subparsers,
         "trace",
-        what="From an answer back to all that made it: what was asked and answered, its label, the version, what its gates\n"
+        what="From an answer, or a batch of them, back to all that made it: what was asked and answered, its label, the version, what its gates\n"
         "said, which version each alias named at that time, the run, the commit, the data and the environment.\n"
-        "With --json: an object with `id`, `model`, `version`, `prediction`, `others`, `run`, `trigger`, `created`,\n"
+        "With --json: an object with `id`, `model`, `version`, `prediction`, `batch`, `others`, `run`, `trigger`, `created`,\n"
         "`as_of`, `source`, `data_step`, `data`, `environment`, `judgement`, `aliases`.",
         examples=[
             ("noria trace 01jq3w9c0h7x4-0000002", "by the answer's id"),
+            ("noria trace batch-1m8aqtsxqe97k", "a batch of noria predict"),
             ("noria trace --key 20250301-017 --model delay", "the newest answer for a row"),
         ],
         reads=True,
     )
-    parser.add_argument("id", metavar="ID", nargs="?", help="the id that came with the answer")
+    parser.add_argument("id", metavar="ID", nargs="?", help="the id that came with the answer, or a batch's")
     parser.add_argument("--key", help="instead of it, the row's key; several columns as a JSON array")
     parser.add_argument(
         "--model", metavar="MODEL", help="the model that answered (default: whichever gave the id)"
@@ -49,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
 def trace_lines(found: Trace) -> list[str]:
     return [
         f"{paint(found.id, 'bold')}  answered by {paint(found.version, 'bold')}",
-        *fields([*_prediction(found), *_aliases(found)]),
+        *fields([*(_batch(found.batch) if found.batch else _prediction(found)), *_aliases(found)]),
         "",
         paint(found.version, "bold"),
         *fields(
@@ -67,6 +69,18 @@ def trace_lines(found: Trace) -> list[str]:
     ]
 
 
+def _batch(batch: Batch) -> list[tuple[str, str]]:
+    refused = f", {batch.refused:,} of them refused" if batch.refused else ""
+    return [
+        ("asked", when(batch.began)),
+        ("done", when(batch.finished)),
+        ("rows", f"{batch.rows:,}{refused}"),
+        ("input", f"{count(batch.files, 'file')} of {batch.input}"),
+        ("output", f"{count(batch.parts, 'part')} in {batch.output}"),
+        ("manifest", f"_noria.json, {short(batch.manifest)}: each file's and each part's digest"),
+    ]
+
+
 def _prediction(found: Trace) -> list[tuple[str, str]]:
     row = found.prediction
     if row is None:
@@ -80,6 +94,7 @@ def _prediction(found: Trace) -> list[tuple[str, str]]:
         ("request", _listed(row["request"])),
         ("answer", _listed(row["answer"])),
         ("took", f"{int(str(row['took'])) / 1000:.2f} ms" if "took" in row else ""),
+        ("trace", _shown(row["trace"]) if "trace" in row else ""),
         ("label", _label(row)),
     ]
 

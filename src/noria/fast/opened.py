@@ -149,6 +149,7 @@ def _guarded(fast: Fast, one: One) -> One:
     """The same with None as NaN and with the original's refusals; ordinary rows pay for none of it."""
     compiled, width = fast.compiled, fast.compiled.width
     numeric = _numeric(compiled)
+    numbers = [at in numeric for at in range(width)]
 
     def answer(values: Sequence[Any]) -> Any:
         if len(values) != width:
@@ -159,8 +160,11 @@ def _guarded(fast: Fast, one: One) -> One:
             return again(values)
 
     def again(values: Sequence[Any]) -> Any:
+        filled = [
+            NAN if value is None and number else value for value, number in zip(values, numbers, strict=True)
+        ]
         try:
-            return one([_as_float(value) if at in numeric else value for at, value in enumerate(values)])
+            return one(filled)
         except (struct.error, TypeError, ValueError, OverflowError) as error:
             raise _unfit(compiled, values, numeric) from error
 
@@ -244,12 +248,6 @@ def _numeric(compiled: Compiled) -> frozenset[int]:
     if not compiled.blocks:
         return frozenset(range(compiled.width))
     return frozenset(block.source for block in compiled.blocks if isinstance(block, Number))
-
-
-def _as_float(value: Any) -> Any:
-    if value is None:
-        return NAN
-    return float(value) if isinstance(value, int | float) else value
 
 
 def _unfit(compiled: Compiled, values: Sequence[Any], numeric: frozenset[int]) -> CannotAnswer:

@@ -30,8 +30,10 @@ class Ledger(Protocol):
         """Apply changes in order."""
         ...
 
-    def events(self, model: str, *, kinds: Collection[str] = ()) -> Iterator[tuple[Event, Change | None]]:
-        """A model's chain from its start, or its events of some kinds alone; the change is None where only a
+    def events(
+        self, model: str, *, kinds: Collection[str] = (), after: int = 0
+    ) -> Iterator[tuple[Event, Change | None]]:
+        """A model's chain after an event, or its events of some kinds alone; the change is None where only a
         tombstone is left. Raises `Corrupt` for a record that is gone or unreadable."""
         ...
 

@@ -26,6 +26,7 @@ KEY = "key"  # `records.predictions.key_text`; null for a model without a key
 UNIT = "unit"  # what is one trial; the key where the model names no unit
 TOOK = "took"  # microseconds from the whole request to its answer; not in logs of old
 WAY = "way"  # how the version came to answer (one of `WAYS`); not in logs of old
+TRACE = "trace"  # the id of the trace that the request was part of; only in logs of a service that traces
 WAYS = ("", "canary", "shadow", "asked", "instead")
 """The champion, of itself; a challenger, for a unit of its share; a shadow, for nobody; who was asked for by name; the
 champion, because the challenger whose turn it was failed or was too slow."""
@@ -115,6 +116,8 @@ class Values(msgspec.Struct, array_like=True):
     keys: Sequence[tuple[str | None, str | None, int | None]]
     """Key, unit and event time of each row."""
     answers: Sequence[tuple[Any, ...]]
+    trace: str | None = None
+    """The id of the trace that the request was part of."""
 
 
 VALUES, BATCH = 1, 2  # kinds of payloads: `Values`, or an Arrow record batch

@@ -5,11 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 
 from noria.records.base import Digest, Record, canonical, digest_bytes, digest_of
+from noria.records.batches import Batch
 from noria.records.gates import Judgement
 from noria.records.monitoring import Alarm, Block, RiskState
 from noria.records.profiles import Finding
 from noria.records.proofs import Collected, Proof
 from noria.records.runs import Outcome, Run, StepResult
+from noria.records.tokens import TokenMade, TokenRevoked
 from noria.records.versions import Version
 
 GENESIS = Digest("blake3:" + "0" * 64)
@@ -90,6 +92,12 @@ class GarbageCollected(Record, tag="garbage.collected"):
     collected: Collected
 
 
+class BatchAnswered(Record, tag="batch.answered"):
+    """Rows out of files were answered into files."""
+
+    batch: Batch
+
+
 Change = (
     RunStarted
     | StepFinished
@@ -102,6 +110,9 @@ Change = (
     | DataRefused
     | Proved
     | GarbageCollected
+    | TokenMade
+    | TokenRevoked
+    | BatchAnswered
 )
 
 

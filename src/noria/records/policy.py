@@ -135,6 +135,16 @@ class LogPolicy(Record):
         return self.sample == 1.0 and not self.redact and not self.hash
 
 
+class TlsPolicy(Record, kw_only=True):
+    """Files in PEM, looked for from the project's folder; the first two are read again when they change."""
+
+    certificate: str
+    """With those between it and the root, in order."""
+    key: str
+    client_ca: str | None = None
+    """Who must have signed a caller's own certificate; None: callers need none."""
+
+
 class ServicePolicy(Record):
     """Where a service listens, and what it refuses."""
 
@@ -154,6 +164,8 @@ class ServicePolicy(Record):
     """Seconds that a challenger has for an answer, at most half of the deadline; then the champion answers."""
     grpc_port: int | None = None
     """Where the service answers over gRPC as well; None: it does not."""
+    traces: str = ""
+    """Where traces of requests are sent by OTLP over HTTP; empty: where OpenTelemetry's own variables say, or nowhere."""
     durability: Durability = "async"
     """`sync`: an answer's row is on the disk before it leaves; `async`: it survives the process, and the power's loss
     takes at most the last second or two; `off`: no row is logged."""
@@ -162,6 +174,10 @@ class ServicePolicy(Record):
     """When a service of several models loads them: each when it is first asked for, or all at the start."""
     idle: float | None = None
     """Seconds after which a service of several models unloads one that nobody asks; None: never."""
+    auth: Literal["tokens", "off"] = "tokens"
+    """`tokens`: asked for as soon as the project has made one; `off`: never, on loopback alone."""
+    tls: TlsPolicy | None = None
+    """None: plain HTTP."""
 
 
 class Policy(Record):

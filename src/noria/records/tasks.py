@@ -6,11 +6,12 @@ from datetime import datetime
 
 from noria.records.artifacts import Artifact
 from noria.records.base import Digest, Json, Record
+from noria.records.batches import InputFile, OnRefused, PartDone, Piece
 from noria.records.cards import Exhibit
 from noria.records.fast import FastPath
 from noria.records.needs import Fault
 from noria.records.runs import DataVersion
-from noria.records.versions import AnswerKind, Quality, ServingGraph, Signature
+from noria.records.versions import AnswerKind, Quality, ServingGraph, Signature, Version
 
 PROTOCOL = 3
 
@@ -133,6 +134,26 @@ class Scored(Record, tag="scored"):
     quality: Quality
 
 
+class Predict(Record, tag="predict", kw_only=True):
+    """Answer a stretch of a file as the version's service would, and write it as one part."""
+
+    version: Version
+    input: str
+    """The place of the file."""
+    file: InputFile
+    piece: Piece
+    output: str
+    """The place of the part."""
+    columns: tuple[str, ...] = ()
+    on_refused: OnRefused = "fail"
+    batch_rows: int
+    """Rows that are in memory at once."""
+
+
+class Predicted(Record, tag="predicted"):
+    part: PartDone
+
+
 class Raised(Record, tag="raised"):
     """The user's code raised, or broke a rule; facts for the error that the driver raises."""
 
@@ -146,8 +167,8 @@ class Raised(Record, tag="raised"):
     log: Digest | None = None
 
 
-Task = RunStep | Divide | Sign | Quicken | Answer | Score
-Done = StepDone | Divided | Signed | Quickened | Answered | Scored
+Task = RunStep | Divide | Sign | Quicken | Answer | Score | Predict
+Done = StepDone | Divided | Signed | Quickened | Answered | Scored | Predicted
 
 
 class Frame(Record, tag="frame", kw_only=True):

@@ -1,7 +1,7 @@
 """`python -m noria.serving`: a service, kept by this process.
 
 On stdout comes one JSON line, `{"ready": true, "url": ...}`, once it answers; none when it cannot begin. stderr gets
-events as JSON lines, and the error that kept it from beginning.
+events as JSON lines, and the error that kept it from beginning; with `--failure-on-stdout` that error is the line.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from noria.errors import NoriaError, render
+from noria.errors import NoriaError, problem, render
 from noria.ports.clock import RealClock
 from noria.ports.surroundings import FIXED, in_force, surroundings
 from noria.records.policy import ServicePolicy
@@ -39,12 +39,16 @@ def main() -> int:
     """Serve until told to stop; the exit code."""
     options = _parser().parse_args()
     _leave_working_folder()
+    say: Callable[[dict[str, object]], None] | None = None
     try:
         _in_surroundings()
         say = _own_stdout()
         run(options, say)
     except NoriaError as error:
-        print(render(error), file=sys.stderr)
+        if say is not None and options.failure_on_stdout:
+            say({"ready": False, "exit": error.exit, **problem(error)})
+        else:
+            print(render(error), file=sys.stderr)
         return error.exit
     return 0
 
@@ -74,7 +78,9 @@ async def _live(
     say: Callable[[dict[str, object]], None],
 ) -> None:
     narrate = narrator(RealClock(), sys.stderr.fileno())
-    keeper, followers = Wiring(options, records, folder, narrate).service(bound, url_of(bound))
+    wiring = Wiring(options, records, folder, narrate)
+    keeper, followers = wiring.service(bound, url_of(bound, tls=bool(options.tls_cert)))
+    wiring.warn()
 
     async def ready() -> None:
         for follower in followers:
@@ -82,7 +88,8 @@ async def _live(
             service = follower.record()
             narrate("service.ready", service=service.id, url=service.url, version=service.version)
         told = [msgspec.to_builtins(follower.record()) for follower in followers]
-        say({"ready": True, **told[0], "grpc": options.grpc or None, "models": told})
+        more = {"grpc": options.grpc or None, "tokens": wiring.asks}
+        say({"ready": True, **told[0], **more, "models": told})
 
     try:
         await keeper.live(ready, until_stdin_closes=options.until_stdin_closes)
@@ -145,6 +152,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--port", type=int, default=DEFAULTS.port, help="0 takes a free one")
     add("--body-seconds", type=float, default=BODY_SECONDS, help="for a whole request to come")
     add("--grpc-port", type=int, help="where to answer over gRPC as well; 0 takes a free one")
+    add("--traces", default="", help="a collector's address, for traces of requests by OTLP over HTTP")
     add("--max-body", type=int, default=DEFAULTS.max_body, help="bytes of one request's body")
     add("--max-rows", type=int, default=DEFAULTS.max_rows, help="rows of one request")
     add("--workers", type=int, default=DEFAULTS.workers, help="processes that answer")
@@ -167,6 +175,11 @@ def _parser() -> argparse.ArgumentParser:
         default=DEFAULTS.durability,
         help="of the prediction log",
     )
+    add("--auth", choices=("tokens", "off"), default=DEFAULTS.auth, help="whether callers need a token")
+    add("--tls-cert", help="a certificate in PEM: the service speaks TLS")
+    add("--tls-key", help="its key")
+    add("--tls-client-ca", help="who must have signed the certificate of a caller")
+    add("--failure-on-stdout", action="store_true", help="say there, as JSON, why it cannot begin")
     add("--maturity", type=float, help="seconds after a block before its labels are owed")
     add("--block", type=float, help="seconds of a block of event time")
     add("--log", help="what of the rows is logged, and how long it is kept, as JSON")

@@ -11,6 +11,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from time import perf_counter
 from typing import Any
 
 from noria.serving.errors import Overloaded, TooLate
@@ -35,6 +36,10 @@ class Job:
     """Rows that may be answered beside others' rows; None for `call`."""
     call: Callable[[], Any] | None = None
     wanted: Callable[[], bool] = field(default=lambda: True)
+    began: float = 0.0
+    """When its work began, by `perf_counter`."""
+    together: int = 0
+    """Rows that were answered in one go with its own."""
 
 
 class Batcher:
@@ -112,15 +117,18 @@ class Batcher:
             return batch
 
     def _outcomes(self, batch: list[Job]) -> list[tuple[Job, Any, BaseException | None]]:
-        now = self._loop.time()
+        now, began = self._loop.time(), perf_counter()
         late = [job for job in batch if job.expires <= now]
         alive = [job for job in batch if job.expires > now and job.wanted()]
         told: list[tuple[Job, Any, BaseException | None]] = [(job, None, TooLate()) for job in late]
         if not alive:
             return told
+        together = sum(len(job.rows or ()) for job in alive)
+        for job in alive:
+            job.began, job.together = began, together
         if alive[0].call is not None:
             return [*told, (alive[0], *_tried(alive[0].call))]
-        self._told(len(alive), sum(len(job.rows or ()) for job in alive))
+        self._told(len(alive), together)
         return [*told, *self._together_or_alone(alive)]
 
     def _together_or_alone(self, jobs: list[Job]) -> list[tuple[Job, Any, BaseException | None]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from noria.records.base import Json, Record
-from noria.records.policy import Durability, LogPolicy
+from noria.records.policy import Durability, LogPolicy, TlsPolicy
 from noria.records.versions import Version
 
 FORMAT = 1
@@ -37,10 +37,16 @@ class Bundle(Record, kw_only=True):
     """What of the rows reaches the disk; the secret of its hashes is in the state folder."""
     body_seconds: float = 30.0
     """For a whole request to come."""
+    traces: str = ""
+    """The collector's address, or `env` for what OpenTelemetry's own variables say; empty: nothing is traced."""
     grpc: str = ""
     """Where to answer over gRPC as well, as `127.0.0.1:8118`; nowhere for none."""
-    shares: bool = False
-    """Whether its service has other models too: then a door accepts for all of them, over gRPC as well."""
+    access: str = ""
+    """The file in which the keeper keeps the tokens that hold; none: whoever reaches the service may ask."""
+    tls: TlsPolicy | None = None
+    """Certificate and key, with absolute paths."""
+    shares: tuple[str, ...] = ()
+    """All models of its service, where it has several: then a door accepts for all of them, over gRPC as well."""
 
 
 class Nobody(Record):
@@ -61,3 +67,7 @@ class Entrance(Record, kw_only=True):
     deadline: float
     body_seconds: float = 30.0
     grpc: str = ""
+    models: tuple[str, ...]
+    """All of them, so that a token for any of them is known to be for this service."""
+    access: str = ""
+    tls: TlsPolicy | None = None

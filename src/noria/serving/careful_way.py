@@ -27,6 +27,8 @@ from noria.serving.served import Served
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from noria.serving.traces import Span
+
 
 @dataclass(frozen=True)
 class Prepared:
@@ -73,18 +75,18 @@ class CarefulWay:
         until = self._loop.time() + self._deadline if cause.until is None else cause.until
         if seconds is not None:
             until = min(until, self._loop.time() + seconds)
-        made = await self._worked(form, cause, until)
+        made = await self._worked(form, cause, until, raw.span)
         if not isinstance(made, Assigned):
             return made
         response = await self._dispatch.challenged(made.version, raw, seconds=until - self._loop.time())
         if response is None:
-            return await self._worked(form, Cause("instead", until), until)
+            return await self._worked(form, Cause("instead", until), until, raw.span)
         return response
 
-    async def _worked(self, form: Form, cause: Cause, until: float) -> Any:
+    async def _worked(self, form: Form, cause: Cause, until: float, span: Span | None) -> Any:
         began = perf_counter()
         try:
-            prepared = await self._in_the_thread(form, began, cause, until)
+            prepared = await self._in_the_thread(form, began, cause, until, span)
         except StepFailed as error:
             self._journal.failed(error)
             raise
@@ -96,10 +98,10 @@ class CarefulWay:
             return prepared
         if cause.passed_on and self._loop.time() > until:
             raise TooLate
-        return await self._sent(prepared, began)
+        return await self._sent(prepared, began, cause, span)
 
     async def _in_the_thread(
-        self, form: Form, began: float, cause: Cause, until: float
+        self, form: Form, began: float, cause: Cause, until: float, span: Span | None
     ) -> Prepared | Assigned:
         answered: asyncio.Future[Prepared | Assigned] = self._loop.create_future()
 
@@ -118,25 +120,33 @@ class CarefulWay:
                 done,
                 expires=until,
                 size=form.size,
-                call=lambda: self._prepared(form, began, cause),
+                call=lambda: self._prepared(form, began, cause, span),
                 wanted=lambda: not answered.done(),
             )
         )
         return await answered
 
-    def _prepared(self, form: Form, began: float, cause: Cause) -> Prepared | Assigned:
+    def _prepared(self, form: Form, began: float, cause: Cause, span: Span | None) -> Prepared | Assigned:
         """In the batcher's thread."""
-        served, paths = self._served, self._dispatch.paths
+        served, paths, turn = self._served, self._dispatch.paths, perf_counter()
         asked, prepare = form.read(served)
         if paths is not None and cause is OWN:
             other = paths.challenger(unit_of(served.version.signature, asked.rows))
             if other is not None:
                 return Assigned(other)
-        at = self._clock.now()
+        at, read = self._clock.now(), perf_counter()
         answers = served.answer(asked.rows)
+        answered = perf_counter()
         finish = prepare(answers)
         took = perf_counter() - began
-        rows = log_rows(served, asked, answers, at, took=took, way=cause.way, veil=self._journal.veil)
+        trace = (span.trace if span else "") if self._journal.traced else None
+        rows = log_rows(
+            served, asked, answers, at, took=took, way=cause.way, veil=self._journal.veil, trace=trace
+        )
+        if span is not None:
+            span.mark("wait", began, turn)
+            span.mark("read", turn, read)
+            span.mark("model", read, answered)
         return Prepared(
             layout=self._journal.layout_of(rows),
             rows=rows,
@@ -146,11 +156,12 @@ class CarefulWay:
             not_finite=not_finite(answers),
         )
 
-    async def _sent(self, prepared: Prepared, began: float) -> Any:
+    async def _sent(self, prepared: Prepared, began: float, cause: Cause, span: Span | None) -> Any:
         """The response, once its rows are in the log."""
-        count, journal = prepared.rows.num_rows, self._journal
+        count, journal, ready = prepared.rows.num_rows, self._journal, perf_counter()
         segment, first = journal.take(prepared.layout, BATCH, count, prepared.part)
-        response = prepared.finish(list(prediction_ids(segment, first, count)))
+        ids = list(prediction_ids(segment, first, count))
+        response = prepared.finish(ids)
         sent: asyncio.Future[None] = self._loop.create_future()
         journal.put(lambda _: sent.set_result(None), b"", lambda error, _: sent.set_exception(error))
         try:
@@ -158,6 +169,9 @@ class CarefulWay:
         except NoriaError as error:
             journal.refused(error)
             raise
+        if span is not None:
+            span.answered(cause.way, count, ids[0])
+            span.mark("log and reply", ready, perf_counter())
         metrics = journal.metrics
         metrics.nulls(prepared.asked.nulls)
         metrics.unknown(prepared.asked.unknown)

@@ -13,13 +13,16 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from email.utils import formatdate
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import httptools
 
 from noria.errors import NoriaError
 from noria.serving.errors import BadHttp, BodyTooLarge, BodyTooSlow, HeadersTooLarge, TooManyConnections
 from noria.serving.messages import Request, Response, refusal
+
+if TYPE_CHECKING:
+    from noria.serving.traces import Span
 
 BODY_SECONDS = 30.0  # s for a whole request; a client that trickles longer holds memory for nothing
 READ_SECONDS = 30.0  # s for a client to take an answer that lies ready
@@ -28,6 +31,11 @@ KEEP_ALIVE = (
 )
 LINGER = 2.0  # s that a refused body is read and thrown away, so that its sender gets to read why
 HEADERS = 64 * 2**10  # bytes of a request's line and headers: eight times what common servers take
+UNPROVEN = (
+    64 * 2**10
+)  # bytes of a body that are read before its sender must have shown a token, if one is wanted
+HEADER = 32  # bytes that each header counts for beside its own, as in HTTP/2: so there are 2,000 at most
+READ = 256 * 2**10  # bytes that the event loop reads at once: so much of a body may come with the headers
 SWEEP = 0.5  # s between two looks at what has waited too long
 PIPELINED = 64  # requests of one connection that wait for those before them, until no more are read
 
@@ -54,7 +62,15 @@ REASONS = {
 TOLD = frozenset(
     map(
         len,
-        (b"accept", b"content-type", b"content-encoding", b"content-length", b"expect", b"x-noria-version"),
+        (
+            b"accept",
+            b"content-type",
+            b"content-encoding",
+            b"content-length",
+            b"expect",
+            b"x-noria-version",
+            b"transfer-encoding",
+        ),
     )
 )
 PLAIN = frozenset(
@@ -68,7 +84,7 @@ Send = Callable[[Response], None]
 class Raw:
     """A whole request as it came, before anybody looked into it."""
 
-    __slots__ = ("body", "connection", "headers", "keep", "method", "plain", "url")
+    __slots__ = ("body", "connection", "headers", "keep", "method", "plain", "span", "url")
 
     def __init__(
         self,
@@ -88,6 +104,8 @@ class Raw:
         self.plain = plain
         """Whether its headers leave no doubt that the body is JSON as it is, and the path all that says who is asked."""
         self.connection = connection
+        self.span: Span | None = None
+        """Its trace, where it has one."""
 
     def send(self, answer: bytes | Response) -> None:
         """Answer it, once; bytes are a body of JSON with status 200."""
@@ -112,6 +130,8 @@ class Desk:
     max_body: int
     max_connections: int = 20_000
     body_seconds: float = BODY_SECONDS
+    stranger: Callable[[Headers], NoriaError | None] | None = None
+    """What is wrong with the token of a request whose body is not here yet; None: whoever comes may send one."""
     connections: set[Connection] = field(default_factory=set)
     date: bytes = b""
     closing: bool = False
@@ -146,11 +166,14 @@ class Connection(asyncio.Protocol):
         "_parser",
         "_plain",
         "_size",
+        "_slow",
         "_stopped",
+        "_trailing",
         "_url",
         "_waiting",
         "_working",
         "_writable",
+        "known",
         "moves",
         "since",
         "transport",
@@ -167,6 +190,8 @@ class Connection(asyncio.Protocol):
         self._plain = True
         self._head = 0
         self._size = 0
+        self._slow = 0
+        self._trailing = False
         self._stopped = False
         self._ended = False
         self._working = False
@@ -176,6 +201,8 @@ class Connection(asyncio.Protocol):
         """How often it has gone from one model to another."""
         self.unfinished = False
         """Whether a request has begun to come that is not whole yet."""
+        self.known: Any = None
+        """What the worker's gate remembers of whoever is on it."""
         self.since = loop.time()
         """When it began to come, or when the last answer left."""
         self.transport: asyncio.Transport = cast("asyncio.Transport", None)
@@ -221,6 +248,15 @@ class Connection(asyncio.Protocol):
         except httptools.HttpParserError as error:
             if not self._stopped:  # else the parser stumbles over what follows a request that was refused
                 self._refuse(BadHttp(problem=str(error) or type(error).__name__))
+        if self.unfinished:
+            self._count_head(len(data))
+
+    def _count_head(self, came: int) -> None:
+        """Refuse what has come since the last of a body: the parser tells of a header once it is whole, and would gather one
+        without an end for ever."""
+        self._slow += came
+        if self._slow > HEADERS + READ and not self._stopped:
+            self._refuse_headers()
 
     # -- the parser's callbacks
 
@@ -232,10 +268,12 @@ class Connection(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         size = len(name)
-        self._head += size + len(value)
+        self._head += size + len(value) + HEADER
         if self._head > HEADERS:
             self._refuse_headers()
             return
+        if self._trailing:
+            return  # what comes after a body says nothing of it: least of all who sent it
         self._headers.append((name, value))
         if size in TOLD:  # told by their lengths first: this is called for each header of each request
             self._look_at(name.lower(), value)
@@ -251,17 +289,34 @@ class Connection(asyncio.Protocol):
         elif name == b"content-length":
             if int(value) > self._desk.max_body and not self._stopped:
                 self._refuse(BodyTooLarge(limit=self._desk.max_body))
+        elif name == b"transfer-encoding":
+            if value.lower() != b"chunked" and not self._stopped:  # else the body would be taken as it is
+                self._refuse(BadHttp(problem="Transfer-Encoding may be chunked alone"))
         elif name == b"expect" and value.lower() == b"100-continue" and not self._stopped:
             self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
+    def on_chunk_header(self) -> None:
+        self._trailing = True
+
     def on_body(self, body: bytes) -> None:
         self._size += len(body)
+        self._slow = 0
         if self._stopped:
             return
         if self._size > self._desk.max_body:
             self._refuse(BodyTooLarge(limit=self._desk.max_body))
+        elif self._size > UNPROVEN and self._stranger():
+            self._body.clear()
         else:
             self._body.append(body)
+
+    def _stranger(self) -> bool:
+        """Whether whoever sends this much may not: refused, before all of it is here."""
+        desk = self._desk
+        error = desk.stranger(self._headers) if desk.stranger is not None else None
+        if error is not None:
+            self._refuse(error)
+        return error is not None
 
     def on_message_complete(self) -> None:
         if self._stopped:
@@ -272,14 +327,18 @@ class Connection(asyncio.Protocol):
             parser.get_method(), self._url, self._headers, body, parser.should_keep_alive(), self._plain, self
         )
         self._url, self._headers, self._body, self._size, self._head = b"", [], [], 0, 0
-        self._plain = True
+        self._plain, self._slow, self._trailing = True, 0, False
         self.unfinished = False
         if self._working:
             self._waiting.append(raw)
-            if len(self._waiting) >= PIPELINED:
+            if len(self._waiting) >= PIPELINED or self._parked() > self._desk.max_body:
                 self.transport.pause_reading()
         else:
             self._begin(raw)
+
+    def _parked(self) -> int:
+        """Bytes of bodies that wait for those before them."""
+        return sum(len(raw.body) for raw in self._waiting)
 
     # -- answers
 
@@ -306,7 +365,7 @@ class Connection(asyncio.Protocol):
     def _next(self) -> None:
         if self._waiting and not self._working and not self._stopped:
             raw = self._waiting.popleft()
-            if len(self._waiting) == PIPELINED // 2:
+            if len(self._waiting) in (0, PIPELINED // 2):
                 self.transport.resume_reading()
             self._begin(raw)
 
@@ -360,6 +419,11 @@ class Connection(asyncio.Protocol):
         )
 
     @property
+    def secured(self) -> bool:
+        """Whether it speaks TLS: then its keys live in this process, and nobody else can go on with it."""
+        return self.transport.get_extra_info("sslcontext") is not None
+
+    @property
     def silent(self) -> bool:
         """Whether it is between two requests, and nothing of the next one waits in the kernel either."""
         if not self.between:
@@ -373,7 +437,7 @@ class Connection(asyncio.Protocol):
     def part(self) -> socket.socket | None:
         """The connection's socket, for another process to go on with; None where it is not between two requests.
         Whoever takes it closes it; here it is over, and the client sees nothing of that."""
-        if not self.between:
+        if not self.between or self.secured:
             return None
         self.transport.pause_reading()  # what comes from now on stays in the kernel
         mine = self._held()

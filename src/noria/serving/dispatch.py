@@ -132,6 +132,8 @@ class Dispatch:
         which half is for whoever answers instead."""
         paths, patience = self.paths, min(self._patience, seconds / 2)
         self._metrics.passed_on(version, "canary")
+        if raw.span is not None:
+            raw.span.tell(passed_on=version)
         try:
             if paths is None or version not in paths.siblings:
                 return None  # the table has changed since the request was assigned
@@ -149,6 +151,8 @@ class Dispatch:
         if paths is None or version not in paths.siblings:
             raise Unreachable(problem=f"version {version} is not loaded any more")
         self._metrics.passed_on(version, "asked")
+        if raw.span is not None:
+            raw.span.tell(passed_on=version)
         try:
             return await paths.siblings[version].ask(raw, way="asked", seconds=self._deadline)
         except Unanswered as failure:

@@ -27,24 +27,24 @@ from noria.records.base import parse
 from noria.serving import pages, wire
 from noria.serving.bundle import Entrance
 from noria.serving.connection import Connection, Desk, Raw
+from noria.serving.gate import Gate, written
 from noria.serving.hub import pass_on
 from noria.serving.log import Narrator, narrator
 from noria.serving.messages import Request, Response, reply
 from noria.serving.metrics import VersionMetrics
 from noria.serving.neighbours import LOAD_SECONDS, Neighbours
+from noria.serving.paths import DOCS, INDEX, LOAD, MODELS, OPENAPI, UNLOAD
 from noria.serving.routes import (
     HUB_SECONDS,
-    INDEX,
-    LOAD,
-    MODELS,
-    UNLOAD,
+    Entry,
     Route,
     Routes,
     all_ready,
     of_one_model,
 )
 from noria.serving.tally import Tally
-from noria.serving.worker import BACKLOG, open_many_files
+from noria.serving.tls import Certificates, renew
+from noria.serving.worker import BACKLOG, open_many_files, secured
 
 if TYPE_CHECKING:
     from noria.serving.grpc_door import GrpcDoor
@@ -73,6 +73,7 @@ def main() -> int:
 
 async def _live(entrance: Entrance, channel: socket.socket, counts: Path, narrate: Narrator) -> None:
     metrics = VersionMetrics(Tally(counts), model="", version=0)
+    gate = Gate("", RealClock(), beside=entrance.models)
     neighbours = Neighbours(
         "",
         hub=entrance.hub,
@@ -80,34 +81,41 @@ async def _live(entrance: Entrance, channel: socket.socket, counts: Path, narrat
         metrics=metrics,
         narrate=narrate,
         channel=channel,
+        gate=gate,
     )
-    await Door(entrance, neighbours, metrics, channel, narrate).live()
+    await Door(entrance, neighbours, metrics, channel, narrate, gate).live()
 
 
 class Hall:
     """What the door answers itself, and what it passes on."""
 
-    def __init__(self, neighbours: Neighbours, metrics: VersionMetrics, narrate: Narrator, hub: str) -> None:
+    def __init__(
+        self, neighbours: Neighbours, metrics: VersionMetrics, narrate: Narrator, gate: Gate, hub: str
+    ) -> None:
         self._neighbours = neighbours
         self._metrics = metrics
         self._hub = hub
-        table = (
-            ("live", "GET", "/v2/health/live", self.live),
-            ("ready", "GET", "/v2/health/ready", self.ready),
-            ("server", "GET", "/v2", self.server),
-            ("metrics", "GET", "/metrics", self.keeper),
-            ("models", "GET", MODELS, self.keeper),
-            ("openapi", "GET", r"/openapi\.json", of_one_model),
-            ("docs", "GET", "/docs", of_one_model),
-            ("repository", "POST", INDEX, self.keeper),
-            ("repository", "POST", LOAD, self.load),
-            ("repository", "POST", UNLOAD, self.load),
+        table: tuple[Entry, ...] = (
+            ("live", "GET", "/v2/health/live", self.live, None),
+            ("ready", "GET", "/v2/health/ready", self.ready, None),
+            ("server", "GET", "/v2", self.server, "infer"),
+            ("metrics", "GET", "/metrics", self.keeper, "metrics"),
+            ("models", "GET", MODELS, self.keeper, "infer"),
+            ("openapi", "GET", OPENAPI, of_one_model, "infer"),
+            ("docs", "GET", DOCS, of_one_model, "infer"),
+            ("repository", "POST", INDEX, self.keeper, "infer"),
+            ("repository", "POST", LOAD, self.load, "admin"),
+            ("repository", "POST", UNLOAD, self.load, "admin"),
         )
         self.routes = Routes(
-            tuple(Route(name, method, re.compile(path), partial(act)) for name, method, path, act in table),
+            tuple(
+                Route(name, method, re.compile(path), partial(act), scope)
+                for name, method, path, act, scope in table
+            ),
             metrics,
             narrate,
             about="{model}",
+            gate=gate,
         )
 
     def answer(self, raw: Raw, send: Send) -> None:
@@ -148,8 +156,13 @@ class Door:
         metrics: VersionMetrics,
         channel: socket.socket,
         narrate: Narrator,
+        gate: Gate,
     ) -> None:
-        hall = Hall(neighbours, metrics, narrate, entrance.hub)
+        """Raises `BadCertificate`, `NoGrpc`."""
+        hall = Hall(neighbours, metrics, narrate, gate, entrance.hub)
+        self._access = entrance.access
+        self._gate = gate
+        self._certificates = Certificates(entrance.tls) if entrance.tls else None
         self._desk = Desk(
             hall.answer,
             hall.routes.refused,
@@ -160,10 +173,11 @@ class Door:
         self._metrics = metrics
         self._channel = channel
         self._narrate = narrate
-        self._calls = _calls(entrance, neighbours, metrics, narrate)
+        self._calls = _calls(entrance, neighbours, metrics, narrate, gate, self._certificates)
         self._servers: list[asyncio.AbstractServer] = []
         self._tasks: set[asyncio.Task[Any]] = set()
         self._over = asyncio.Event()
+        self._admit()
 
     async def live(self) -> None:
         """Until the keeper says that it is over, or is gone."""
@@ -172,6 +186,8 @@ class Door:
         self._channel.setblocking(False)
         loop.add_reader(self._channel, self._hear)
         beside = [loop.create_task(self._desk.sweep()), loop.create_task(self._gauge())]
+        if self._certificates is not None:
+            beside.append(loop.create_task(renew(self._certificates, self._narrate)))
         wire.say(self._channel, wire.Ready(protocol=wire.PROTOCOL, pid=os.getpid()))
         await self._over.wait()
         for task in beside:
@@ -202,15 +218,25 @@ class Door:
             case wire.Neighbours():
                 with suppress(OSError):  # the keeper is gone, and the channel's end says so
                     self._neighbours.follow(message)
+            case wire.Tokens():
+                self._admit()
             case wire.Leave() | wire.Drain():
                 self._close()
             case _:
                 self._narrate("door.puzzled", message=str(message))
 
+    def _admit(self) -> None:
+        """Go by the tokens that are written down now."""
+        if self._access:
+            self._gate.follow(written(Path(self._access), self._narrate))
+        self._desk.stranger = self._gate.stranger if self._gate.required else None
+
     async def _open(self, sockets: list[socket.socket]) -> None:
         loop = asyncio.get_running_loop()
         for one in sockets:
-            server = await loop.create_server(lambda: Connection(self._desk, loop), sock=one, backlog=BACKLOG)
+            server = await loop.create_server(
+                lambda: Connection(self._desk, loop), sock=one, backlog=BACKLOG, **secured(self._certificates)
+            )
             self._servers.append(server)
         if self._calls is not None:
             await self._calls.open()
@@ -253,7 +279,12 @@ class Door:
 
 
 def _calls(
-    entrance: Entrance, neighbours: Neighbours, metrics: VersionMetrics, narrate: Narrator
+    entrance: Entrance,
+    neighbours: Neighbours,
+    metrics: VersionMetrics,
+    narrate: Narrator,
+    gate: Gate,
+    certificates: Certificates | None,
 ) -> GrpcDoor | None:
     """The door for calls over gRPC. Raises `NoGrpc`."""
     if not entrance.grpc:
@@ -267,9 +298,11 @@ def _calls(
         AllModels(neighbours),
         metrics,
         narrate,
+        gate,
         address=entrance.grpc,
         hub=entrance.hub,
         max_body=entrance.max_body,
+        certificates=certificates,
     )
 
 

@@ -24,6 +24,16 @@ class Fault:
         return f"{', '.join(where) or 'request'}: given {self.given}, expected {self.expected}"
 
 
+REALM = 'Bearer realm="noria"'
+
+
+class Unauthorised(UsageError):
+    """Whoever asks may not; raised as what stands beside the gate, not itself."""
+
+    challenge: ClassVar[str] = REALM
+    """What the header `WWW-Authenticate` says."""
+
+
 @dataclass(eq=False)
 class BadJson(UsageError):
     code: ClassVar[str] = "REQUEST-JSON"
@@ -368,8 +378,18 @@ class AnswerChanged(StepFailed):
 @dataclass(eq=False)
 class NotLoopback(UsageError):
     code: ClassVar[str] = "SERVE-HOST"
-    what: ClassVar[str] = "{host} is not a loopback address, and this service knows no tokens yet"
-    next: ClassVar[str] = "--host 127.0.0.1, and a reverse proxy that checks who asks"
+    what: ClassVar[str] = "{host} is not a loopback address, and {problem}"
+    next: ClassVar[str] = "{fix}, or --host 127.0.0.1"
+    host: str
+    problem: str
+    fix: str
+
+
+@dataclass(eq=False)
+class BadHost(UsageError):
+    code: ClassVar[str] = "SERVE-ADDRESS"
+    what: ClassVar[str] = "{host} is no address of a machine"
+    next: ClassVar[str] = "--host 127.0.0.1, ::1, 0.0.0.0 or another IP address of this machine"
     host: str
 
 

@@ -37,6 +37,7 @@ SETTLING = (
 )
 KNOWING = 10.0  # s for everybody to ask a leaving worker no more; a lost request costs more than a worker that stays
 TOO_OLD = "the noria of its environment is too old to share a service with other models"
+UNGUARDED = "the noria of its environment knows neither tokens nor TLS, and would answer anybody"
 ROUTING = 2.0  # s for a worker to go by a new table; it takes a turn of its event loop
 
 
@@ -86,6 +87,7 @@ class Fleet:
         self._failures = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing = False
+        self._guarded = False
 
     @property
     def version(self) -> int | None:
@@ -195,6 +197,13 @@ class Fleet:
         for worker in self._workers:
             if worker.state != "starting":
                 worker.tell(message)
+
+    def guard(self) -> None:
+        """Let nobody answer any more who knows neither tokens nor TLS, and would answer anybody."""
+        self._guarded = True
+        for worker in self._workers:
+            if 0 < worker.protocol < wire.GUARDED:
+                worker.process.kill()  # at once: whoever asks it now may be a stranger
 
     async def all_routed(self, serial: int) -> tuple[int, int]:
         """Wait until every worker that may still be asked goes by a table; how many of how many do."""
@@ -346,7 +355,10 @@ class Fleet:
                     worker.routed = serial
                     self._heard.set()
                 case wire.Ready(protocol=protocol):
-                    worker.is_ready(protocol)
+                    if self._guarded and protocol < wire.GUARDED:
+                        worker.failed(UNGUARDED)
+                    else:
+                        worker.is_ready(protocol)
                 case wire.Listening():
                     worker.listening.set()
                 case wire.Failed(reason=reason, code=code):

@@ -7,7 +7,8 @@ SO_REUSEPORT, when it is told to accept. A worker that leaves says GOAWAY: its c
 from __future__ import annotations
 
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
@@ -17,11 +18,13 @@ import grpc
 import msgspec
 
 from noria.errors import NoriaError
+from noria.records.tokens import Scope
 from noria.serving import grpc_tensors, pages
 from noria.serving.answering import Answering
 from noria.serving.cause import Reference, reference
-from noria.serving.connection import Raw
-from noria.serving.errors import Broken, Refused
+from noria.serving.connection import Headers, Raw
+from noria.serving.errors import Broken, Refused, Unauthorised
+from noria.serving.gate import HEADER, TWICE, Gate
 from noria.serving.grpc_words import SERVICE, messages, methods
 from noria.serving.hub import pass_on
 from noria.serving.log import Narrator, stack
@@ -30,9 +33,13 @@ from noria.serving.metrics import VersionMetrics
 from noria.serving.neighbours import LOAD_SECONDS, Neighbours
 from noria.serving.routes import BY_NAME, HUB_SECONDS
 from noria.serving.siblings import CALL
+from noria.serving.tls import Certificates
+from noria.serving.traces import Traces, headers_of
 
 LEAVING = 30.0  # s for calls in flight when a worker leaves; the keeper waits for 60 in all
 CODES = {
+    401: grpc.StatusCode.UNAUTHENTICATED,
+    403: grpc.StatusCode.PERMISSION_DENIED,
     404: grpc.StatusCode.NOT_FOUND,
     408: grpc.StatusCode.DEADLINE_EXCEEDED,
     409: grpc.StatusCode.FAILED_PRECONDITION,
@@ -42,6 +49,19 @@ CODES = {
     503: grpc.StatusCode.UNAVAILABLE,
     504: grpc.StatusCode.DEADLINE_EXCEEDED,
 }
+
+SCOPES: dict[str, Scope | None] = {
+    "ServerLive": None,
+    "ServerReady": None,
+    "ModelReady": None,
+    "ServerMetadata": "infer",
+    "ModelMetadata": "infer",
+    "ModelInfer": "infer",
+    "RepositoryIndex": "infer",
+    "RepositoryModelLoad": "admin",
+    "RepositoryModelUnload": "admin",
+}
+"""What a token must be for; None: none is needed."""
 
 Act = Callable[[Any, Any], Awaitable[Any]]
 
@@ -56,8 +76,8 @@ class Models(Protocol):
 
     async def metadata(self, asked: Reference) -> dict[str, Any]: ...
 
-    async def infer(self, asked: Reference, request: Any, seconds: float | None) -> Any:
-        """A response of the protocol's, or another process's `Response`."""
+    async def infer(self, asked: Reference, request: Any, raw: Raw, seconds: float | None) -> Any:
+        """A response of the protocol's, or another process's `Response`; `raw`: the call as it is passed on."""
 
 
 @dataclass(frozen=True)
@@ -77,9 +97,9 @@ class OwnModel:
     async def metadata(self, asked: Reference) -> dict[str, Any]:
         return pages.model_metadata(self.answering.named(asked))
 
-    async def infer(self, asked: Reference, request: Any, seconds: float | None) -> Any:
+    async def infer(self, asked: Reference, request: Any, raw: Raw, seconds: float | None) -> Any:
         form = partial(grpc_tensors.form, request)
-        return await self.answering.routed(asked, form, call_of(request), seconds=seconds)
+        return await self.answering.routed(asked, form, raw, seconds=seconds)
 
 
 @dataclass(frozen=True)
@@ -101,8 +121,9 @@ class AllModels:
         told: dict[str, Any] = msgspec.json.decode(await self._got(asked, ""))
         return told
 
-    async def infer(self, asked: Reference, request: Any, seconds: float | None) -> Any:
-        return await self.neighbours.ask(asked.model, call_of(request, asked.version), seconds)
+    async def infer(self, asked: Reference, request: Any, raw: Raw, seconds: float | None) -> Any:
+        raw.url = f"{_path(asked.model, asked.version)}/{CALL}".encode()
+        return await self.neighbours.ask(asked.model, raw, seconds)
 
     async def _got(self, asked: Reference, what: str) -> bytes:
         """What its worker says over HTTP. Raises what it refuses."""
@@ -121,17 +142,23 @@ class GrpcDoor:
         models: Models,
         metrics: VersionMetrics,
         narrate: Narrator,
+        gate: Gate,
         *,
         address: str,
         hub: str,
         max_body: int,
+        certificates: Certificates | None = None,
+        traces: Traces | None = None,
     ) -> None:
+        self._traces = traces
         self._models = models
         self._metrics = metrics
         self._narrate = narrate
+        self._gate = gate
         self._hub = hub
         self._address = address
         self._open = False
+        self._certificates = certificates
         self._server = grpc.aio.server(
             options=[("grpc.so_reuseport", 1), ("grpc.max_receive_message_length", max_body)]
         )
@@ -154,7 +181,10 @@ class GrpcDoor:
     async def open(self) -> None:
         """Listen from now on."""
         self._open = True
-        self._server.add_insecure_port(self._address)
+        if self._certificates is None:
+            self._server.add_insecure_port(self._address)
+        else:
+            self._server.add_secure_port(self._address, self._certificates.grpc())
         await self._server.start()
 
     async def close(self) -> None:
@@ -168,9 +198,10 @@ class GrpcDoor:
         async def call(request: Any, context: Any) -> Any:
             self._metrics.began()
             try:
+                self._check(name, request, context)
                 response = await act(request, context)
             except NoriaError as error:
-                await self._refuse(name, error, context)
+                await self._refuse(name, self._heard(error, context), context)
             except Exception as error:  # the outermost loop of a call, as of a request
                 incident = secrets.token_hex(4)
                 self._narrate("request.broke", incident=incident, path=name, stack=stack(error))
@@ -186,6 +217,20 @@ class GrpcDoor:
             request_deserializer=words[asked].FromString,
             response_serializer=words[answered].SerializeToString,
         )
+
+    def _check(self, name: str, request: Any, context: Any) -> None:
+        """Raises what is wrong with a call's token."""
+        scope = SCOPES[name]
+        if scope is not None and self._gate.required:
+            asked = getattr(request, "model_name", "") or getattr(request, "name", "")
+            every = self._gate.models if name == "RepositoryIndex" else ()
+            self._gate.check(_bearer(context), scope, *((reference(asked).model,) if asked else every))
+
+    def _heard(self, error: NoriaError, context: Any) -> NoriaError:
+        """As over HTTP: who may not ask at all hears nothing of what there is."""
+        if isinstance(error, Unauthorised):
+            return error
+        return self._gate.stranger([(HEADER, _bearer(context))]) or error
 
     async def _refuse(self, name: str, error: NoriaError, context: Any) -> None:
         self._metrics.request(f"grpc.{name}", error.status)
@@ -210,10 +255,29 @@ class GrpcDoor:
         return messages()["ModelMetadataResponse"](**told)
 
     async def infer(self, request: Any, context: Any) -> Any:
-        by_name = dict(context.invocation_metadata() or ()).get(BY_NAME)
-        asked = _named(request.model_name, by_name or request.model_version)
-        answer = await self._models.infer(asked, request, context.time_remaining())
-        return _unpacked(answer) if isinstance(answer, Response) else answer
+        metadata = dict(context.invocation_metadata() or ())
+        asked = _named(request.model_name, metadata.get(BY_NAME) or request.model_version)
+        raw = call_of(request, headers_of(metadata))
+        with self._traced(raw, metadata):
+            answer = await self._models.infer(asked, request, raw, context.time_remaining())
+            return _unpacked(answer) if isinstance(answer, Response) else answer
+
+    @contextmanager
+    def _traced(self, raw: Raw, metadata: Mapping[str, Any]) -> Iterator[None]:
+        """With a span, where the call's trace is sampled; the door of several models leaves that to whoever answers."""
+        span = self._traces and self._traces.begin("infer", headers_of(metadata))
+        if not span:
+            yield
+            return
+        raw.span, status = span, 500
+        try:
+            yield
+            status = 200
+        except NoriaError as error:
+            status = error.status
+            raise
+        finally:
+            span.end(status)
 
     async def index(self, request: Any, context: Any) -> Any:
         response = await self._keeper("/v2/repository/index", msgspec.json.encode({"ready": request.ready}))
@@ -238,6 +302,12 @@ class GrpcDoor:
         return response
 
 
+def _bearer(context: Any) -> bytes:
+    """A call's token, as the header of a request."""
+    values = [value for key, value in context.invocation_metadata() or () if key == "authorization"]
+    return values[0].encode() if len(values) == 1 else TWICE if values else b""
+
+
 def _named(name: str, version: str) -> Reference:
     return reference(name, version or None)
 
@@ -250,11 +320,10 @@ def _path(model: str, version: str | None) -> str:
     return f"/v2/models/{_quoted(model)}" + (f"/versions/{_quoted(version)}" if version else "")
 
 
-def call_of(request: Any, version: str | None = None) -> Raw:
-    """A call as it is passed on to a worker of another version, or of another model."""
-    reference = _named(request.model_name, "")
-    url = f"{_path(reference.model, version)}/{CALL}".encode()
-    headers = [(b"content-type", grpc_tensors.PROTOBUF.encode())]
+def call_of(request: Any, traced: Headers) -> Raw:
+    """A call as it is passed on to a worker of another version, or of another model; `traced`: headers of its trace."""
+    url = f"{_path(request.model_name, None)}/{CALL}".encode()
+    headers = [(b"content-type", grpc_tensors.PROTOBUF.encode()), *traced]
     return Raw(b"POST", url, headers, request.SerializeToString(), keep=True)
 
 

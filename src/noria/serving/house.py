@@ -111,6 +111,18 @@ class House:
             await self._door.close()
         await asyncio.gather(*(each.close() for each in self))
 
+    # -- what is for all of its processes
+
+    def tell(self, message: wire.AnyMessage) -> None:
+        """Tell the door, and every worker that accepts from callers, those that will be started too."""
+        for fleet in self._fleets():
+            fleet.tell(message)
+
+    def guard(self) -> None:
+        """Let nobody answer any more who knows neither tokens nor TLS."""
+        for fleet in self._fleets():
+            fleet.guard()
+
     # -- what the fleets need of one another
 
     def changed(self) -> None:
@@ -135,9 +147,7 @@ class House:
         self.serial += 1
         models = {each.model: wire.Neighbour(sockets=each.sockets) for each in self}
         ready = not self._at_start or all(each.loaded for each in self)
-        message = wire.Neighbours(serial=self.serial, models=models, ready=ready)
-        for fleet in self._fleets():
-            fleet.tell(message)
+        self.tell(wire.Neighbours(serial=self.serial, models=models, ready=ready))
         return self.serial
 
     def _fleets(self) -> list[Fleet]:

@@ -11,9 +11,18 @@ from noria.serving.connection import Raw
 from noria.serving.errors import Unreachable
 from noria.serving.messages import Response
 
-HOP_BY_HOP = frozenset(
-    {b"connection", b"keep-alive", b"transfer-encoding", b"content-length", b"expect", b"upgrade"}
+KEPT_BACK = frozenset(
+    {
+        b"connection",
+        b"keep-alive",
+        b"transfer-encoding",
+        b"content-length",
+        b"expect",
+        b"upgrade",
+        b"authorization",
+    }
 )
+"""Headers that are between a caller and this worker alone: a secret goes no further."""
 
 
 async def pass_on(
@@ -33,7 +42,7 @@ async def pass_on(
 
 
 def _request(raw: Raw, headers: tuple[tuple[bytes, bytes], ...]) -> bytes:
-    own = [(name, value) for name, value in raw.headers if name.lower() not in HOP_BY_HOP]
+    own = [(name, value) for name, value in raw.headers if name.lower() not in KEPT_BACK]
     lines = b"".join(b"%b: %b\r\n" % header for header in (*own, *headers))
     head = b"%b %b HTTP/1.1\r\n%bcontent-length: %d\r\nconnection: close\r\n\r\n"
     return head % (raw.method, raw.url, lines, len(raw.body)) + raw.body

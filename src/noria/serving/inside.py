@@ -14,7 +14,8 @@ from noria.serving.forms import Form, infer, predict
 from noria.serving.log import Narrator
 from noria.serving.messages import Request, Response, refusal
 from noria.serving.metrics import VersionMetrics
-from noria.serving.routes import V1, V2, Route, Routes
+from noria.serving.paths import V1, V2
+from noria.serving.routes import Route, Routes
 from noria.serving.siblings import CALL, FRONT, INSIDE, PROTOCOL, WAY, WITHIN
 
 Send = Callable[[bytes | Response], None]
@@ -30,7 +31,8 @@ class Inside:
         narrate: Narrator,
         front: Callable[[Raw, Send], None],
     ) -> None:
-        """`front` answers what another model's worker passed on before anybody had decided who is to answer."""
+        """`front` answers what another model's worker, or the door, let in and passed on before anybody had decided who is to
+        answer."""
         self._answering = answering
         self._front = front
         self._metrics = metrics

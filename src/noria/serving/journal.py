@@ -31,8 +31,11 @@ class Journal:
         *,
         veil: Veil | None = None,
         sample: float = 1.0,
+        traced: bool = False,
     ) -> None:
-        """`veil`: what of the rows the log may have; None for all. `sample`: the share of rows that it keeps."""
+        """`veil`: what of the rows the log may have; None for all. `sample`: the share of rows that it keeps. `traced`:
+        whether its rows have the ids of traces."""
+        self.traced = traced
         self.layout = layout
         self.metrics = metrics
         self.veil = veil

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from noria.serving.access import Access
 from noria.serving.admin import Admin
 from noria.serving.connection import Connection, Desk, Raw
 from noria.serving.errors import ModelFailed, NotLoadable
@@ -26,7 +27,8 @@ from noria.serving.house import House
 from noria.serving.log import Narrator
 from noria.serving.messages import TEXT, Request, Response, reply
 from noria.serving.metrics import Metrics
-from noria.serving.routes import INDEX, LOAD, MODELS, UNLOAD, V1, Route, Routes
+from noria.serving.paths import INDEX, LOAD, MODELS, UNLOAD, V1
+from noria.serving.routes import Route, Routes
 
 MODES = 0o600  # of the hub's socket: whoever may act as this user may reach it
 
@@ -131,10 +133,12 @@ class Keeper:
         *,
         hub_path: Path,
         max_body: int,
+        access: Access | None = None,
     ) -> None:
         self._listening = listening
         self._house = hub.house
         self._hub_path = hub_path
+        self._access = access
         self._admin = Desk(admin.routes.answer, admin.routes.refused, max_body=max_body)
         self._desk = Desk(hub.routes.answer, hub.routes.refused, max_body=max_body)
         self._over = asyncio.Event()
@@ -152,6 +156,8 @@ class Keeper:
         doors = {self._hub_path: self._desk, admin_path(self._hub_path): self._admin}
         servers = [await _open(path, desk) for path, desk in doors.items()]
         beside = [loop.create_task(desk.sweep()) for desk in doors.values()]
+        if self._access is not None:
+            beside.append(loop.create_task(self._access.run()))
         try:
             beginning = loop.create_task(self._house.begin())
             ending = loop.create_task(self._over.wait())

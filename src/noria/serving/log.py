@@ -1,4 +1,4 @@
-"""What happens in a service, as named events: one JSON line each."""
+"""What happens in a service, as named events: one JSON line each, with when, how bad, and in which process."""
 
 from __future__ import annotations
 
@@ -11,6 +11,11 @@ import msgspec
 
 from noria.ports.clock import Clock
 
+ERRORS = frozenset({"failed", "broke", "lost", "refused", "unreadable", "unflushed", "untended", "taken-out"})
+WARNINGS = frozenset(
+    {"unused", "other", "skipped", "unavailable", "sampler", "puzzled", "misunderstood", "silent"}
+)
+
 
 class Narrator(Protocol):
     """Says that something happened: a name as the docs have it, and the facts."""
@@ -22,11 +27,17 @@ def narrator(clock: Clock, descriptor: int) -> Narrator:
     """A narrator onto an open file; one write a line, so that threads do not mix."""
 
     def narrate(event: str, /, **facts: object) -> None:
-        line = {"at": clock.now(), "event": event, **facts}
+        line = {"at": clock.now(), "level": level_of(event), "event": event, "process": os.getpid(), **facts}
         with suppress(OSError):  # a full disk or a reader that left must not fail the request that is told of
             os.write(descriptor, msgspec.json.encode(line, enc_hook=str) + b"\n")
 
     return narrate
+
+
+def level_of(event: str) -> str:
+    """As collectors of logs sort lines: `error` for what somebody should look at, `warning` for what is not as it was meant."""
+    last = event.rpartition(".")[2]
+    return "error" if last in ERRORS else "warning" if last in WARNINGS else "info"
 
 
 def stack(error: BaseException) -> str:

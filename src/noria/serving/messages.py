@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from noria.errors import NoriaError, Unavailable, problem
-from noria.serving.errors import BadJson, BadRows, BadShape, WrongContentType, WrongMethod
+from noria.serving.errors import BadJson, BadRows, BadShape, Unauthorised, WrongContentType, WrongMethod
 
 JSON, PROBLEM, TEXT = (
     "application/json",
@@ -55,6 +55,8 @@ def refusal(error: NoriaError, *, protocol: bool = False) -> Response:
         headers["retry-after"] = RETRY_AFTER
     if isinstance(error, WrongMethod):
         headers["allow"] = ", ".join(error.allowed)
+    if isinstance(error, Unauthorised):
+        headers["www-authenticate"] = error.challenge
     if protocol:
         body["error"] = body.pop("detail")
     return Response(error.status, _encode(body), JSON if protocol else PROBLEM, headers)

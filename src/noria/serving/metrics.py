@@ -26,6 +26,7 @@ HELP = {
     "noria_swaps": "Changes of the served version",
     "noria_workers_lost": "Workers that ended without being told to",
     "noria_requests_lost": "Requests that were in flight in a worker that was lost",
+    "noria_spans": "Spans of traced requests: sent to the collector, dropped because too many waited, failed to be sent",
     "noria_handed_over": "Open connections that went on in another worker",
 }
 GAUGES = {
@@ -132,6 +133,11 @@ class VersionMetrics(Metrics):
     def _beside(self, name: str, version: int, **labels: str) -> None:
         own = {"model": self._own["model"], "version": str(version)}
         self.tally.add(self.tally.counter(name, **labels, **own))
+
+    def spans(self, counts: Mapping[str, int]) -> None:
+        """Spans so far, by what became of them."""
+        for result, count in counts.items():
+            self.tally.put(self.tally.counter("noria_spans", result=result, **self._own), count)
 
     def failed(self, code: str) -> None:
         self._count("noria_failures", 1, code=code)

@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+import httptools
 import msgspec
 
 from noria.errors import NoriaError
@@ -26,12 +27,15 @@ from noria.serving.errors import (
     Overloaded,
     Refused,
     TooLate,
+    Unauthorised,
     Unreachable,
 )
+from noria.serving.gate import Gate, bearer
 from noria.serving.hub import pass_on
 from noria.serving.log import Narrator, stack
 from noria.serving.messages import Response, refusal, reply
 from noria.serving.metrics import Metrics
+from noria.serving.paths import is_probe, scope_of
 from noria.serving.siblings import FRONT, Siblings, Unanswered
 
 MOVES = (
@@ -40,7 +44,7 @@ MOVES = (
 WAITING = 1024  # requests that wait in one process for models to be loaded; as many wait for a batch
 LOAD_SECONDS = 300.0  # s; as long as the keeper waits for the workers of a version
 BY_NAME = b"x-noria-version"
-PATH = re.compile(rb"/v[12]/models/([^/?]+)(/[^?]*)?")
+PATH = re.compile(r"/v[12]/models/([^/]+)(/.*)?", re.DOTALL)
 
 Send = Callable[[bytes | Response], None]
 
@@ -57,6 +61,7 @@ class Neighbours:
         metrics: Metrics,
         narrate: Narrator,
         channel: Any,
+        gate: Gate,
     ) -> None:
         self.ready = False
         """Whether the models are loaded that must be."""
@@ -66,6 +71,7 @@ class Neighbours:
         self._metrics = metrics
         self._narrate = narrate
         self._channel = channel
+        self._gate = gate
         self._loop = asyncio.get_running_loop()
         self._serial = 0
         self._models: tuple[str, ...] = ()
@@ -93,13 +99,10 @@ class Neighbours:
 
     def takes(self, raw: Raw, send: Send) -> bool:
         """Take a request that names another model than the own one; False for any other request."""
-        found = PATH.match(raw.url)
-        if found is None:
+        model = model_of(raw.url)
+        if model is None or model == self._own:
             return False
-        model = reference(found[1].decode("latin-1")).model
-        if model == self._own:
-            return False
-        self._begin(self._answer(model, (found[2] or b"").decode("latin-1"), raw, send))
+        self._begin(self._answer(model, raw, send))
         return True
 
     def loaded(self, model: str) -> bool:
@@ -128,8 +131,8 @@ class Neighbours:
                     raise Unreachable(problem=f"the worker of {model} that was asked is gone") from failure
             await self._load(model, until)  # nobody was there to ask: the keeper knows who will be
 
-    async def _answer(self, model: str, rest: str, raw: Raw, send: Send) -> None:
-        response = await self._response(model, rest, raw)
+    async def _answer(self, model: str, raw: Raw, send: Send) -> None:
+        response = await self._response(model, raw)
         self._metrics.request("other-model", response.status)
         moving = self._moving(raw, model)
         if moving is not None:
@@ -138,25 +141,39 @@ class Neighbours:
         if moving is not None:
             self._loop.call_soon(self._move, moving, model)
 
-    async def _response(self, model: str, rest: str, raw: Raw) -> Response:
+    async def _response(self, model: str, raw: Raw) -> Response:
         protocol = raw.url.startswith(b"/v2")
         try:
-            loaded = self.loaded(model)
-            if rest == "/feedback":  # the keeper takes labels, whether a model is loaded or not
-                return await pass_on(raw, self._hub, seconds=self._deadline)
-            if rest.endswith("/ready") and not loaded:  # a probe loads nothing
-                return reply({"name": model, "ready": False}, 503)
-            return await self.ask(model, raw)
-        except NoriaError as error:
+            return await self._admitted(model, raw)
+        except Unauthorised as error:
             return refusal(error, protocol=protocol)
+        except NoriaError as error:  # who may not ask at all hears nothing of what there is
+            return refusal(self._gate.stranger(raw.headers) or error, protocol=protocol)
         except Exception as error:  # the outermost loop of a request, as in `Routes`
             self._narrate("neighbour.broke", model=model, stack=stack(error))
             return refusal(Broken(incident="neighbour.broke"), protocol=protocol)
 
+    async def _admitted(self, model: str, raw: Raw) -> Response:
+        """The response to a request that may be asked: nothing is loaded for anybody else. Raises what the gate raises too."""
+        request = raw.request()
+        probe = is_probe(request.method, request.path)
+        if not probe:
+            self._gate.check(bearer(raw.headers), scope_of(request.method, request.path), model)
+        loaded = self.loaded(model)
+        if request.path.endswith("/feedback"):  # the keeper takes labels, whether a model is loaded or not
+            return await pass_on(raw, self._hub, seconds=self._deadline)
+        if probe and not loaded:  # a probe loads nothing
+            return reply({"name": model, "ready": False}, 503)
+        response = await self.ask(model, raw)
+        stranger = self._gate.stranger(raw.headers) if response.status != 200 else None
+        if stranger is not None:
+            raise stranger
+        return response
+
     def _moving(self, raw: Raw, model: str) -> Connection | None:
         """The connection of a request, where it is to go on with those who answered it."""
         connection = raw.connection
-        if connection is None or not raw.keep or connection.moves >= MOVES:
+        if connection is None or not raw.keep or connection.moves >= MOVES or connection.secured:
             return None
         there = model in self._siblings and self._siblings[model].there
         return connection if there and not connection.transport.is_closing() else None
@@ -213,6 +230,13 @@ class Neighbours:
         task = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def model_of(url: bytes) -> str | None:
+    """The model that a request's path names, read as the routes read it; None where it names none."""
+    path = httptools.parse_url(url).path or b"/"
+    found = PATH.fullmatch(path.decode("latin-1"))
+    return reference(found[1]).model if found else None
 
 
 def _told(problem: dict[str, str], status: int) -> NoriaError:

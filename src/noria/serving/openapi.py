@@ -71,7 +71,10 @@ def page(served: Served, *, follows: str) -> Schema:
             "/openapi.json": {"get": _get("This page")},
             "/docs": {"get": _get("The same for people", kind="text/html")},
         },
-        "components": {"schemas": {"Row": row(version.signature), "Problem": _problem(), "Error": _error()}},
+        "components": {
+            "schemas": {"Row": row(version.signature), "Problem": _problem(), "Error": _error()},
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+        },
     }
 
 
@@ -219,7 +222,23 @@ def _operation(
         "description": "refused",
         "content": {kind: {"schema": {"$ref": f"#/components/schemas/{name}"}}},
     }
-    statuses = ("400", "404", "405", "406", "408", "409", "413", "415", "422", "500", "502", "503", "504")
+    statuses = (
+        "400",
+        "401",
+        "403",
+        "404",
+        "405",
+        "406",
+        "408",
+        "409",
+        "413",
+        "415",
+        "422",
+        "500",
+        "502",
+        "503",
+        "504",
+    )
     return {
         "summary": summary,
         **({"requestBody": {"required": required, "content": bodies}} if bodies else {}),

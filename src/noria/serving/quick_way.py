@@ -146,7 +146,10 @@ class QuickWay:
         self._turn -= 1
         if not self._turn:
             self._turn = LOOKED_AT
-            self._watched(few, taken)
+            self._watched(few, taken, LOOKED_AT)
+            return
+        if taken.raw.span is not None:
+            self._watched(few, taken, 0)
             return
         try:
             answers = few(read.rows)
@@ -155,9 +158,10 @@ class QuickWay:
             return
         self._deliver(taken, answers)
 
-    def _watched(self, few: Few, taken: Taken) -> None:
-        """As the others, with a look at the clock between the stages."""
-        stage, checked = self._metrics.stage, perf_counter()
+    def _watched(self, few: Few, taken: Taken, weight: int) -> None:
+        """As the others, with a look at the clock between the stages. `weight`: of how many requests; none where it is only
+        the request's own trace that wants to know."""
+        stage, checked, span = self._metrics.stage, perf_counter(), taken.raw.span
         try:
             answers = few(taken.read.rows)
         except Exception as error:
@@ -165,9 +169,15 @@ class QuickWay:
             return
         answered = perf_counter()
         self._deliver(taken, answers)
-        stage("read", checked - taken.began, LOOKED_AT)
-        stage("model", answered - checked, LOOKED_AT)
-        stage("log and reply", perf_counter() - answered, LOOKED_AT)
+        done = perf_counter()
+        if weight:
+            stage("read", checked - taken.began, weight)
+            stage("model", answered - checked, weight)
+            stage("log and reply", done - answered, weight)
+        if span is not None:
+            span.mark("read", taken.began, checked)
+            span.mark("model", checked, answered)
+            span.mark("log and reply", answered, done)
 
     def _in_a_batch(self, taken: Taken) -> None:
         stage, checked, cause = self._metrics.stage, perf_counter(), taken.cause
@@ -180,13 +190,21 @@ class QuickWay:
             if error is not None:
                 self._fail(taken, error)
                 return
-            answered = perf_counter()
+            answered, span = perf_counter(), taken.raw.span
             stage("wait and model", answered - checked)
             self._deliver(taken, answers)
-            stage("log and reply", perf_counter() - answered)
+            sent = perf_counter()
+            stage("log and reply", sent - answered)
+            if span is not None:
+                span.tell(batch_rows=job.together)
+                span.mark("read", taken.began, checked)
+                span.mark("wait", checked, job.began)
+                span.mark("model", job.began, answered)
+                span.mark("log and reply", answered, sent)
 
+        job = Job(done, expires=until, size=len(taken.raw.body), rows=taken.read.rows)
         try:
-            self._batcher.submit(Job(done, expires=until, size=len(taken.raw.body), rows=taken.read.rows))
+            self._batcher.submit(job)
         except NoriaError as error:
             self._fail(taken, error)
 
@@ -196,7 +214,9 @@ class QuickWay:
         rows, at = taken.read.rows, taken.at
         shown = rows if self._shown is None else [self._shown(row) for row in rows]
         keys = [self._places(row, at) for row in shown]
-        logged = Logged(at, int(took * 1e6), taken.cause.way, shown, keys, answers)
+        span = taken.raw.span
+        trace = None if span is None else span.trace
+        logged = Logged(at, int(took * 1e6), taken.cause.way, shown, keys, answers, trace)
         try:
             segment, first = self._journal.take(
                 self._journal.layout, VALUES, len(rows), partial(_packed, logged)
@@ -204,6 +224,8 @@ class QuickWay:
         except NoriaError as error:
             self._fail(taken, error)
             return
+        if span is not None:
+            span.answered(taken.cause.way, len(rows), next(prediction_ids(segment, first, 1)))
         body = self._body(taken, segment, first, answers)
         self._count(taken, took, answers)
         self._journal.put(taken.send, body, partial(self._refused, taken), counts=True)
@@ -246,7 +268,7 @@ def _packed(logged: Logged, kept: Sequence[int] | None) -> bytes:
     if kept is None:
         return _pack(logged)
     rows, keys, answers = ([each[at] for at in kept] for each in (logged.rows, logged.keys, logged.answers))
-    return _pack(Logged(logged.at, logged.took, logged.way, rows, keys, answers))
+    return _pack(Logged(logged.at, logged.took, logged.way, rows, keys, answers, logged.trace))
 
 
 def _not_finite(answers: Sequence[tuple[Any, ...]]) -> int:

@@ -11,23 +11,32 @@ from functools import partial
 from typing import Any
 
 from noria.errors import NoriaError
+from noria.ports.clock import RealClock
+from noria.records.tokens import Scope
 from noria.serving import docs_page, openapi, pages
 from noria.serving.answering import Answering, Quick
 from noria.serving.cause import ASKED, OWN, Cause, Reference, reference
 from noria.serving.connection import Raw
-from noria.serving.errors import Broken, NoSuchPath, WhichModel, WrongMethod
+from noria.serving.errors import Broken, NoSuchPath, Unauthorised, WhichModel, WrongMethod
 from noria.serving.forms import FORMS
+from noria.serving.gate import Gate, bearer
 from noria.serving.hub import pass_on
 from noria.serving.log import Narrator, stack
 from noria.serving.messages import Request, Response, refusal, reply
 from noria.serving.metrics import Metrics, VersionMetrics
 from noria.serving.neighbours import LOAD_SECONDS, Neighbours
+from noria.serving.paths import DOCS, INDEX, LOAD, MODELS, OPENAPI, UNLOAD, V1, V2
 
 BY_NAME = "x-noria-version"  # a header that names a version or an alias, for those who try one out
+ABOUT_ALL = frozenset(
+    {"metrics", "models", "repository"}
+)  # what tells of every model, or names one in its path
 HUB_SECONDS = 30.0  # s for the keeper to take labels, or to gather the metrics
 
 Send = Callable[[bytes | Response], None]
 Act = Callable[[Any, Request, dict[str, str | None]], Awaitable[Response]]
+Entry = tuple[str, str, str, Act, Scope | None]
+"""As the metrics call it, method, pattern, what answers, and what a token must be for."""
 
 
 @dataclass(frozen=True)
@@ -37,13 +46,24 @@ class Route:
     method: str
     path: re.Pattern[str]
     act: Act
+    scope: Scope | None = None
+    """What a token must be for; None: none is needed."""
 
 
 class Routes:
     """A table of routes. `answer` never raises: whatever goes wrong is a response."""
 
-    def __init__(self, table: tuple[Route, ...], metrics: Metrics, narrate: Narrator, *, about: str) -> None:
-        self._table = table
+    def __init__(
+        self,
+        table: tuple[Route, ...],
+        metrics: Metrics,
+        narrate: Narrator,
+        *,
+        about: str,
+        gate: Gate | None = None,
+    ) -> None:
+        self.table = table
+        self._gate = gate
         self._metrics = metrics
         self._narrate = narrate
         self._about = about
@@ -67,11 +87,11 @@ class Routes:
         """The response to a whole request."""
         name, protocol = "unknown", request.path.startswith("/v2")
         try:
-            route, named = self._route(request)
+            route, named = self._admitted(request, raw)
             name = route.name
             response = await route.act(raw, request, named)
         except NoriaError as error:
-            response = refusal(error, protocol=protocol)
+            response = refusal(self._heard(error, raw), protocol=protocol)
         except (
             Exception
         ) as error:  # the outermost loop of a request: a fault of ours must not close the connection
@@ -81,10 +101,27 @@ class Routes:
         self._metrics.request(name, response.status)
         return response
 
+    def _admitted(self, request: Request, raw: Raw) -> tuple[Route, dict[str, str | None]]:
+        """The route of a request that may be asked. Raises what `_route` and the gate raise."""
+        route, named = self._route(request)
+        if self._gate is not None and route.scope is not None:
+            model = named.get("model")
+            every = self._gate.models if route.name in ABOUT_ALL else ()
+            self._gate.check(
+                bearer(raw.headers), route.scope, *((reference(model).model,) if model else every)
+            )
+        return route, named
+
+    def _heard(self, error: NoriaError, raw: Raw) -> NoriaError:
+        """What a caller hears of an error: who may not ask at all, nothing of what there is."""
+        if self._gate is None or isinstance(error, Unauthorised):
+            return error
+        return self._gate.stranger(raw.headers) or error
+
     def _route(self, request: Request) -> tuple[Route, dict[str, str | None]]:
         allowed = []
         method = "GET" if request.method == "HEAD" else request.method
-        for route in self._table:
+        for route in self.table:
             found = route.path.fullmatch(request.path)
             if found is None:
                 continue
@@ -106,17 +143,21 @@ class Front:
         narrate: Narrator,
         *,
         hub: str,
+        gate: Gate | None = None,
         neighbours: Neighbours | None = None,
     ) -> None:
         """`neighbours`: the other models of the service, where it has any."""
         self.answering = answering
         self._neighbours = neighbours
+        self.gate = gate or Gate(answering.served.version.model, RealClock())
         self.problem = ""
         """Why the version that is followed is not the one that answers."""
         self._metrics = metrics
         self._hub = hub
         self._quick = _quick_paths(answering)
-        self.routes = Routes(self._table(), metrics, narrate, about=answering.served.version.model)
+        model, table = answering.served.version.model, self._table()
+        self.routes = Routes(table, metrics, narrate, about=model, gate=self.gate)
+        self._admitted = Routes(table, metrics, narrate, about=model)
 
     def answer(self, raw: Raw, send: Send) -> None:
         """Answer a request, at once where that can be."""
@@ -124,6 +165,30 @@ class Front:
             quick = self._quick.get(raw.url)
             if quick is not None and quick[0](raw, send, quick[1]):
                 return
+        self._in_time(raw, send)
+
+    def guarded(self, raw: Raw, send: Send) -> None:
+        """The same where a token is wanted."""
+        if raw.plain and raw.method == b"POST":
+            quick = self._quick.get(raw.url)
+            if quick is not None and self.gate.lets(raw) and quick[0](raw, send, quick[1]):
+                return
+        self._in_time(raw, send)
+
+    def inside(self, raw: Raw, send: Send) -> None:
+        """The same for what another process of the service has let in, and passes on over a socket that is the service's
+        own: the token stayed there, and it goes no further from here."""
+        quick = self._quick.get(raw.url) if raw.plain and raw.method == b"POST" else None
+        if quick is None or not quick[0](raw, send, quick[1]):
+            self._admitted.answer(raw, self._counted(send))
+
+    def _in_time(self, raw: Raw, send: Send) -> None:
+        sent = self._counted(send)
+        if self._neighbours is None or not self._neighbours.takes(raw, sent):
+            self.routes.answer(raw, sent)
+
+    def _counted(self, send: Send) -> Send:
+        """To send an answer to a request that is in flight until then."""
         metrics = self._metrics
         metrics.began()
 
@@ -131,9 +196,7 @@ class Front:
             metrics.ended()
             send(answer)
 
-        if self._neighbours is not None and self._neighbours.takes(raw, sent):
-            return
-        self.routes.answer(raw, sent)
+        return sent
 
     async def predict(self, raw: Raw, request: Request, named: dict[str, str | None]) -> Response:
         return await self._careful(raw, request, _reference(named), "predict")
@@ -192,33 +255,38 @@ class Front:
 
     def _table(self) -> tuple[Route, ...]:
         return tuple(
-            Route(name, method, re.compile(path), partial(act))
-            for name, method, path, act in (
-                ("predict", "POST", V1 + "/predict", self.predict),
-                ("infer", "POST", V2 + "/infer", self.infer),
-                ("feedback", "POST", V1 + "/feedback", self.feedback),
-                ("summary", "GET", V1, self.summary),
-                ("metadata", "GET", V2, self.metadata),
-                ("ready", "GET", V2 + "/ready", self.model_ready),
-                ("live", "GET", "/v2/health/live", self.live),
-                ("ready", "GET", "/v2/health/ready", self.ready),
-                ("server", "GET", "/v2", self.server),
-                ("metrics", "GET", "/metrics", self.keeper),
-                ("openapi", "GET", r"/openapi\.json", _alone(self.openapi, self._neighbours)),
-                ("docs", "GET", "/docs", _alone(self.docs, self._neighbours)),
+            Route(name, method, re.compile(path), partial(act), scope)
+            for name, method, path, act, scope in (
+                *self._paths(),
                 *(() if self._neighbours is None else self._among_others()),
-                ("repository", "POST", INDEX, self.keeper),
-                ("repository", "POST", LOAD, self.load),
-                ("repository", "POST", UNLOAD, self.keeper),
             )
         )
 
-    def _among_others(self) -> tuple[tuple[str, str, str, Act], ...]:
+    def _paths(self) -> tuple[Entry, ...]:
+        return (
+            ("predict", "POST", V1 + "/predict", self.predict, "infer"),
+            ("infer", "POST", V2 + "/infer", self.infer, "infer"),
+            ("feedback", "POST", V1 + "/feedback", self.feedback, "feedback"),
+            ("summary", "GET", V1, self.summary, "infer"),
+            ("metadata", "GET", V2, self.metadata, "infer"),
+            ("ready", "GET", V2 + "/ready", self.model_ready, None),
+            ("live", "GET", "/v2/health/live", self.live, None),
+            ("ready", "GET", "/v2/health/ready", self.ready, None),
+            ("server", "GET", "/v2", self.server, "infer"),
+            ("metrics", "GET", "/metrics", self.keeper, "metrics"),
+            ("openapi", "GET", OPENAPI, _alone(self.openapi, self._neighbours), "infer"),
+            ("docs", "GET", DOCS, _alone(self.docs, self._neighbours), "infer"),
+            ("repository", "POST", INDEX, self.keeper, "infer"),
+            ("repository", "POST", LOAD, self.load, "admin"),
+            ("repository", "POST", UNLOAD, self.keeper, "admin"),
+        )
+
+    def _among_others(self) -> tuple[Entry, ...]:
         """What there is of each of several models."""
         return (
-            ("models", "GET", MODELS, self.keeper),
-            ("openapi", "GET", V1 + r"/openapi\.json", self.openapi),
-            ("docs", "GET", V1 + "/docs", self.docs),
+            ("models", "GET", MODELS, self.keeper, "infer"),
+            ("openapi", "GET", V1 + OPENAPI, self.openapi, "infer"),
+            ("docs", "GET", V1 + DOCS, self.docs, "infer"),
         )
 
 
@@ -258,11 +326,3 @@ def _reference(named: dict[str, str | None]) -> Reference:
 
 def _cut(path: str) -> str:
     return path if len(path) <= 200 else path[:200] + " ..."
-
-
-MODELS = r"/v1/models"
-INDEX = r"/v2/repository/index"
-LOAD = r"/v2/repository/models/(?P<model>[^/]+)/load"
-UNLOAD = r"/v2/repository/models/(?P<model>[^/]+)/unload"
-V1 = r"/v1/models/(?P<model>[^/]+)"
-V2 = r"/v2/models/(?P<model>[^/]+)(?:/versions/(?P<version>[^/]+))?"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from noria.graph.columns import kind_of
-from noria.ports.serving import ANSWER, AT, KEY, REQUEST, TIME, TOOK, UNIT, WAY
+from noria.ports.serving import ANSWER, AT, KEY, REQUEST, TIME, TOOK, TRACE, UNIT, WAY
 from noria.records.predictions import key_text
 from noria.records.versions import RequestColumn, Signature
 from noria.serving.answers import Answers
@@ -75,8 +75,9 @@ def python_values(signature: Signature) -> Callable[[Sequence[Any]], Sequence[An
     return values
 
 
-def log_schema(signature: Signature, hashed: Collection[str] = ()) -> bytes:
-    """The schema of the prediction log's rows, in Arrow's IPC form; `hashed` columns are text in it."""
+def log_schema(signature: Signature, hashed: Collection[str] = (), *, traced: bool = False) -> bytes:
+    """The schema of the prediction log's rows, in Arrow's IPC form; `hashed` columns are text in it. `traced`: with the
+    ids of traces."""
     import pyarrow as pa
 
     answers = Answers(signature, version="").types
@@ -85,7 +86,7 @@ def log_schema(signature: Signature, hashed: Collection[str] = ()) -> bytes:
         for each in signature.request
     ]
     answered = [pa.field(name, kind or pa.null()) for name, kind in answers.items()]
-    schema: bytes = _schema(pa.schema(asked), answered).serialize().to_pybytes()
+    schema: bytes = _schema(pa.schema(asked), answered, traced=traced).serialize().to_pybytes()
     return schema
 
 
@@ -98,8 +99,9 @@ def log_rows(
     took: float,
     way: str = "",
     veil: Veil | None = None,
+    trace: str | None = None,
 ) -> pa.RecordBatch:
-    """The rows of the prediction log, but for what the log itself adds."""
+    """The rows of the prediction log, but for what the log itself adds. `trace`: None where the service traces nothing."""
     import pyarrow as pa
 
     signature, rows = served.version.signature, asked.rows if veil is None else veil.batch(asked.rows)
@@ -111,8 +113,9 @@ def log_rows(
         pa.array(units(signature, rows, key), pa.string()),
         pa.array([int(took * 1e6)] * count, pa.int64()),
         pa.array([way] * count, pa.string()),
+        *([] if trace is None else [pa.array([trace or None] * count, pa.string())]),
     ]
-    schema = _schema(rows.schema, list(answers.schema))
+    schema = _schema(rows.schema, list(answers.schema), traced=trace is not None)
     return pa.RecordBatch.from_arrays([*own, *rows.columns, *answers.columns], schema=schema)
 
 
@@ -123,7 +126,7 @@ def unit_of(signature: Signature, rows: pa.RecordBatch) -> str | None:
     return found
 
 
-def _schema(request: pa.Schema, answers: Sequence[pa.Field]) -> pa.Schema:
+def _schema(request: pa.Schema, answers: Sequence[pa.Field], *, traced: bool) -> pa.Schema:
     import pyarrow as pa
 
     moment = pa.timestamp("us", tz="UTC")
@@ -134,6 +137,7 @@ def _schema(request: pa.Schema, answers: Sequence[pa.Field]) -> pa.Schema:
         pa.field(UNIT, pa.string()),
         pa.field(TOOK, pa.int64()),
         pa.field(WAY, pa.string()),
+        *([pa.field(TRACE, pa.string())] if traced else []),
     ]
     asked = [pa.field(REQUEST + field.name, field.type) for field in request]
     return pa.schema([*own, *asked, *(pa.field(ANSWER + field.name, field.type) for field in answers)])

@@ -14,6 +14,7 @@ from noria.serving.messages import Response
 INSIDE = 1  # of the requests between workers: the headers below
 PROTOCOL, WAY, WITHIN = b"x-noria-inside", b"x-noria-way", b"x-noria-within"
 """The number above; how the version comes to answer; how many seconds the answer is of use."""
+PARENT = b"traceparent"  # W3C's: whose child the span is that the sibling makes of it
 CALL = "call"  # the end of the path of a call over gRPC: protobuf as it came, and as it is answered
 FRONT = "front"  # a way: for another model, as it came in at the front; who answers has not been decided
 PRIVATE = b"x-noria-"  # what a caller sends of these names is not for a worker
@@ -25,9 +26,18 @@ KEPT = 64  # idle connections to one worker; more at once are opened, and closed
 Kind = Literal["late", "gone", "error", "refused"]
 """What became of a request instead of an answer: none in time; nobody there, or dead over it; a 5xx; a 4xx."""
 
-_HOP_BY_HOP = frozenset(
-    {b"connection", b"keep-alive", b"transfer-encoding", b"content-length", b"expect", b"upgrade"}
+_KEPT_BACK = frozenset(
+    {
+        b"connection",
+        b"keep-alive",
+        b"transfer-encoding",
+        b"content-length",
+        b"expect",
+        b"upgrade",
+        b"authorization",
+    }
 )
+"""Headers that are between a caller and this worker alone."""
 
 
 class Unanswered(Exception):
@@ -75,6 +85,8 @@ class Siblings:
         A request that was sent is never sent again: what one worker died of, the next would die of too.
         """
         headers = [(PROTOCOL, b"%d" % INSIDE), (WAY, way.encode()), (WITHIN, b"%.6f" % seconds), *more]
+        if raw.span is not None:
+            headers.append((PARENT, raw.span.parent))
         try:
             async with asyncio.timeout(seconds):
                 response = await self._asked(_bytes_of(raw, headers))
@@ -192,10 +204,11 @@ class Line(asyncio.Protocol):
 
 
 def _bytes_of(raw: Raw, headers: Headers) -> bytes:
+    ours = {name for name, _ in headers}
     own = [
         (name, value)
         for name, value in raw.headers
-        if (lower := name.lower()) not in _HOP_BY_HOP and not lower.startswith(PRIVATE)
+        if (lower := name.lower()) not in _KEPT_BACK and lower not in ours and not lower.startswith(PRIVATE)
     ]
     lines = b"".join(b"%b: %b\r\n" % header for header in (*own, *headers))
     return b"%b %b HTTP/1.1\r\n%bcontent-length: %d\r\n\r\n%b" % (

@@ -118,7 +118,7 @@ def _fitted(name: str, array: Any, reader: Reader, faults: Faults) -> pa.Array |
         array = pa.concat_arrays(array.chunks) if array.num_chunks else pa.nulls(0, array.type)
     if pa.types.is_null(array.type):
         return pa.nulls(len(array), kind.type)
-    if _family(array.type) not in _families(kind.type):
+    if family(array.type) not in families(kind.type):
         faults.add(None, name, f"a column of {type_name(array.type)}", kind.expected)
         return None
     try:
@@ -150,15 +150,15 @@ def _check_finite(name: str, array: pa.Array, expected: str, faults: Faults) -> 
         )
 
 
-def _family(kind: pa.DataType) -> str:
+def family(kind: pa.DataType) -> str:
     """What of a type must be kept."""
     import pyarrow as pa
 
     types = pa.types
     if types.is_dictionary(kind):
-        return _family(kind.value_type)
+        return family(kind.value_type)
     if types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind):
-        return f"list of {_family(kind.value_type)}"
+        return f"list of {family(kind.value_type)}"
     if types.is_timestamp(kind):
         return "moment" if kind.tz else "local time"
     named = {
@@ -170,7 +170,7 @@ def _family(kind: pa.DataType) -> str:
     return next((name for name, true in named.items() if true(kind)), type_name(kind))
 
 
-def _families(kind: pa.DataType) -> list[str]:
+def families(kind: pa.DataType) -> list[str]:
     """The families that a column takes: its own, and integers where it takes numbers."""
-    own = _family(kind)
+    own = family(kind)
     return [own, own.replace("number", "integer")]

@@ -15,11 +15,13 @@ import msgspec
 
 from noria.records.routing import Routing
 
-PROTOCOL = 4
+PROTOCOL = 5
 """1 knew no routing: such a worker can be a champion, but sends nothing on, and is no challenger. 2 knew no gRPC: such a worker
-answers over HTTP as before, and its keeper waits in vain, but not for long, for its word that it is `Listening`. 3 knew no other models beside its own."""
+answers over HTTP as before, and its keeper waits in vain, but not for long, for its word that it is `Listening`. 3 knew neither tokens nor TLS: such a worker
+would answer anybody, so no keeper that wants either lets it. 4 knew no other models beside its own."""
+GUARDED = 4  # the first protocol whose workers ask for tokens, and speak TLS
 ROUTING = 2  # the first protocol whose workers listen for their siblings
-SHARING = 4  # the first whose workers know of a service's other models
+SHARING = 5  # the first whose workers know of a service's other models
 LARGEST = 60_000  # bytes of a message: what any kernel takes as one datagram
 TOGETHER = 16  # sockets in one message; kernels allow some 250
 
@@ -89,6 +91,12 @@ class Knows(Message, frozen=True, tag="knows"):
     serial: int
 
 
+class Tokens(Message, frozen=True, tag="tokens"):
+    """To a worker, and to the door: go by the tokens that are written down now."""
+
+    serial: int
+
+
 class Part(Message, frozen=True, tag="part"):
     """To a worker: give back this share of its connections, each when it is next between two requests."""
 
@@ -128,6 +136,7 @@ AnyMessage = (
     | Route
     | Neighbours
     | Knows
+    | Tokens
     | Part
     | Routed
     | Ready

@@ -17,9 +17,11 @@ import msgspec
 from noria.ports.clock import RealClock
 from noria.ports.surroundings import surroundings
 from noria.records.base import Record, parse
-from noria.records.policy import LogPolicy
+from noria.records.policy import LogPolicy, TlsPolicy
 from noria.records.sources import Environment
 from noria.records.versions import Version
+from noria.serving.access import Access
+from noria.serving.address import is_loopback, require_guarded
 from noria.serving.admin import Admin
 from noria.serving.bundle import Bundle, Entrance
 from noria.serving.environments import Environments
@@ -37,6 +39,8 @@ from noria.serving.rows import log_schema
 from noria.serving.sample import sample_of
 from noria.serving.tally import Tally
 from noria.serving.tending import Tending
+from noria.serving.tls import Certificates
+from noria.serving.traces import wanted
 from noria.serving.traffic import Traffic
 from noria.serving.veil import check_roles
 from noria.serving.worker_process import Plan
@@ -84,6 +88,10 @@ class Wiring:
         self._hub = folder / "hub"
         self._log = parse(options.log, LogPolicy) if options.log else LogPolicy()
         self._asked = asked_of(options)
+        self._access: Access | None = None
+        self._admitted = folder / "access.json"
+        self._tls = _tls(options)
+        self._certificates = Certificates(self._tls) if self._tls else None
         store, _ = open_objects(os.environ.get("NORIA_OBJECTS"), self._state)
         self._artifacts = Artifacts(store)
         here = parse(options.environment, Environment) if options.environment else None
@@ -104,14 +112,25 @@ class Wiring:
             house.move_in(*homes, door=door, entrance=self._entrance())
         else:
             house.move_in(*homes)
+        self._access = self._admitting(house)
         keeper = Keeper(
             bound,
             Hub(house, metrics, self._narrate),
             Admin([each.traffic for each in homes], metrics, self._narrate),
             hub_path=self._hub,
             max_body=options.max_body,
+            access=self._access,
         )
         return keeper, [each.follower for each in homes]
+
+    def warn(self) -> None:
+        """Say what of the service's doors its owner should know."""
+        if self._certificates is not None:
+            why = self._certificates.warning(RealClock().now())
+            if why:
+                self._narrate("tls.warning", why=why)
+        elif not is_loopback(self._options.host):
+            self._narrate("tls.warning", why="tokens and rows travel in the clear: no certificate is set")
 
     def _hosted(
         self,
@@ -124,7 +143,7 @@ class Wiring:
         """One model. Where it shares the service, it has counts of its own, and file names begin with its name."""
         own = metrics if house is None else Metrics(Tally())
         name = "" if house is None else f"{asked.model}-"
-        planned = partial(self.plan, asked.follow, house is not None)
+        planned = partial(self.plan, asked.follow)
         fleet = Fleet(bound, self._folder, self._narrate, name=f"{name}worker", shares=house)
         traffic = Traffic(
             asked.model,
@@ -159,16 +178,28 @@ class Wiring:
             deadline=options.deadline,
             body_seconds=options.body_seconds,
             grpc=options.grpc,
+            models=self._names,
+            access=self._tokens_file,
+            tls=self._tls,
         )
         return Plan(
             entrance, sys.executable, surroundings(os.environ), module="noria.serving.door", spare=False
         )
 
-    def plan(self, follow: str, shares: bool, version: Version) -> Plan:
+    @property
+    def _names(self) -> tuple[str, ...]:
+        return tuple(each.model for each in self._asked)
+
+    @property
+    def _tokens_file(self) -> str:
+        """Where whoever lets callers in reads what tokens hold; empty for letting in everybody."""
+        return "" if self._options.auth == "off" else str(self._admitted)
+
+    def plan(self, follow: str, version: Version) -> Plan:
         """How a version's workers are to be run. Reads files, and may build an environment: not for the event loop."""
         options = self._options
         return Plan(
-            self._bundle(version, follow, shares),
+            self._bundle(version, follow),
             python=self._environments.python_of(version),
             variables=surroundings(os.environ),
             workers=options.workers,
@@ -176,14 +207,14 @@ class Wiring:
             spare=not options.no_spare,
         )
 
-    def _bundle(self, version: Version, follow: str, shares: bool) -> Bundle:
-        options = self._options
+    def _bundle(self, version: Version, follow: str) -> Bundle:
+        options, traces, several = self._options, wanted(self._options.traces), len(self._asked) > 1
         check_roles(version.signature, self._log, version=version.name)
         return Bundle(
             version=version,
             follows=follow,
             state=str(self._state),
-            log_schema=log_schema(version.signature, self._log.hash),
+            log_schema=log_schema(version.signature, self._log.hash, traced=bool(traces)),
             sample=sample_of(version, self._artifacts, self._narrate),
             objects=os.environ.get("NORIA_OBJECTS"),
             hub=str(self._hub),
@@ -194,9 +225,39 @@ class Wiring:
             durability=options.durability,
             log=self._log,
             body_seconds=options.body_seconds,
+            traces=traces,
             grpc=options.grpc,
-            shares=shares,
+            access=self._tokens_file,
+            tls=None if several else self._tls,  # the door's, which hands none of those connections over
+            shares=self._names if several else (),
         )
+
+    @property
+    def asks(self) -> bool:
+        """Whether callers need a token, as things stand."""
+        return self._access is not None and self._access.required
+
+    def _admitting(self, house: House) -> Access | None:
+        """The tokens that hold, read once. Raises `NotLoopback` where there is none, and strangers could come."""
+        options, clock = self._options, RealClock()
+        if self._tls is not None:
+            house.guard()
+        loopback = is_loopback(options.host)
+        if options.auth == "off":
+            require_guarded(options.host, auth="off", tokens=False)
+            return None
+        access = Access(
+            self._records.ledger,
+            self._admitted,
+            house.tell,
+            house.guard,
+            clock,
+            self._narrate,
+            required=not loopback,
+        )
+        access.load()
+        require_guarded(options.host, auth="tokens", tokens=bool(access.tokens.usable(clock.now())))
+        return access
 
     def _kept(self, asked: Asked) -> Kept:
         name = f"{asked.model}@{asked.follow}"
@@ -255,3 +316,13 @@ class Wiring:
         words = [word for name, value in given.items() if value is not None for word in (name, repr(value))]
         due = Rotation(self._state / "log", asked.model).due
         return Tending(asked.model, ["--state", str(self._state), *words], due, metrics, self._narrate)
+
+
+def _tls(options: argparse.Namespace) -> TlsPolicy | None:
+    if not options.tls_cert:
+        return None
+    absolute = [
+        str(Path(each).absolute()) if each else None
+        for each in (options.tls_cert, options.tls_key, options.tls_client_ca)
+    ]
+    return TlsPolicy(certificate=absolute[0] or "", key=absolute[1] or "", client_ca=absolute[2])

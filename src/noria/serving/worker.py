@@ -32,6 +32,7 @@ from noria.serving.batching import Batcher
 from noria.serving.bundle import Bundle
 from noria.serving.connection import Connection, Desk
 from noria.serving.dispatch import Dispatch
+from noria.serving.gate import Gate, written
 from noria.serving.inside import Inside
 from noria.serving.journal import Journal
 from noria.serving.loading import load, log_of, veil_of
@@ -41,6 +42,8 @@ from noria.serving.neighbours import Neighbours
 from noria.serving.outbox import Outbox
 from noria.serving.routes import Front
 from noria.serving.tally import Tally
+from noria.serving.tls import Certificates, renew
+from noria.serving.traces import Answer, Traces, traces_of
 
 if TYPE_CHECKING:
     from noria.serving.grpc_door import GrpcDoor
@@ -49,6 +52,9 @@ if TYPE_CHECKING:
 BACKLOG = 2048  # connections that wait to be accepted
 EVERY = 0.25  # s between two looks at what is counted only when it is asked for
 FLUSH = 1.0  # s between two flushes of the log to the disk with `durability = "async"`: the bound of what power's loss takes
+HANDSHAKE = 10.0  # s for a client to agree on TLS
+LAST = 45.0  # s in which a TLS connection's next answer may still be its last; the keeper waits for 60 in all
+MODES = 0o600  # of the socket for siblings, who ask for no token: whoever may act as this user may reach it
 LATE = 0.05  # s between two looks at whether the last connection has gone
 
 
@@ -104,18 +110,21 @@ class Worker:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._over = asyncio.Event()
         self._closing: asyncio.Task[None] | None = None
+        self._certificates = Certificates(bundle.tls) if bundle.tls else None
 
     async def live(self) -> None:
         """Until the keeper says that it is over, or is gone."""
         loop, bundle, version = asyncio.get_running_loop(), self._bundle, self._served.version
         log = log_of(bundle)
+        self._traces = traces_of(version, bundle.traces, self._narrate)
         metrics = VersionMetrics(Tally(self._counts), model=version.model, version=version.number)
         batcher = Batcher(self._served.answer_rows, loop, told=metrics.batch)
         await self._open_doors(self._answering(log, metrics, batcher), metrics)
         beside = [
             *(loop.create_task(desk.sweep()) for desk in (self._desk, self._inside)),
-            loop.create_task(_gauge(metrics, log, batcher, self._desk)),
+            loop.create_task(_gauge(metrics, log, batcher, self._desk, self._traces)),
             loop.create_task(_flush(log, bundle.durability, self._narrate)),
+            *([loop.create_task(renew(self._certificates, self._narrate))] if self._certificates else []),
         ]
         wire.say(self._channel, wire.Ready(protocol=wire.PROTOCOL, pid=os.getpid()))
         await self._over.wait()
@@ -126,6 +135,9 @@ class Worker:
             await self._closing
         batcher.close()
         log.close()
+        if self._traces is not None:
+            await asyncio.to_thread(self._traces.queue.close)
+            metrics.spans(self._traces.queue.counts)
         with suppress(NoriaError):  # each answer that had to wait for the disk has been told already
             log.sync()
         metrics.tally.close()
@@ -148,6 +160,7 @@ class Worker:
             self._narrate,
             veil=veil_of(bundle),
             sample=bundle.log.sample,
+            traced=bool(bundle.traces),
         )
         return Answering(
             self._served,
@@ -163,23 +176,39 @@ class Worker:
     async def _open_doors(self, answering: Answering, metrics: VersionMetrics) -> None:
         """For callers, who come when the keeper says so; for siblings, and for the keeper's messages."""
         loop, bundle = asyncio.get_running_loop(), self._bundle
+        self._gate = Gate(self._served.version.model, RealClock(), beside=bundle.shares)
         self._neighbours = self._beside(metrics) if bundle.shares else None
-        self._front = Front(answering, metrics, self._narrate, hub=bundle.hub, neighbours=self._neighbours)
-        self._door = _door(bundle, answering, metrics, self._narrate)
+        self._front = Front(
+            answering,
+            metrics,
+            self._narrate,
+            hub=bundle.hub,
+            gate=self._gate,
+            neighbours=self._neighbours,
+        )
+        self._door = _door(
+            bundle, answering, metrics, self._narrate, self._gate, self._certificates, self._traces
+        )
+        inside, traces = Inside(answering, metrics, self._narrate, self._front.inside), self._traces
         self._desk = Desk(
-            self._front.answer,
+            self._traced(self._front.answer),
             self._front.routes.refused,
             max_body=bundle.max_body,
             body_seconds=bundle.body_seconds,
         )
-        inside = Inside(answering, metrics, self._narrate, self._front.answer)
-        self._inside = Desk(inside.answer, inside.routes.refused, max_body=bundle.max_body)
+        self._admit()
+        self._inside = Desk(
+            traces.over(inside.answer, inside=True) if traces else inside.answer,
+            inside.routes.refused,
+            max_body=bundle.max_body,
+        )
         for desk in (self._desk, self._inside):
             desk.tick()
-        path = str(socket_of(self._counts))
+        path = socket_of(self._counts)
         self._side = await loop.create_unix_server(
-            lambda: Connection(self._inside, loop), path, backlog=BACKLOG
+            lambda: Connection(self._inside, loop), str(path), backlog=BACKLOG
         )
+        path.chmod(MODES)
         self._channel.setblocking(False)
         loop.add_reader(self._channel, self._hear)
 
@@ -192,6 +221,7 @@ class Worker:
             metrics=metrics,
             narrate=self._narrate,
             channel=self._channel,
+            gate=self._gate,
         )
 
     def _hear(self) -> None:
@@ -228,6 +258,8 @@ class Worker:
             case wire.Neighbours() if self._neighbours is not None:
                 with suppress(OSError):  # as above
                     self._neighbours.follow(message)
+            case wire.Tokens():
+                self._admit()
             case wire.Part(share=share):
                 self._share(share)
             case wire.Told(problem=problem):
@@ -236,6 +268,20 @@ class Worker:
                 self._narrate("worker.puzzled", message=str(message))
                 for one in sockets:
                     one.close()
+
+    def _admit(self) -> None:
+        """Go by the tokens that are written down now; where none was ever made, a request pays nothing for them."""
+        if not self._bundle.access:
+            return
+        self._gate.follow(written(Path(self._bundle.access), self._narrate))
+        required = self._gate.required
+        self._desk.answer = self._traced(self._front.guarded if required else self._front.answer)
+        self._desk.stranger = self._gate.stranger if required else None
+
+    def _traced(self, answer: Answer) -> Answer:
+        """Where there are several models, whoever answers with another one begins its span."""
+        own = self._served.version.model if self._bundle.shares else None
+        return self._traces.over(answer, own=own) if self._traces else answer
 
     def _begin(self, work: Coroutine[Any, Any, Any]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -248,7 +294,10 @@ class Worker:
 
     async def _accept(self, listening: socket.socket) -> None:
         loop = asyncio.get_running_loop()
-        self._servers.append(await loop.create_server(self._connection, sock=listening, backlog=BACKLOG))
+        more = secured(self._certificates)
+        self._servers.append(
+            await loop.create_server(self._connection, sock=listening, backlog=BACKLOG, **more)
+        )
 
     async def _adopt(self, one: socket.socket, moves: int) -> None:
         """Go on with a connection; while this worker leaves, give it back at once, for nobody else would."""
@@ -269,14 +318,27 @@ class Worker:
     def _leave(self) -> None:
         """Give back each connection as soon as it is between two requests, and end with the last."""
         self._stop_accepting()
+        self._let_go(self._inside)
+        if self._certificates is not None:
+            self._leave_slowly()
+            return
         self._desk.parting = self._part
         for connection in list(self._desk.connections):
             self._part(connection)
-        self._let_go(self._inside)
         self._end_with_the_last()
+
+    def _leave_slowly(self) -> None:
+        """The keys of a TLS connection live in this process, so nobody else can go on with it: its next answer says that
+        it is the last. What is idle waits for that, since a request may be on its way; so does who is still agreeing."""
+        loop = asyncio.get_running_loop()
+        self._desk.closing = True
+        loop.call_later(HANDSHAKE, self._end_with_the_last)
+        loop.call_later(LAST, self._let_go, self._desk)
 
     def _share(self, share: float) -> None:
         """Give back some connections, for others to go on with; this worker goes on."""
+        if self._certificates is not None:
+            return  # they cannot move: new workers get new ones
         wanted = int(len(self._desk.connections) * share)
 
         def part(connection: Connection) -> None:
@@ -330,14 +392,23 @@ class Worker:
         asyncio.get_running_loop().call_later(LATE, self._end_with_the_last, 0 if busy else empty + 1)
 
 
+def secured(certificates: Certificates | None) -> dict[str, Any]:
+    """What a server is told of TLS."""
+    return {"ssl": certificates.context, "ssl_handshake_timeout": HANDSHAKE} if certificates else {}
+
+
 def socket_of(counts: Path) -> Path:
     """Where a worker listens for its siblings: beside its counts, in the keeper's own folder."""
     return counts.with_suffix(".sock")
 
 
-async def _gauge(metrics: VersionMetrics, log: PredictionLog, batcher: Batcher, desk: Desk) -> None:
+async def _gauge(
+    metrics: VersionMetrics, log: PredictionLog, batcher: Batcher, desk: Desk, traces: Traces | None
+) -> None:
     tally = metrics.tally
     while True:
+        if traces is not None:
+            metrics.spans(traces.queue.counts)
         tally.put(metrics.waiting, batcher.waiting)
         tally.put(metrics.connections, len(desk.connections))
         tally.put(metrics.log_bytes, log.size)
@@ -367,7 +438,13 @@ async def _flush(log: PredictionLog, durability: Durability, narrate: Narrator) 
 
 
 def _door(
-    bundle: Bundle, answering: Answering, metrics: VersionMetrics, narrate: Narrator
+    bundle: Bundle,
+    answering: Answering,
+    metrics: VersionMetrics,
+    narrate: Narrator,
+    gate: Gate,
+    certificates: Certificates | None,
+    traces: Traces | None,
 ) -> GrpcDoor | None:
     if not bundle.grpc or bundle.shares:
         return None
@@ -377,9 +454,12 @@ def _door(
         OwnModel(answering),
         metrics,
         narrate,
+        gate,
         address=bundle.grpc,
         hub=bundle.hub,
         max_body=bundle.max_body,
+        certificates=certificates,
+        traces=traces,
     )
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from noria.app.config import BadPolicy, NoPolicy, NoProject, find_project, load_policy, parse_policy
 from noria.errors import render
 from noria.records.gates import NoWorse, Threshold
-from noria.records.policy import ModelPolicy, MonitorPolicy, Policy, RetrainPolicy, ServicePolicy
+from noria.records.policy import ModelPolicy, MonitorPolicy, Policy, RetrainPolicy, ServicePolicy, TlsPolicy
 
 WHOLE = """
 seed = 7
@@ -106,7 +106,7 @@ def test_all_faults_are_told_at_once_in_the_order_of_the_file() -> None:
         "[model.delay.monitor]\n"
         "false_alarms = 0.01\n"
         "[service]\n"
-        'host = "0.0.0.0"\n'
+        'host = "example.org"\n'
     )
     with pytest.raises(BadPolicy) as caught:
         parse_policy(text, file="noria.toml")
@@ -114,10 +114,19 @@ def test_all_faults_are_told_at_once_in_the_order_of_the_file() -> None:
         "error[POLICY-INVALID]: noria.toml has 3 faults",
         '  line 4: model.delay.gates.auc.at_least is "0.68", not a number',
         "  line 6: model.delay.monitor.false_alarms is not a setting of this release; did you mean false_alarm?",
-        '  line 8: service.host is "0.0.0.0"; it must be this machine alone, as 127.0.0.1 is: '
-        "a service listens on loopback until tokens exist",
+        '  line 8: service.host is "example.org"; it must be an IP address of this machine, as 127.0.0.1 is, or 0.0.0.0 '
+        "for all of them",
         "  next:  correct noria.toml, then try again",
     ]
+
+
+def test_a_service_for_others_and_its_certificate() -> None:
+    lines = (
+        '[service]\nhost = "0.0.0.0"\ntls = { certificate = "c.pem", key = "k.pem", client_ca = "ca.pem" }'
+    )
+    service = parse_policy(model(lines), file="noria.toml").service
+    assert (service.host, service.auth) == ("0.0.0.0", "tokens")
+    assert service.tls == TlsPolicy(certificate="c.pem", key="k.pem", client_ca="ca.pem")
 
 
 NUMBER = "[model.delay.monitor]\nfalse_alarm = {}"
@@ -134,6 +143,12 @@ NUMBER = "[model.delay.monitor]\nfalse_alarm = {}"
         ('[model."a b"]\npipeline = "p:d"', 'line 1: model."a b" is no name for a model'),
         ('[model.delay]\npipeline = "pipeline.py:delay"', 'it must be a module and a name in it, as in "pipeline:delay"'),
         ('[model.delay]\npipeline = "delay"', 'line 2: model.delay.pipeline is "delay"; it must be a module'),
+        (model('[service]\nhost = "0.0.0.0"\nauth = "off"'), 'line 5: service.auth is "off", and 0.0.0.0 is no loopback'),
+        (model('[service]\nauth = "none"'), 'line 4: service.auth is "none"; it must be "tokens" or "off"'),
+        (model('[service]\ntls = "cert.pem"'), 'line 4: service.tls is "cert.pem": write tls = { certificate ='),
+        (model('[service]\ntls = { certificate = "c.pem" }'), "service.tls.key is missing: tls needs certificate and key"),
+        (model("[service]\ntls = {}"), "service.tls is empty: tls needs certificate and key"),
+        (model('[service]\ntls = { certificate = "c", key = "k", ca = "x" }'), "service.tls.ca is not a setting of this release"),
         (model('promotion = "auto"'), 'line 3: model.delay.promotion is "auto"; it must be "automatic" or "manual"'),
         (model('[model.delay.rollout]\nstrategy = "canary"'), "line 3: model.delay.rollout is not a setting of this"),
         (model('[target]\nkind = "podman"'), "line 3: target is not a setting of this release"),
@@ -167,7 +182,7 @@ NUMBER = "[model.delay.monitor]\nfalse_alarm = {}"
         (model('[service]\nload = "never"'), 'service.load is "never"; it must be "asked" or "start"'),
         (model('[service]\nidle = "soon"'), 'service.idle is "soon"'),
         (model("[service]\nport = 80.0"), "service.port is 80.0, not a whole number"),
-        (model('[service]\nhost = "example.com"'), "a service listens on loopback until tokens exist"),
+        (model('[service]\nhost = "example.com"'), "it must be an IP address of this machine"),
         (model('[service]\nmax_body = "16 megs"'), 'max_body is "16 megs": write a count and a unit of B, KB, MB'),
         (model("[service]\nmax_body = 0"), "max_body is 0: write a count and a unit"),
         (model("[service]\nmax_rows = 0"), "max_rows is 0; it must be 1 or more"),

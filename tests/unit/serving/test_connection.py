@@ -173,6 +173,127 @@ def test_who_wants_another_protocol_gets_this_one(house: House) -> None:
     assert [raw.url for raw, _ in house.asked] == [b"/a", b"/b"]
 
 
+HEAD = b"POST /a HTTP/1.1\r\nhost: x\r\n"
+
+
+@pytest.mark.parametrize(
+    "begins",
+    [
+        b"GET /",
+        b"GET / HTTP/1.1\r\nhost: x\r\nx-endless: ",
+        b"GET / HTTP/1.1\r\nhost: x\r\nx-endless",
+        HEAD + b"transfer-encoding: chunked\r\n\r\n",
+        HEAD + b"transfer-encoding: chunked\r\n\r\n1;ext=",
+        HEAD + b"transfer-encoding: chunked\r\n\r\n1\r\nx\r\n0\r\nx-trailer: ",
+    ],
+)
+def test_what_has_no_end_is_not_gathered(house: House, begins: bytes) -> None:
+    connection, wire = house.connected()
+    connection.data_received(begins)
+    came = 0
+    while not wire.sent and came < 10 * HEADERS:
+        came += HEADERS // 4
+        connection.data_received(b"0" * (HEADERS // 4))
+    assert wire.sent.startswith(b"HTTP/1.1 4") and b"connection: close" in wire.sent
+    assert not house.asked and wire.sent.count(b"HTTP/1.1") == 1
+
+
+def test_a_large_body_is_no_header_without_end(house: House) -> None:
+    house.desk.max_body = 20 * HEADERS
+    for more in ("", "transfer-encoding: chunked"):
+        connection, _ = house.connected()
+        body = b"x" * 10 * HEADERS
+        sent = (
+            post(body)
+            if not more
+            else HEAD + more.encode() + b"\r\n\r\n%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
+        )
+        for at in range(0, len(sent), 50_000):
+            connection.data_received(sent[at : at + 50_000])
+        assert house.asked.pop()[0].body == body
+
+
+def test_very_many_headers_are_refused_however_small(house: House) -> None:
+    connection, wire = house.connected()
+    connection.data_received(b"GET / HTTP/1.1\r\n" + b"a:\r\n" * 3000)
+    assert wire.sent.startswith(b"HTTP/1.1 431 ")
+
+
+def test_a_trailer_is_no_header(house: House) -> None:
+    connection, _ = house.connected()
+    chunks = b"transfer-encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n"
+    connection.data_received(HEAD + chunks + b"authorization: Bearer x\r\ncontent-type: text/plain\r\n\r\n")
+    ((raw, _),) = house.asked
+    assert raw.body == b"{}" and [name for name, _ in raw.headers] == [b"host", b"transfer-encoding"]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        HEAD + b"content-length: 2\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+        HEAD + b"transfer-encoding: chunked\r\ncontent-length: 2\r\n\r\n0\r\n\r\n",
+        HEAD + b"content-length: 2\r\ncontent-length: 3\r\n\r\n{} ",
+        HEAD + b"content-length: 2\r\ncontent-length: 2\r\n\r\n{}",
+        HEAD + b"content-length: 2, 2\r\n\r\n{}",
+        HEAD + b"content-length: +2\r\n\r\n{}",
+        HEAD + b"content-length: -2\r\n\r\n{}",
+        HEAD + b"content-length: 0x2\r\n\r\n{}",
+        HEAD + b"content-length:\r\n\r\n{}",
+        HEAD + b"content-length: 99999999999999999999\r\n\r\n{}",
+        HEAD + b"content-length : 2\r\n\r\n{}",
+        HEAD + b"transfer-encoding: gzip, chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
+        HEAD + b"transfer-encoding: chunked, gzip\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
+        HEAD + b"transfer-encoding: xchunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
+        HEAD + b"transfer-encoding: identity\r\n\r\n{}",
+        HEAD + b"transfer-encoding: chunked\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+        HEAD + b"transfer-encoding: chunked\r\n\r\n0x2\r\n{}\r\n0\r\n\r\n",
+        HEAD + b"transfer-encoding: chunked\r\n\r\n2\n{}\n0\n\n",
+        HEAD + b"x-folded: a\r\n  content-length: 5\r\n\r\n",
+        b"POST /a HTTP/1.1\nhost: x\n\n",
+        HEAD + b"x-bare: a\ncontent-length: 2\r\n\r\n{}",
+        HEAD + b"x-bare: a\rcontent-length: 2\r\n\r\n{}",
+        HEAD + b"x-nul: a\x00b\r\n\r\n",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        b"POST /a HTTP/9.9\r\nhost: x\r\n\r\n",
+    ],
+)
+def test_what_another_reader_could_read_otherwise_is_refused_and_its_connection_closed(
+    house: House, data: bytes
+) -> None:
+    """A proxy before the service and the service must never differ about where a request ends."""
+    connection, wire = house.connected()
+    connection.data_received(data + b"GET /smuggled HTTP/1.1\r\nhost: x\r\n\r\n")
+    assert wire.sent.startswith(b"HTTP/1.1 400 ") and b"connection: close" in wire.sent
+    assert wire.sent.count(b"HTTP/1.1 ") == 1
+    assert not house.asked
+
+
+@pytest.mark.parametrize(
+    ("version", "more", "kept"),
+    [
+        ("1.0", "", False),
+        ("1.0", "connection: keep-alive\r\n", True),
+        ("1.1", "", True),
+        ("1.1", "connection: close\r\n", False),
+    ],
+)
+def test_old_clients_are_answered_too(house: House, version: str, more: str, kept: bool) -> None:
+    connection, wire = house.connected()
+    connection.data_received(f"GET /a HTTP/{version}\r\n{more}\r\n".encode())
+    house.asked[0][1](b"[]")
+    assert wire.sent.startswith(b"HTTP/1.1 200 OK") and wire.closed == (not kept)
+
+
+def test_bodies_that_wait_for_one_another_are_not_gathered_without_end(house: House) -> None:
+    connection, wire = house.connected()
+    connection.data_received(post(b"x" * 900) * 3)
+    assert wire.paused
+    for number in range(3):
+        house.asked[number][1](b"")
+        house.turn()
+    assert not wire.paused
+
+
 def test_a_head_has_no_body(house: House) -> None:
     connection, wire = house.connected()
     connection.data_received(b"HEAD /a HTTP/1.1\r\n\r\n")

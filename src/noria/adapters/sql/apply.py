@@ -11,9 +11,11 @@ from noria.adapters.sql.conflicts import AliasElsewhere, BlockTaken, NumberTaken
 from noria.adapters.sql.database import Connection, NotUnique, value
 from noria.adapters.sql.outline import Outline
 from noria.adapters.sql.times import to_micros
+from noria.adapters.sql.tokens import admit, revoke
 from noria.records.events import (
     AlarmRaised,
     AliasMoved,
+    BatchAnswered,
     BlockScored,
     Change,
     DataRefused,
@@ -26,6 +28,7 @@ from noria.records.events import (
     VersionRegistered,
 )
 from noria.records.monitoring import Alarm, Block
+from noria.records.tokens import TokenMade, TokenRevoked
 from noria.records.versions import Version
 
 _ALIAS = "SELECT number FROM aliases WHERE model = :model AND alias = :alias"
@@ -70,6 +73,15 @@ def apply(connection: Connection, outline: Outline, seq: int) -> Mapping[str, in
         case Proved(proof=proof):
             _need_version(connection, proof.model, proof.version)
             return {}
+        case TokenMade() as made:
+            admit(connection, made)
+            return {}
+        case TokenRevoked() as revoked:
+            revoke(connection, revoked)
+            return {}
+        case BatchAnswered(batch=batch):
+            _need_version(connection, batch.model, batch.version)
+            return {}
         case DataRefused() | GarbageCollected():
             return {}
 
@@ -89,7 +101,11 @@ def model_of(change: Change) -> str:
             return alarm.model
         case Proved(proof=proof):
             return proof.model
+        case BatchAnswered(batch=batch):
+            return batch.model
         case StepFinished() | RunFinished() | AliasMoved() | DataRefused() | GarbageCollected():
+            return change.model
+        case TokenMade() | TokenRevoked():
             return change.model
 
 

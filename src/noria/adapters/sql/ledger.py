@@ -77,8 +77,10 @@ class Ledger:
 
         return self._durably("append", model, act, outlives_power=not again)
 
-    def events(self, model: str, *, kinds: Collection[str] = ()) -> Iterator[tuple[Event, Change | None]]:
-        seq, page = 0, PAGE
+    def events(
+        self, model: str, *, kinds: Collection[str] = (), after: int = 0
+    ) -> Iterator[tuple[Event, Change | None]]:
+        seq, page = after, PAGE
         while page == PAGE:
             found, bodies = self._page(model, seq, kinds)
             for row in found:

@@ -7,12 +7,12 @@ that was altered in its own table breaks the chain just as an altered event does
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
 
+from noria.records.base import decoder_of
 from noria.records.events import Change
 
 PARTS: Mapping[str, Mapping[str, str]] = {
@@ -27,6 +27,9 @@ PARTS: Mapping[str, Mapping[str, str]] = {
     "data.refused": {},
     "version.proved": {},
     "garbage.collected": {},
+    "token.made": {},
+    "token.revoked": {},
+    "batch.answered": {},
 }
 """Kind of change to those of its fields that have a table."""
 
@@ -81,10 +84,9 @@ def join(kind: str, outline: str, bodies: Mapping[tuple[str, int], str | None]) 
     return _changes().decode(_encoder.encode(fields))
 
 
-@functools.cache
 def _changes() -> msgspec.json.Decoder[Change]:
     """Made when it is first needed: 8 ms, of which a command that looks at runs has no use."""
-    return msgspec.json.Decoder(Change)
+    return decoder_of(Change)
 
 
 def _text(raw: msgspec.Raw) -> str:

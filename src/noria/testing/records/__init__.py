@@ -11,6 +11,7 @@ from noria.testing.records.monitors import MonitorRecordsContract
 from noria.testing.records.runs import RunRecordsContract
 from noria.testing.records.services import ServiceRecordsContract
 from noria.testing.records.shared import SharedRecordsContract
+from noria.testing.records.tokens import TokenRecordsContract
 from noria.testing.records.versions import VersionRecordsContract
 
 __all__ = [
@@ -21,5 +22,6 @@ __all__ = [
     "RunRecordsContract",
     "ServiceRecordsContract",
     "SharedRecordsContract",
+    "TokenRecordsContract",
     "VersionRecordsContract",
 ]
