@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from noria.artifacts.codec import CannotStore, Shelf, spelled
 from noria.artifacts.kinds import kind_of, public_name
+from noria.errors import ConfigError
 from noria.records.artifacts import Artifact
 from noria.records.base import Digest
 
@@ -36,8 +37,21 @@ class NoModel(CannotStore):
     code: ClassVar[str] = "ONNX-SESSION"
     what: ClassVar[str] = "cannot store {type}{place}: {reason}"
     next: ClassVar[str] = (
-        "return the onnx.ModelProto; a reader that annotates its parameter onnxruntime.InferenceSession gets a session"
+        "return the onnx.ModelProto (of a program of torch.onnx: its model_proto); a reader that annotates its parameter onnxruntime.InferenceSession gets a session"
     )
+
+
+@dataclass(eq=False)
+class CannotOpen(ConfigError):
+    """A reader wants a session on a model that this environment's runtime does not take."""
+
+    code: ClassVar[str] = "ONNX-OPEN"
+    what: ClassVar[str] = "{runtime} cannot open the model: {problem}"
+    next: ClassVar[str] = (
+        "install a newer onnxruntime (extra onnx), or convert for this one: target_opset of skl2onnx, ir_version of the model"
+    )
+    runtime: str
+    problem: str
 
 
 class OnnxCodec:
@@ -69,15 +83,20 @@ class OnnxCodec:
 
 def session_of(artifact: Artifact, shelf: Shelf) -> Any:
     """The model in an onnxruntime session, on the processor, with as many threads as the process has been given: a model
-    of trees adds up in another order with more of them."""
-    import onnxruntime
-
+    of trees adds up in another order with more of them. Raises `CannotOpen`."""
+    try:
+        import onnxruntime
+    except ModuleNotFoundError as error:
+        raise CannotOpen(runtime="onnxruntime", problem="it is not installed") from error
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = int(os.environ.get("OMP_NUM_THREADS", "1"))
+    options.intra_op_num_threads = int(os.environ.get("OMP_NUM_THREADS", "1").partition(",")[0])
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # a core that waits is another's
     options.log_severity_level = ERRORS
-    model = shelf.store.get(artifact.digest)
-    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"], enable_fallback=0)
+    model, only = shelf.store.get(artifact.digest), ["CPUExecutionProvider"]
+    try:
+        return onnxruntime.InferenceSession(model, options, providers=only, enable_fallback=0)
+    except Exception as error:  # onnxruntime's own have no class in common
+        raise CannotOpen(runtime=f"onnxruntime {onnxruntime.__version__}", problem=str(error)) from error
 
 
 def _bytes_of(model: Any) -> bytes:

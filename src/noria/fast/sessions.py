@@ -60,16 +60,20 @@ class SessionScores:
 
 def open_session(model: bytes) -> Any:
     """A session on the processor, with as many threads as the process has been given: the order of sums depends on them.
-    Raises `NoSuchLibrary`."""
+    Raises `NoSuchLibrary`, `NativeFailure`."""
     if find_spec("onnxruntime") is None:
         raise NoSuchLibrary(package="onnxruntime", problem="the package is not installed")
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = int(os.environ.get("OMP_NUM_THREADS", "1"))
+    options.intra_op_num_threads = int(os.environ.get("OMP_NUM_THREADS", "1").partition(",")[0])
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # a core that waits is another's
     options.log_severity_level = ERRORS
-    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"], enable_fallback=0)
+    only = ["CPUExecutionProvider"]
+    try:
+        return onnxruntime.InferenceSession(model, options, providers=only, enable_fallback=0)
+    except Exception as error:  # onnxruntime's own have no class in common
+        raise NativeFailure(package="onnxruntime", said=str(error)) from error
 
 
 def rounded(value: Any) -> Any:

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import onnx
 from onnx import TensorProto, helper
-from sklearn.linear_model import LogisticRegression
 
 from noria.adapters.folder import FolderStore
 from noria.artifacts import Artifacts
@@ -54,12 +53,17 @@ def choosing() -> onnx.ModelProto:
 
 def converted() -> onnx.ModelProto:
     from skl2onnx import to_onnx
+    from sklearn.linear_model import LogisticRegression
 
     rows = np.random.default_rng(0).normal(size=(60, 3)).astype(np.float32)
     model = LogisticRegression().fit(rows, rows[:, 0] > 0)
     return to_onnx(model, rows[:1], options={"zipmap": False})
 
 
+def every() -> tuple[onnx.ModelProto, ...]:
+    return doubling(), choosing(), converted()
+
+
 if __name__ == "__main__":
     shelf = Artifacts(FolderStore(Path(sys.argv[1]), durable=False))
-    print(*(shelf.save(model).digest for model in (doubling(), choosing(), converted())))
+    print(*(shelf.save(model).digest for model in every()))

@@ -15,6 +15,7 @@ import pytest
 
 from noria.artifacts import Artifacts
 from noria.artifacts.exported import NotAsked, NotExported
+from noria.artifacts.onnxes import NoModel
 from noria.artifacts.pickled import NotMarkedUnsafe
 from noria.errors import render
 
@@ -79,8 +80,11 @@ def test_without_a_word_programs_and_modules_are_refused_with_the_ways_out(artif
 
 
 def test_the_way_out_that_is_named_is_stored_safely_and_answers_alike(artifacts: Artifacts) -> None:
-    made = torch.onnx.export(torch_programs.exported(), dynamo=True).model_proto
-    artifact = artifacts.save(made)
+    made = torch.onnx.export(torch_programs.exported(), dynamo=True)
+    with pytest.raises(NoModel) as caught:
+        artifacts.save(made)
+    assert "model_proto" in render(caught.value)
+    artifact = artifacts.save(made.model_proto)
     assert (artifact.codec, artifact.unsafe) == ("onnx/1", False)
     assert b"stack_trace" not in artifacts.store.get(artifact.digest)
     session = artifacts.load(artifact, onnxruntime.InferenceSession)

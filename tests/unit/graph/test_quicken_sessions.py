@@ -20,6 +20,7 @@ from noria.artifacts import Artifacts
 from noria.declare import resolve
 from noria.fast.direct import open_direct
 from noria.fast.opened import open_model, read_compiled
+from noria.fast.standing import stand_in
 from noria.graph.open import open_graph
 from noria.graph.quicken import quicken
 from noria.graph.rowwise import row_function
@@ -112,6 +113,9 @@ def test_a_row_function_and_the_session_are_answered_directly(tmp_path: Path) ->
     alone = [graph.raw_answer(rows[at : at + 1].to_arrow())[0].item() for at in range(len(rows))]
     assert np.array_equal([direct.one(values) for values in rows.rows()], alone, equal_nan=True)
     assert any(value != value for value in alone), "a missing distance has no answer"
+    stand = stand_in(lambda: graph.frozen["model"], open_model(compiled))
+    beside = graph.with_frozen({"model": stand}).raw_answer(rows.to_arrow())
+    assert beside.tobytes() == graph.raw_answer(rows.to_arrow()).tobytes()
 
 
 def test_without_a_row_function_the_original_answers_and_says_so(tmp_path: Path) -> None:
