@@ -39,7 +39,8 @@ SIMPLE = (
 STORED = (ast.Store, ast.keyword, ast.UnaryOp, ast.USub, ast.BinOp, ast.Add)  # lists of names may be joined
 FEEDING = (ast.Dict, ast.DictComp, ast.comprehension)  # an ONNX model takes its inputs by name
 RETYPING = frozenset({"astype", "cast"})  # to the types of its inputs
-FLOATS = frozenset({"float32", "float64", "Float32", "Float64"})
+DOUBLES = frozenset({"float", "float64", "Float64"})
+FLOATS = DOUBLES | {"float32", "Float32"}
 RESHAPING = frozenset({"reshape", "get_inputs", "get_outputs"})
 STATEMENTS = (ast.Assign, ast.AnnAssign, ast.Return)
 
@@ -52,7 +53,7 @@ class Allowed:
     nodes: tuple[type[ast.AST], ...] = SIMPLE + STORED
     calls: frozenset[str] = MOVING | ANSWERING
     retyping: frozenset[str] = frozenset()
-    types: frozenset[str] = frozenset({"float64", "Float64"})
+    types: frozenset[str] = DOUBLES
     """What numbers may become on their way."""
 
 
