@@ -5,7 +5,7 @@
 PYTHON ?= python3
 DATA   ?= flights
 BIN    := .venv/bin
-EXTRAS := sklearn,lightgbm,pandas,figures,postgres,s3,delta,iceberg,ray,tune,grpc,otel,uv,dev
+EXTRAS := sklearn,lightgbm,onnx,pandas,figures,postgres,s3,delta,iceberg,ray,tune,grpc,otel,uv,dev
 
 setup: .venv/ready
 

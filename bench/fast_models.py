@@ -20,6 +20,7 @@ import numpy as np
 import polars as pl
 import xgboost
 from measuring import NORIA, Figure, compiled, options, report, versions_of
+from skl2onnx import to_onnx
 from sklearn.compose import make_column_transformer
 from sklearn.datasets import load_breast_cancer
 from sklearn.ensemble import (
@@ -34,7 +35,9 @@ from threadpoolctl import threadpool_limits
 
 from noria.fast.compiled import Compiled
 from noria.fast.compiling import compile_model
+from noria.fast.discovery import Direction, Predicting, discover_session
 from noria.fast.opened import Method, open_model
+from noria.fast.sessions import open_session
 from noria.fast.standing import columns_of
 
 ITSELF = "the library"
@@ -54,6 +57,8 @@ class Pair:
     rows: Any
     listed: Sequence[Sequence[Any]]
     columns: Any
+    alike: bool = False
+    """Whether many rows go to the very same call."""
 
 
 def main() -> int:
@@ -67,8 +72,8 @@ def main() -> int:
             many = Figure(f"{pair.name}, {BATCH} rows", "us")
             for _ in range(asked.repeat):
                 measure(pair, one, many)
-            figures += [one, many, beside(pair, many)]
-    found = versions_of(["scikit-learn", "lightgbm"])
+            figures += [one, many, *([] if pair.alike else [beside(pair, many)])]
+    found = versions_of(["scikit-learn", "lightgbm", "onnxruntime"])
     return report("fast_models", figures, asked, versions=found)
 
 
@@ -114,7 +119,37 @@ def pairs() -> list[Pair]:
         "scaler and logistic regression": make_pipeline(StandardScaler(), LogisticRegression()),
     }
     made = [paired(name, model.fit(rows, label), rows[:BATCH]) for name, model in models.items()]
-    return [*made, with_categories()]
+    return [*made, in_onnx(models["scikit-learn's histogram boosting"], rows[:BATCH]), with_categories()]
+
+
+class InOnnx:
+    """A model in ONNX, asked as predict functions ask it."""
+
+    def __init__(self, model: bytes) -> None:
+        self.session = open_session(model)
+
+    def predict_proba(self, rows: np.ndarray) -> np.ndarray:
+        answer: np.ndarray = self.session.run(["probabilities"], {"X": rows.astype(np.float32)})[0]
+        return answer
+
+
+def in_onnx(model: Any, rows: np.ndarray) -> Pair:
+    """The trees, converted; what is compiled of them is found in a predict function."""
+
+    def chances(session: Any, table: pl.DataFrame) -> np.ndarray:
+        answer: np.ndarray = session.run(["probabilities"], {"X": table.to_numpy().astype(np.float32)})[0]
+        return answer
+
+    made = to_onnx(model, rows[:1].astype(np.float32), options={"zipmap": False}).SerializeToString()
+    itself = InOnnx(made)
+    predicting = Predicting(chances, "table", {"session": itself.session}, {}, lambda table: table)
+    found = discover_session(predicting, "session", made, pl.DataFrame(rows))
+    if not isinstance(found, Direction):
+        raise SystemExit(found.reason)
+    method = open_model(found.compiled).method("run")
+    if method.many(rows).tobytes() != itself.predict_proba(rows).tobytes():
+        raise SystemExit("ONNX: the compiled model answers differently")
+    return Pair("ONNX, histogram boosting", itself, method, rows, rows.tolist(), rows, alike=True)
 
 
 def with_categories() -> Pair:

@@ -14,10 +14,12 @@ from noria.artifacts.arrow import ArrowCodec, mapped
 from noria.artifacts.boosters import LightGbmCodec, XgBoostCodec
 from noria.artifacts.codec import CannotStore, Codec
 from noria.artifacts.estimators import SkopsCodec
+from noria.artifacts.exported import ExportCodec, refused
 from noria.artifacts.filed import FilesCodec
 from noria.artifacts.files import BytesCodec, FigureCodec, PathCodec
 from noria.artifacts.kinds import kind_wanted, public_name
 from noria.artifacts.lists import ListCodec
+from noria.artifacts.onnxes import SESSION, OnnxCodec, session_of
 from noria.artifacts.pickled import PickleCodec
 from noria.artifacts.tables import as_kind, to_arrow
 from noria.artifacts.values import BundleCodec, JsonCodec
@@ -38,12 +40,14 @@ BUILT_IN: tuple[Codec, ...] = (
     SkopsCodec(),
     LightGbmCodec(),
     XgBoostCodec(),
+    OnnxCodec(),
     PathCodec(),
     FilesCodec(),
     BytesCodec(),
     FigureCodec(),
     BundleCodec(),
     ListCodec(),
+    ExportCodec(),
     PickleCodec(),
 )
 
@@ -96,10 +100,13 @@ class Artifacts:
         return (self._fitting(value) if codec is None else self._named(codec)).save(value, self)
 
     def load(self, artifact: Artifact, wanted: Any = None) -> Any:
-        """The value in the form it had; a table in the form that the annotation `wanted` names.
+        """The value in the form it had; a table in the form that the annotation `wanted` names, an ONNX model as a session
+        where it names one.
 
         Tables and large arrays are mapped: they cost no memory until they are used, and arrays are read-only.
         """
+        if artifact.codec.startswith("onnx/") and kind_wanted(wanted) == SESSION:
+            return session_of(artifact, self)
         value = self._named(artifact.codec).load(artifact, self)
         if artifact.codec.startswith("arrow/"):
             return as_kind(value, kind_wanted(wanted) or artifact.type)
@@ -144,6 +151,8 @@ class Artifacts:
         for codec in self._plugins:
             if codec.fits(value):
                 return codec
+        if (refusal := refused(value)) is not None:
+            raise refusal
         raise CannotStore(type=public_name(type(value)), reason="there is no safe form for it", where="")
 
     def _named(self, spelling: str) -> Codec:

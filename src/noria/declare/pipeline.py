@@ -131,8 +131,8 @@ class Part:
         timeout: float | str | None = None,
         environment: str | None = None,
     ) -> Any:
-        """Any work. With `outputs`, the function returns a tuple in that order. `codec="pickle"` is recorded as
-        unsafe.
+        """Any work. With `outputs`, the function returns a tuple in that order. `codec="pickle"`, or
+        `"torch-export"` for a program of torch.export, is recorded as unsafe.
 
         `resources` are what one attempt takes for itself, `retries` how often it is tried again (a number, or a
         `Retry` by kind of fault), `timeout` the seconds of one attempt or `"30m"`, `environment` the dependency group

@@ -15,8 +15,8 @@ Outcome = float | None | Literal["refuse"]
 """What a value without a level becomes: a number, None for NaN, or an error as the original raises one."""
 Link = Literal["identity", "exp", "expit", "half-expit", "softmax", "normal"]
 """From raw scores to the answer; `normal`: each expit, divided by their sum (one against the rest)."""
-MethodName = Literal["predict_proba", "predict", "decision_function", "inplace_predict"]
-"""`inplace_predict` is of XGBoost's Booster, whose `predict` takes no plain matrix."""
+MethodName = Literal["predict_proba", "predict", "decision_function", "inplace_predict", "run"]
+"""`inplace_predict` is of XGBoost's Booster, whose `predict` takes no plain matrix; `run` of an ONNX model's session."""
 Finite = Literal["anything", "no infinity", "finite"]
 
 
@@ -129,7 +129,35 @@ class Linear(Record, tag="linear"):
     intercepts: tuple[float, ...]
 
 
-Model = Trees | XgBoost | Leaves | Linear
+class Tensor(Record):
+    """One input of an ONNX model: `columns` of the row, next to one another."""
+
+    name: str
+    columns: int
+    kind: Literal["float32", "float64"] = "float32"
+
+
+class Onnx(Record, tag="onnx"):
+    """A model in ONNX, which onnxruntime answers."""
+
+    model: bytes
+    inputs: tuple[Tensor, ...]
+    """The row's numbers go to them in this order."""
+    output: str
+    """The one output that is the answer."""
+    kind: Literal["float32", "float64", "int64", "int32"]
+    shape: tuple[int, ...]
+    """Of the answer to one row, without the row's own dimension."""
+    once: tuple[int, ...] = ()
+    """Numbers of the row that, where they are whole, become 32-bit floats at once: as doubles they would be rounded twice."""
+
+    @property
+    def outputs(self) -> int:
+        """Numbers a row."""
+        return self.shape[0] if self.shape else 1
+
+
+Model = Trees | XgBoost | Leaves | Linear | Onnx
 
 
 class Compiled(Record, kw_only=True):
@@ -138,7 +166,7 @@ class Compiled(Record, kw_only=True):
     format: int
     estimator: str
     """The class that was compiled, for people."""
-    library: Literal["lightgbm", "xgboost", "numpy"]
+    library: Literal["lightgbm", "xgboost", "numpy", "onnxruntime"]
     """Whose native code answers."""
     inputs: tuple[str, ...] = ()
     """Names of the input columns, where the estimator knows them; else it takes them by position."""

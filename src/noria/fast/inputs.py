@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from noria.fast.compiled import Change, Compiled, Filled, Leaves, Number, OneHot, Scaled, Trees, XgBoost
+from noria.fast.compiled import Change, Compiled, Filled, Leaves, Number, OneHot, Onnx, Scaled, Trees, XgBoost
 
 
 def places_of(compiled: Compiled, at: int) -> list[tuple[int, tuple[Change, ...]]]:
@@ -51,4 +51,6 @@ def fills(compiled: Compiled, at: int) -> bool:
 def is_single(compiled: Compiled) -> bool:
     """Whether the model compares in 32 bits."""
     model = compiled.model
+    if isinstance(model, Onnx):
+        return all(each.kind == "float32" for each in model.inputs)
     return isinstance(model, XgBoost | Leaves) or (isinstance(model, Trees) and model.single)

@@ -16,6 +16,8 @@ from noria.fast.compiled import Compiled, Leaves, Link, MethodName, XgBoost
 if TYPE_CHECKING:
     import numpy as np
 
+RAW = ("decision_function", "run")  # what the model itself says is the answer
+
 exp = math.exp
 
 
@@ -30,7 +32,7 @@ def expit(raw: float) -> float:
 def link_one(compiled: Compiled, method: MethodName) -> Callable[[Any], Any]:
     """A raw score, or several, to the method's answer for one row: a number, a class, or a tuple."""
     columns = compiled.methods[method]
-    if method == "decision_function" or (method == "predict" and not compiled.classes):
+    if method in RAW or (method == "predict" and not compiled.classes):
         return _number(compiled.link if method == "predict" else "identity", columns)
     if method == "predict":
         return _class_of(compiled)
@@ -40,7 +42,7 @@ def link_one(compiled: Compiled, method: MethodName) -> Callable[[Any], Any]:
 def link_many(compiled: Compiled, method: MethodName) -> Callable[[np.ndarray], Any]:
     """`(n, outputs)` raw scores to the method's answer for n rows."""
     columns = compiled.methods[method]
-    if method == "decision_function" or (method == "predict" and not compiled.classes):
+    if method in RAW or (method == "predict" and not compiled.classes):
         link = compiled.link if method == "predict" else "identity"
         return lambda raw: linked(link, raw if columns else raw[:, 0])
     if method == "predict":

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from noria.fast.compiled import Compiled, Leaves, Linear, MethodName, Trees, XgBoost, read_compiled
+from noria.fast.compiled import Compiled, Leaves, Linear, MethodName, Onnx, Trees, XgBoost, read_compiled
 from noria.fast.encode import NAN, matrix_of, row_encoder
 from noria.fast.errors import CannotAnswer, WrongWidth
 from noria.fast.linear import LinearScores
@@ -110,6 +110,10 @@ def _scores(compiled: Compiled, *, raw: bool) -> Scores:
     model, width = compiled.model, _model_width(compiled)
     if isinstance(model, Linear):
         return LinearScores(model)
+    if isinstance(model, Onnx):
+        from noria.fast.sessions import SessionScores
+
+        return SessionScores(model)
     if isinstance(model, XgBoost):
         from noria.fast.xgboosted import XgBoostScores
 
@@ -239,6 +243,10 @@ def _matrix(compiled: Compiled, columns: Any) -> np.ndarray:
         return matrix_of(compiled, [columns[:, at] for at in range(compiled.width)])
     if len(columns) != compiled.width:
         raise WrongWidth(given=len(columns), wanted=compiled.width)
+    if isinstance(compiled.model, Onnx) and compiled.model.once:
+        from noria.fast.sessions import rounded_columns
+
+        columns = rounded_columns(columns, compiled.model.once)
     return matrix_of(compiled, columns)
 
 

@@ -8,31 +8,24 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from noria.artifacts.tables import as_wanted, is_table, to_arrow
 from noria.declare import Resolved
-from noria.fast.compiled import Compiled, Linear, Uncompiled
+from noria.fast.compiled import Compiled, Uncompiled
 from noria.fast.compiling import compile_model
-from noria.fast.direct import open_direct
-from noria.fast.discovery import Called, Predicting, called_with, discover, watched
-from noria.fast.opened import open_model
-from noria.fast.parity import LINEAR_TOLERANCE, as_frame, check_parity
+from noria.fast.discovery import Called, Direction, Predicting, called_with, discover, watched
+from noria.fast.parity import as_frame, check_parity
 from noria.fast.rows import Rows
 from noria.fast.standing import columns_of
 from noria.graph.answer import Graph
 from noria.graph.evaluate import chosen
+from noria.graph.planned import Look, planned
 from noria.graph.rows import visible
-from noria.graph.rowwise import (
-    chain_names,
-    lacking,
-    odd_rows,
-    python_rows,
-    row_difference,
-    row_function,
-)
-from noria.records.fast import FastPath, Plan
+from noria.graph.rowwise import chain_names
+from noria.graph.sessions import session_path
+from noria.records.fast import FastPath
 from noria.records.tasks import Answer, Quicken, Quickened
 
 if TYPE_CHECKING:
+    import polars as pl
     import pyarrow as pa
 
     from noria.artifacts import Artifacts
@@ -46,12 +39,15 @@ def quicken(task: Quicken, resolved: Resolved, artifacts: Artifacts, graph: Grap
     sample = _sample(task, resolved, artifacts)
     if not sample.num_rows:
         return _original("there is no row to compare on")
+    by_session = session_path(task, resolved, artifacts, graph, sample)
+    if isinstance(by_session, FastPath):
+        return Quickened(fast=by_session)
     found = _compared(graph, sample)
     if isinstance(found, str):
-        return _original(found)
+        return _original(by_session or found)
     compiled = {name: one.compiled for name, one in found.items()}
-    plan = _plan(resolved, graph, compiled, sample)
-    direct = plan if isinstance(plan, Plan) else None
+    plan = by_session or planned(resolved, graph, sample, _look(compiled))
+    direct = None if isinstance(plan, str) else plan.plan
     fast = FastPath(
         level="direct" if direct else "inside",
         compiled={name: artifacts.save(one.to_bytes()) for name, one in compiled.items()},
@@ -149,74 +145,13 @@ def _as_given(compiled: Compiled, given: Any) -> Callable[[Rows], Any] | None:
     return as_frame(list(compiled.inputs) or list(given.columns), type(given))
 
 
-def _plan(resolved: Resolved, graph: Graph, compiled: Mapping[str, Compiled], sample: pa.Table) -> Plan | str:
-    """The way from a request's values to the compiled model, compared end to end; or why there is none."""
-    predict = resolved.predict
-    if predict is None:
-        return "there is no predict"
-    tables = [name for name in predict.inputs if name in resolved.rows]
-    if len(tables) != 1:
-        return f"predict reads {len(tables)} tables"
-    table = tables[0]
-    if missing := lacking(resolved, table):
-        return f"{missing[0]} has no row function (@{resolved.name}.row({missing[0]}))"
-    plan = _discovered(resolved, graph, compiled, sample, table)
-    if isinstance(plan, str):
-        return plan
-    function = row_function(resolved, graph.frozen, graph.given, table)
-    if function is None:
-        return f"{table} has no row function"
-    for rows in (sample, odd_rows(sample, _nullable(sample))):
-        if problem := row_difference(graph, rows, table, function) if table != _request(resolved) else "":
-            return f"the row function of {table} differs: {problem}"
-    return _end_to_end(graph, compiled[plan.estimator], plan, sample, function) or plan
+def _look(compiled: Mapping[str, Compiled]) -> Look:
+    """Into what predict asks its estimator."""
 
+    def look(predicting: Predicting, rows: pl.DataFrame) -> Direction | str:
+        plan = discover(predicting, compiled, rows)
+        if isinstance(plan, Uncompiled):
+            return plan.reason
+        return Direction(plan, compiled[plan.estimator])
 
-def _request(resolved: Resolved) -> str:
-    return resolved.request.name if resolved.request else ""
-
-
-def _nullable(sample: pa.Table) -> list[str]:
-    return [name for name in sample.column_names if sample.column(name).null_count]
-
-
-def _discovered(
-    resolved: Resolved, graph: Graph, compiled: Mapping[str, Compiled], sample: pa.Table, table: str
-) -> Plan | str:
-    import polars as pl
-
-    predict = resolved.predict
-    if predict is None:
-        return "there is no predict"
-    wanted = predict.wanted(table)
-    looked_into = Predicting(
-        function=predict.function,
-        table=table,
-        frozen={name: graph.frozen[name] for name in predict.inputs if name in graph.frozen},
-        parameters={**predict.parameters, **graph.given.get(predict.name, {})},
-        as_wanted=lambda frame: as_wanted(frame, wanted) if is_table(frame) else frame,
-    )
-    rows = pl.DataFrame(to_arrow(graph.read(sample)[table]))
-    plan = discover(looked_into, compiled, rows)
-    return plan.reason if isinstance(plan, Uncompiled) else plan
-
-
-def _end_to_end(
-    graph: Graph, compiled: Compiled, plan: Plan, sample: pa.Table, function: Callable[[Any], Any]
-) -> str:
-    """The first request row of the sample that the direct path answers differently; empty when none is."""
-    import numpy as np
-
-    row = None if plan.table == _request(graph.resolved) else function
-    direct = open_direct(plan, open_model(compiled), sample.column_names, row)
-    wanted = np.asarray(graph.raw_answer(sample))
-    got = np.array([direct.one(row) for row in python_rows(sample)], dtype=wanted.dtype)
-    close = LINEAR_TOLERANCE if isinstance(compiled.model, Linear) else 0.0
-    if wanted.dtype.kind == "f" and got.shape == wanted.shape:
-        same = np.isclose(got, wanted, rtol=close, atol=close, equal_nan=True)
-    else:
-        same = np.asarray(got == wanted)
-    if same.shape == wanted.shape and same.all():
-        return ""
-    at = int(np.flatnonzero(~same.reshape(len(same), -1).all(axis=1))[0]) if same.shape else 0
-    return f"the direct answer to row {at} of the holdout is {got[at]}, predict's is {wanted[at]}"
+    return look

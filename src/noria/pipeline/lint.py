@@ -18,6 +18,7 @@ from noria.pipeline.syntax import unrolled
 from noria.records.base import Record
 
 WORD = "# noria: repeatable"
+UNSAFE = ("pickle", "torch-export")  # codecs
 BUILTINS = frozenset({"open"})  # the one builtin that a rule is about
 READERS = frozenset(
     {
@@ -104,14 +105,14 @@ def lint_step(step: Step, code: Code) -> list[Lint]:
 
 
 def _declared(step: Step) -> Iterator[Lint]:
-    if isinstance(step.spec, StepSpec) and step.spec.codec == "pickle":
+    if isinstance(step.spec, StepSpec) and step.spec.codec in UNSAFE:
         yield Lint(
             rule="pickle",
             severity="risks",
             step=step.name,
             where=f"{step.where.file.rpartition('/')[2]}:{step.where.line}",
-            what="keeps its output as a pickle, whose bytes depend on the library's version",
-            next="return what has a codec: a table, an array, a model of scikit-learn, LightGBM or XGBoost",
+            what=f"keeps its output as a {step.spec.codec}, whose bytes depend on the library's version",
+            next="return what has a codec: a table, an array, a model of scikit-learn, LightGBM or XGBoost, an ONNX model",
         )
 
 

@@ -69,7 +69,11 @@ def perform(task: RunStep, resolved: Resolved, artifacts: Artifacts) -> StepDone
     notes = [
         *done.notes,
         *work.found,
-        *(f"{name} is a pickle: reading it runs code" for name, it in done.outputs.items() if it.unsafe),
+        *(
+            f"{name} is a {it.codec.partition('/')[0]}: reading it runs code"
+            for name, it in done.outputs.items()
+            if it.unsafe
+        ),
     ]
     return StepDone(
         outputs=done.outputs, seconds=time.perf_counter() - started, data=done.data, notes=tuple(notes)

@@ -8,6 +8,7 @@ It refuses to know models, versions, stores, clocks or any other part of Noria, 
 
 from noria.statistics.blocks import Blocks, Clipped, LossRange, block_means, block_width, clip_losses
 from noria.statistics.paired import METHODS, Comparison, Method, Verdict, compare
+from noria.statistics.rates import RateComparison, RateVerdict, Stretch, compare_rates, split_evidence
 from noria.statistics.risk import RiskMonitor, RiskState, SourceMethod, advance, alarmed, evidence
 from noria.statistics.running import RunningRisk, running_risk
 from noria.statistics.symmetric import blocks_needed
@@ -19,10 +20,13 @@ __all__ = [
     "Comparison",
     "LossRange",
     "Method",
+    "RateComparison",
+    "RateVerdict",
     "RiskMonitor",
     "RiskState",
     "RunningRisk",
     "SourceMethod",
+    "Stretch",
     "Verdict",
     "advance",
     "alarmed",
@@ -31,6 +35,8 @@ __all__ = [
     "blocks_needed",
     "clip_losses",
     "compare",
+    "compare_rates",
     "evidence",
     "running_risk",
+    "split_evidence",
 ]

@@ -25,6 +25,7 @@ NAMES_OTHERS = {"Source.tree", "DataSource.manifest", "Artifact.digest"}
 """Fields whose object names further objects: `Marks` opens each of these."""
 NAMES_NONE = {
     "Answer",
+    "Batch.manifest",
     "Collected",
     "Compared",
     "DataRefused",
@@ -36,6 +37,7 @@ NAMES_NONE = {
     "Fingerprint",
     "Installed.files",
     "ManifestFile.digest",
+    "PartDone.digest",
     "Raised.log",
     "RunStep.fingerprint",
     "ServingGraph.code",
@@ -44,6 +46,7 @@ NAMES_NONE = {
     "StepResult.log",
     "StepResult.tried",
     "TreeFile.digest",
+    "Work.code",
     "_Link",
 }
 """Fields, or whole records, whose digests name plain bytes, or no object at all."""

@@ -46,6 +46,16 @@ def by_class(model, rows):
     return model.predict(rows.drop("d").select("a", "c", "b").to_numpy())
 
 
+def as_doubles(model, rows):
+    matrix = np.asarray(rows.select(COLUMNS).to_numpy(), dtype=float)
+    return model.predict(matrix)
+
+
+def as_small_numbers(model, rows):
+    matrix = np.asarray(rows.select(COLUMNS).to_numpy(), dtype=np.int8)
+    return model.predict(matrix)
+
+
 def with_a_branch(model, rows):
     if len(rows) > 3:
         return model.predict(rows.select(COLUMNS).to_numpy())
@@ -107,7 +117,12 @@ def planned(function) -> Plan | Uncompiled:
 
 @pytest.mark.parametrize(
     ("function", "method", "column"),
-    [(by_matrix, "predict_proba", 1), (by_names, "predict_proba", None), (by_class, "predict", None)],
+    [
+        (by_matrix, "predict_proba", 1),
+        (by_names, "predict_proba", None),
+        (by_class, "predict", None),
+        (as_doubles, "predict", None),
+    ],
 )
 def test_one_call_on_columns_is_a_plan(function, method: str, column: int | None) -> None:
     assert planned(function) == Plan(
@@ -122,6 +137,7 @@ def test_one_call_on_columns_is_a_plan(function, method: str, column: int | None
         (with_arithmetic, "it has a Sub"),
         (with_a_sum, "it calls np.float64"),
         (with_a_call, "it calls np.clip"),
+        (as_small_numbers, "it calls np.asarray for int8"),
         (with_two_calls, "asks its estimator 2 times"),
         (with_a_computed_column, "it calls pl.col"),
         (twice_the_same, "column 0 of the matrix is computed"),

@@ -4,8 +4,10 @@ In come predict, its frozen inputs and a table; out goes a `Plan` for a direct p
 none. It refuses to guess: both ways must agree, and every answer must be bit for bit the method's own.
 """
 
+from noria.fast.discovery.feeding import discover_session
 from noria.fast.discovery.watching import (
     Called,
+    Direction,
     Predicting,
     Watched,
     called_with,
@@ -13,4 +15,13 @@ from noria.fast.discovery.watching import (
     watched,
 )
 
-__all__ = ["Called", "Predicting", "Watched", "called_with", "discover", "watched"]
+__all__ = [
+    "Called",
+    "Direction",
+    "Predicting",
+    "Watched",
+    "called_with",
+    "discover",
+    "discover_session",
+    "watched",
+]

@@ -14,6 +14,8 @@ from noria.records.fast import Plan
 if TYPE_CHECKING:
     import polars as pl
 
+NOTED = ANSWERING | {"run"}  # of a session on an ONNX model
+
 
 @dataclass(frozen=True)
 class Called:
@@ -50,7 +52,7 @@ class _Stand:
     def __getattr__(self, name: str) -> Any:
         notes: Watched = vars(self)["_notes"]
         found = getattr(notes.original, name)
-        return _noted(notes, name, found) if name in ANSWERING else found
+        return _noted(notes, name, found) if name in NOTED else found
 
     def __getitem__(self, key: Any) -> Any:
         return vars(self)["_notes"].original[key]
@@ -81,6 +83,23 @@ class Predicting:
     """A polars frame as the table's annotation wants it."""
 
 
+@dataclass(frozen=True)
+class Direction:
+    """The way from a table's columns to a model's answer, and the model."""
+
+    plan: Plan
+    compiled: Compiled
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One call that predict made, and what it answered."""
+
+    name: str
+    call: Called
+    answer: Any
+
+
 def discover(
     predict: Predicting, compiled: Mapping[str, Compiled], sample: pl.DataFrame
 ) -> Plan | Uncompiled:
@@ -88,6 +107,16 @@ def discover(
     if problem := not_straight(predict.function, list(predict.frozen)):
         return Uncompiled(reason=f"predict is no single call: {problem}")
     probe = probe_of(sample)
+    seen = only_call(predict, probe)
+    if isinstance(seen, Uncompiled):
+        return seen
+    if seen.name not in compiled:
+        return Uncompiled(reason=f"{seen.name} is not compiled")
+    return _planned(predict.table, seen.name, compiled[seen.name], seen.call, seen.answer, probe)
+
+
+def only_call(predict: Predicting, probe: pl.DataFrame) -> Seen | Uncompiled:
+    """Let predict answer the probe, and tell of the one call that it made."""
     stands = {name: watched(value) for name, value in predict.frozen.items()}
     try:
         answer = predict.function(
@@ -102,10 +131,7 @@ def discover(
     asked = {name: notes.calls for name, (_, notes) in stands.items() if notes.calls}
     if len(asked) != 1 or len(calls := next(iter(asked.values()))) != 1:
         return Uncompiled(reason="predict asks more than one estimator, or one more than once")
-    name, call = next(iter(asked)), calls[0]
-    if name not in compiled:
-        return Uncompiled(reason=f"{name} is not compiled")
-    return _planned(predict.table, name, compiled[name], call, answer, probe)
+    return Seen(next(iter(asked)), calls[0], answer)
 
 
 def _planned(
@@ -119,13 +145,13 @@ def _planned(
     columns = list(compiled.inputs) if compiled.picks else columns
     if len(columns) != compiled.width:
         return Uncompiled(reason=f"{name} takes {compiled.width} columns and is called with {len(columns)}")
-    chosen = _selection(answer, call.answer)
+    chosen = selection(answer, call.answer)
     if isinstance(chosen, str):
         return Uncompiled(reason=chosen)
     return Plan(table=table, estimator=name, columns=tuple(columns), method=call.method, column=chosen)
 
 
-def _selection(answer: Any, of: Any) -> int | str | None:
+def selection(answer: Any, of: Any) -> int | str | None:
     """Which column of the method's answer predict gives back; None: all of it; else why neither."""
     import numpy as np
 
