@@ -7,7 +7,7 @@ import math
 import re
 import threading
 from datetime import UTC, datetime
-from typing import Any, NewType, TypeVar, dataclass_transform
+from typing import Any, NewType, TypeVar, cast, dataclass_transform
 
 import blake3
 import msgspec
@@ -59,7 +59,8 @@ def decoder_of(kind: type[R]) -> msgspec.json.Decoder[R]:
     """What decodes a kind of record from JSON, built once, when it is first needed. One at a time: msgspec takes the whole
     process down where two threads are the first to meet the same record."""
     with _building:
-        return _decoder(kind)
+        decoder: msgspec.json.Decoder[R] = _decoder(cast("Any", kind))
+        return decoder
 
 
 @functools.cache

@@ -169,3 +169,29 @@ def test_whoever_sends_much_needs_some_token() -> None:
     made, _ = gate(token(a_secret(), "feedback"))
     assert made.stranger([(b"authorization", f"Bearer {a_secret()}".encode())]) is None
     assert made.stranger([]) is not None
+
+
+def several(*tokens: Token) -> Gate:
+    made = Gate("delay", VirtualClock(NOW), beside=("delay", "demand"))
+    made.follow(Admitted(required=True, tokens=tokens))
+    return made
+
+
+def test_among_several_models_a_token_is_for_those_that_it_names() -> None:
+    secret = a_secret()
+    made, value = several(token(secret, "infer", models=("demand",))), f"Bearer {secret}"
+    made.check(value.encode(), "infer", "demand")
+    made.check(value.encode(), "infer")  # of none: it is for one of this service's
+    assert made.stranger([(b"authorization", value.encode())]) is None
+    for asked in ("delay", "other"):
+        assert refusal(made, value, model=asked) == (403, "TOKEN-MODEL")
+    with pytest.raises(Unauthorised):
+        made.check(value.encode(), "infer", *made.models)
+    assert not made.lets(raw(value.encode(), Line())), "the quick way is for the worker's own model"
+
+
+def test_among_several_models_a_token_for_none_of_them_is_a_strangers() -> None:
+    secret = a_secret()
+    made, value = several(token(secret, "infer", models=("other",))), f"Bearer {secret}"
+    assert refusal(made, value) == (403, "TOKEN-MODEL")
+    assert made.stranger([(b"authorization", value.encode())]) is not None
