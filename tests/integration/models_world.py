@@ -18,16 +18,29 @@ BROKEN = 'raise RuntimeError("/secret/path of the user")'
 
 @contextmanager
 def three_models(state: Path) -> Iterator[dict[str, World]]:
-    """`rides`; `fares`, whose answers are 500 higher; and `sick`, which cannot be loaded."""
+    """`rides`; `fares`, whose answers are 500 higher; and `sick`, which cannot be loaded. Two have a version 2, whose answers
+    are 1000 higher than the first one's of `rides`."""
     made = {name: World(state, name) for name in MODELS}
-    made["rides"].register(1)
-    made["fares"].register(1, bias=500.0)
+    for name, bias in (("rides", 0.0), ("fares", 500.0)):
+        made[name].register(1, bias=bias)
+        made[name].register(2, bias=1000.0)
     made["sick"].register(1, broken=BROKEN)
     for world in made.values():
         world.promote(1)
     yield made
     for world in made.values():
         world.records.close()
+
+
+@contextmanager
+def promoted(world: World, **made: Any) -> Iterator[int]:
+    """Another version is the champion meanwhile, and then the one before again."""
+    number = max(world.versions) + 1
+    world.register(number, **made)
+    before = world.records.versions.aliases(world.model)["champion"]
+    world.promote(number)
+    yield number
+    world.promote(before)
 
 
 def ask(running: Running, model: str, client: httpx.Client | None = None, **changed: Any) -> httpx.Response:

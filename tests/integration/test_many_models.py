@@ -5,31 +5,39 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from integration.models_world import MODELS, ask, events, series, states, three_models
+from integration.models_world import MODELS, ask, events, promoted, series, states, three_models
 from integration.routing_world import Admin, Callers, logged, settled
 from integration.serving_world import ROW, Running, World, service, until
+from servers import free_port
 
 SOAK = bool(os.environ.get("NORIA_SOAK"))
 CONNECTIONS = 32 if SOAK else 8
-ROUNDS = 10 if SOAK else 1
+ROUNDS = 8 if SOAK else 1
 WAITS = ("--deadline", "60")  # for a load on a busy machine
 PATIENT = ("--no-spare", *WAITS)
 SLOW = "import time; time.sleep(4)"
 
 
-@pytest.fixture
-def worlds(tmp_path: Path) -> Iterator[dict[str, World]]:
-    with three_models(tmp_path / "state") as made:
+@pytest.fixture(scope="module")
+def worlds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, World]]:
+    with three_models(tmp_path_factory.mktemp("worlds") / "state") as made:
         yield made
 
 
+@pytest.fixture(scope="module")
+def started(worlds: dict[str, World]) -> Iterator[Running]:
+    """Two models, loaded before it is ready."""
+    with service(worlds["rides"], "--load", "start", *PATIENT, models=("rides", "fares")) as running:
+        yield running
+
+
 def test_each_model_is_loaded_when_it_is_first_asked_for(worlds: dict[str, World]) -> None:
+    before = {model: len(logged(worlds[model])) for model in ("rides", "fares")}
     with service(worlds["rides"], *PATIENT, models=MODELS) as running:
         assert {state for state, _ in states(running).values()} == {"UNAVAILABLE"}
         assert running.client.get("/v2/health/ready").json() == {"ready": True}
@@ -50,24 +58,28 @@ def test_each_model_is_loaded_when_it_is_first_asked_for(worlds: dict[str, World
         assert [each["model"] for each in events(running, "model.loading")] == ["fares"]
 
         assert ask(running, "rides").json()["predictions"][0]["answer"] < 500
-        assert len(logged(worlds["fares"])) == len(logged(worlds["rides"])) == 1
+        assert {model: len(logged(worlds[model])) - 1 for model in before} == before
         assert 'model="fares"' in "".join(series(running, "^noria_requests_total.*predict.*$"))
 
 
-def test_a_connection_goes_to_the_model_it_asks_for_and_stays_where_it_alternates(
-    worlds: dict[str, World],
-) -> None:
-    with service(worlds["rides"], "--load", "start", *PATIENT, models=("rides", "fares")) as running:
+def test_a_connection_goes_to_the_model_it_asks_for_and_stays_where_it_alternates(started: Running) -> None:
+    moves, hops = moved(started), hopped(started)
+    with httpx.Client(base_url=started.url, timeout=60) as client:
         for _ in range(5):
-            assert ask(running, "fares").json()["model"] == "fares"
-        until(lambda: moved(running) == 1, 10, "the one move")  # and one request over a hop
-        hops = 'noria_requests_total{code="200",model="",route="other-model"} 1.0'
-        until(lambda: hops in running.client.get("/metrics").text, 10, "the one hop")
+            assert ask(started, "fares", client).json()["model"] == "fares"
+        until(lambda: moved(started) == moves + 1, 10, "the one move")  # and one request over a hop
+        until(lambda: hopped(started) == hops + 1, 10, "the one hop")
         for turn in range(20):
             model = ("rides", "fares")[turn % 2]
-            assert ask(running, model).json()["model"] == model
-        until(lambda: moved(running) == 4, 10, "no more than four moves")
-        assert len(events(running, "worker.lost")) == 0
+            assert ask(started, model, client).json()["model"] == model
+        until(lambda: moved(started) == moves + 4, 10, "no more than four moves")
+    assert len(events(started, "worker.lost")) == 0
+
+
+def hopped(running: Running) -> float:
+    """Requests that the door has passed on."""
+    found = series(running, r'^noria_requests_total\{code="200",model="",route="other-model"\} (.*)$')
+    return sum(map(float, found))
 
 
 def moved(running: Running) -> float:
@@ -75,13 +87,13 @@ def moved(running: Running) -> float:
     return sum(map(float, found))
 
 
-def test_whatever_a_path_asks_is_answered_by_its_model(worlds: dict[str, World]) -> None:
+def test_whatever_a_path_asks_is_answered_by_its_model(started: Running) -> None:
     with (
-        service(worlds["rides"], *PATIENT, models=MODELS) as running,
-        httpx.Client(base_url=running.url) as other,
+        httpx.Client(base_url=started.url, timeout=60) as moved,
+        httpx.Client(base_url=started.url, timeout=60) as other,
     ):
-        ask(running, "rides")  # the connection is with `rides` now
-        for client in (running.client, other):
+        ask(started, "rides", moved)  # the connection is with `rides` now
+        for client in (moved, other):
             assert client.get("/v1/models/fares").json()["version"] == 1
             assert client.get("/v2/models/fares").json()["name"] == "fares"
             assert client.get("/v2/models/fares/versions/1").json()["name"] == "fares"
@@ -92,19 +104,24 @@ def test_whatever_a_path_asks_is_answered_by_its_model(worlds: dict[str, World])
             assert client.get("/docs").status_code == 404
             assert client.get("/v2/models/none").json()["code"] == "MODEL-NOT-SERVED"
             assert client.get("/v1/models/fares/none").json()["code"] == "PATH-UNKNOWN"
-            assert ask(running, "fares", client, km="far").status_code == 422
-            assert ask(running, "fares:1", client).status_code == 200
-            assert ask(running, "fares@champion", client).status_code == 200
-            assert ask(running, "fares:9", client).json()["code"] == "NOT-SERVED"
+            assert ask(started, "fares", client, km="far").status_code == 422
+            assert ask(started, "fares:1", client).status_code == 200
+            assert ask(started, "fares@champion", client).status_code == 200
+            assert ask(started, "fares:9", client).json()["code"] == "NOT-SERVED"
             large = client.post("/v1/models/fares/predict", json={"rows": [ROW] * 3000})
             assert len(large.json()["predictions"]) == 3000
-            id = ask(running, "fares", client).json()["predictions"][0]["id"]
+            id = ask(started, "fares", client).json()["predictions"][0]["id"]
             told = client.post("/v1/models/fares/feedback", json={"id": id, "label": 4.0})
             assert told.status_code == 200, told.text
 
 
-def test_what_keeps_a_model_from_being_loaded_is_told_and_harms_no_other(worlds: dict[str, World]) -> None:
+def test_what_keeps_a_model_from_being_loaded_is_told_and_harms_no_other(
+    started: Running, worlds: dict[str, World]
+) -> None:
     with service(worlds["rides"], *PATIENT, models=MODELS) as running:
+        # another service of the same names, on port 0 as well, was there first
+        assert {each["model"] for each in events(running, "routing.unkept")} >= {"rides", "fares"}
+        assert not events(started, "routing.unkept")
         ask(running, "rides")
         for _ in range(3):
             answer = ask(running, "sick")
@@ -129,21 +146,21 @@ def test_what_keeps_a_model_from_being_loaded_is_told_and_harms_no_other(worlds:
         assert "first asked for" in reasons["fares"]
         assert ask(running, "rides").status_code == 200
 
-        worlds["sick"].register(2)
-        worlds["sick"].promote(2)
-        assert running.client.post("/v2/repository/models/sick/load").status_code == 200
-        assert ask(running, "sick").json()["version"] == 2
+        with promoted(worlds["sick"]) as sound:
+            assert running.client.post("/v2/repository/models/sick/load").status_code == 200
+            assert ask(running, "sick").json()["version"] == sound
 
 
 def test_a_request_waits_for_the_load_no_longer_than_its_deadline(worlds: dict[str, World]) -> None:
-    worlds["sick"].register(2, broken=SLOW)
-    worlds["sick"].promote(2)
-    with service(worlds["rides"], "--deadline", "1", "--no-spare", models=MODELS) as running:
+    with (
+        promoted(worlds["sick"], broken=SLOW) as slow,
+        service(worlds["rides"], "--deadline", "1", "--no-spare", models=MODELS) as running,
+    ):
         answer = ask(running, "sick")
         assert (answer.status_code, answer.json()["code"]) == (503, "MODEL-LOADING")
         assert "retry-after" in answer.headers
         until(lambda: states(running)["sick"][0] == "READY", 30, "the load that went on")
-        assert ask(running, "sick").json()["version"] == 2
+        assert ask(running, "sick").json()["version"] == slow
         assert len(events(running, "model.loading")) == 1
 
 
@@ -169,27 +186,24 @@ def test_models_are_unloaded_by_request_and_when_nobody_asks(worlds: dict[str, W
 @pytest.mark.slow
 def test_models_come_go_and_swap_under_load_and_nothing_is_lost(worlds: dict[str, World]) -> None:
     rides, fares = worlds["rides"], worlds["fares"]
-    fares.register(2, bias=1000.0)
-    rides.register(2, bias=1000.0)
     with (
         service(rides, *PATIENT, models=("rides", "fares")) as running,
         Callers(running.url, CONNECTIONS, models=("rides", "fares")) as alternating,
         Callers(running.url, CONNECTIONS, models=("fares",)) as steady,
     ):
-        for _ in range(ROUNDS):
-            rides.promote(2)
-            fares.promote(2)
+        for turn in range(ROUNDS):
+            wanted = 2 - turn % 2
+            rides.promote(wanted)
+            fares.promote(wanted)
+            until_version(running, "rides", wanted)
+            until_version(running, "fares", wanted)
             assert alternating.failures == steady.failures == []
-            until_version(running, "rides", 2)
-            until_version(running, "fares", 2)
-            rides.promote(1)
-            fares.promote(1)
-            until_version(running, "rides", 1)
-            until_version(running, "fares", 1)
             assert running.client.post("/v2/repository/models/rides/unload").status_code == 200
             steady.until_more()
             alternating.until_more()
         assert alternating.failures == steady.failures == []
+    for world in (rides, fares):  # for the tests after it
+        world.promote(1)
     ids = [each["id"] for world in (rides, fares) for each in logged(world)]
     assert set(alternating.ids + steady.ids) <= set(ids)
     assert len(ids) == len(set(ids))
@@ -203,24 +217,17 @@ def until_version(running: Running, model: str, version: int) -> None:
     until(now, 60, f"{model}:{version}")
 
 
-def test_a_door_that_is_killed_is_replaced_and_the_models_stay(worlds: dict[str, World]) -> None:
-    with service(worlds["rides"], *WAITS, models=("rides", "fares")) as running:
-        ask(running, "rides")
-        until(lambda: moved(running) == 1, 10, "the connection's move to rides")
+def test_whoever_is_killed_is_replaced_and_harms_no_other(worlds: dict[str, World]) -> None:
+    with (
+        service(worlds["rides"], "--load", "start", *WAITS, models=("rides", "fares")) as running,
+        Callers(running.url, connections=4) as callers,  # of rides
+    ):
+        until(lambda: moved(running) == 4, 10, "their moves to rides")
         [door] = [each["pid"] for each in events(running, "worker.started") if each["worker"] == "door-1"]
         os.kill(door, signal.SIGKILL)
-        assert ask(running, "rides").status_code == 200
         with httpx.Client(base_url=running.url, timeout=60) as other:  # waits in the kernel for the next door
             assert ask(running, "fares", other).status_code == 200
         until(lambda: len(events(running, "worker.lost")) == 1, 10, "the word of the loss")
-
-
-def test_a_worker_that_is_killed_harms_its_own_model_alone(worlds: dict[str, World]) -> None:
-    with (
-        service(worlds["rides"], "--load", "start", *WAITS, models=("rides", "fares")) as running,
-        Callers(running.url, connections=4) as callers,
-    ):
-        ask(running, "fares")
         [pid] = {
             each["pid"]
             for each in Admin(running).client.get("/v1/workers/fares").json()
@@ -234,15 +241,11 @@ def test_a_worker_that_is_killed_harms_its_own_model_alone(worlds: dict[str, Wor
 
 
 def test_all_models_are_loaded_before_a_service_is_ready_that_loads_at_start(
-    worlds: dict[str, World],
+    started: Running, worlds: dict[str, World]
 ) -> None:
-    with service(worlds["rides"], "--load", "start", *PATIENT, models=("rides", "fares")) as running:
-        assert {state for state, _ in states(running).values()} == {"READY"}
-        assert running.client.get("/v2/health/ready").status_code == 200
-        assert {each["model"]: each["version"] for each in running.ready["models"]} == {
-            "rides": 1,
-            "fares": 1,
-        }
+    assert {state for state, _ in states(started).values()} == {"READY"}
+    assert started.client.get("/v2/health/ready").status_code == 200
+    assert {each["model"]: each["version"] for each in started.ready["models"]} == {"rides": 1, "fares": 1}
     with service(worlds["rides"], "--load", "start", *PATIENT, models=("rides", "sick")) as running:
         ready = running.client.get("/v2/health/ready")
         assert (ready.status_code, ready.json()) == (503, {"ready": False})
@@ -251,9 +254,8 @@ def test_all_models_are_loaded_before_a_service_is_ready_that_loads_at_start(
 
 
 def test_each_model_has_routes_and_workers_of_its_own(worlds: dict[str, World]) -> None:
-    worlds["fares"].register(2, bias=1000.0)
     with (
-        service(worlds["rides"], *PATIENT, models=("rides", "fares")) as running,
+        service(worlds["rides"], *PATIENT, models=("rides", "fares"), port=free_port()) as running,
         Admin(running) as admin,
     ):
         ask(running, "rides")

