@@ -19,7 +19,7 @@ from integration.fast_world import ROW, fast_world
 from integration.restarted import Returning
 from integration.routing_world import Callers, routed, settled
 from integration.serving_world import Running, World, service, until
-from integration.test_service_parts import free_port
+from servers import free_port
 
 SOAK = bool(os.environ.get("NORIA_SOAK"))
 CONNECTIONS = 64 if SOAK else 16

@@ -107,22 +107,41 @@ class Siblings:
         return response
 
     async def _line(self) -> tuple[str, Line]:
-        """A connection to the worker whose turn it is, or to one that takes it."""
+        """A connection to the worker whose turn it is, or to one that takes it; asked before anything else can happen."""
         self._turn += 1
-        for at in range(len(self._sockets)):
-            path = self._sockets[(self._turn + at) % len(self._sockets)]
-            idle = self._idle.get(path, [])
-            while idle:
-                line = idle.pop()
-                if line.usable and self._loop.time() - line.since < IDLE:
-                    return path, line
-                line.close()
-            try:
-                _, opened = await self._loop.create_unix_connection(lambda: Line(self._loop), path)
-            except OSError:
-                continue
-            return path, opened
+        tried: set[str] = set()
+        while (path := self._next(tried)) is not None:
+            tried.add(path)
+            line = self._kept(path) or await self._opened(path)
+            if line is not None:
+                return path, line
         raise Unanswered("gone", sent=False)
+
+    def _next(self, tried: set[str]) -> str | None:
+        count = len(self._sockets)
+        turns = (self._sockets[(self._turn + at) % count] for at in range(count))
+        return next((path for path in turns if path not in tried), None)
+
+    def _kept(self, path: str) -> Line | None:
+        idle = self._idle.get(path, [])
+        while idle:
+            line = idle.pop()
+            if line.usable and self._loop.time() - line.since < IDLE:
+                return line
+            line.close()
+        return None
+
+    async def _opened(self, path: str) -> Line | None:
+        """None where nobody is there, or others took over while it was opened: who leaves counts on being asked no more,
+        and closes what is silent."""
+        try:
+            _, line = await self._loop.create_unix_connection(lambda: Line(self._loop), path)
+        except OSError:
+            return None
+        if path in self._sockets:
+            return line
+        line.close()
+        return None
 
     def _keep(self, path: str, line: Line) -> None:
         idle = self._idle.setdefault(path, []) if path in self._sockets else []
