@@ -1,7 +1,8 @@
 """The service's second door: the inference protocol over gRPC, answered by the same `Answering`, in the worker.
 
 grpcio opens its sockets itself, so nobody can hand it one: each worker binds the port that the keeper reserved, with
-SO_REUSEPORT, when it is told to accept. A worker that leaves says GOAWAY: its clients connect again, to whoever listens.
+SO_REUSEPORT, when it is told to accept. Clients connect again every few seconds, to whoever listens: so a worker that leaves
+loses no call (see `grpc_leaving`).
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from noria.serving.cause import Reference, reference
 from noria.serving.connection import Headers, Raw
 from noria.serving.errors import Broken, Refused, Unauthorised
 from noria.serving.gate import HEADER, TWICE, Gate
+from noria.serving.grpc_leaving import OPTIONS, come_of_age
 from noria.serving.grpc_words import SERVICE, messages, methods
 from noria.serving.hub import pass_on
 from noria.serving.log import Narrator, stack
@@ -160,7 +162,7 @@ class GrpcDoor:
         self._open = False
         self._certificates = certificates
         self._server = grpc.aio.server(
-            options=[("grpc.so_reuseport", 1), ("grpc.max_receive_message_length", max_body)]
+            options=[("grpc.so_reuseport", 1), ("grpc.max_receive_message_length", max_body), *OPTIONS]
         )
         acts: dict[str, Act] = {
             "ServerLive": self.live,
@@ -188,8 +190,9 @@ class GrpcDoor:
         await self._server.start()
 
     async def close(self) -> None:
-        """Take no more calls, and finish those in flight."""
+        """Let callers go to others, take no more calls, and finish those in flight."""
         if self._open:
+            await come_of_age(int(self._address.rpartition(":")[2]))
             await self._server.stop(LEAVING)
 
     def _handler(self, name: str, act: Act, asked: str, answered: str) -> Any:
