@@ -133,8 +133,10 @@ class Callers:
         passengers: int = 2,
         *,
         models: Sequence[str] = ("rides",),
+        pause: float = 0.0,
     ) -> None:
-        """`models`: whom each connection asks, in turns."""
+        """`models`: whom each connection asks, in turns; `pause`: seconds of each between two requests."""
+        self._pause = pause
         self._models = models
         self._host, _, port = url.removeprefix("http://").rpartition(":")
         self._port = int(port)
@@ -182,6 +184,7 @@ class Callers:
                 self.failures.append(f"{status} {answer!r}")
                 break
             self._noted(driver, json.loads(answer))
+            await asyncio.sleep(self._pause)
         writer.close()
 
     def _noted(self, driver: str, answer: dict[str, Any]) -> None:

@@ -18,6 +18,9 @@ from servers import free_port
 SOAK = bool(os.environ.get("NORIA_SOAK"))
 CONNECTIONS = 32 if SOAK else 8
 ROUNDS = 8 if SOAK else 1
+PAUSE = (
+    0.0 if SOAK else 0.05
+)  # s of each caller between two requests: a short form leaves room for other tests
 WAITS = ("--deadline", "60")  # for a load on a busy machine
 PATIENT = ("--no-spare", *WAITS)
 SLOW = "import time; time.sleep(4)"
@@ -167,7 +170,7 @@ def test_a_request_waits_for_the_load_no_longer_than_its_deadline(worlds: dict[s
 def test_models_are_unloaded_by_request_and_when_nobody_asks(worlds: dict[str, World]) -> None:
     with (
         service(worlds["rides"], "--idle", "1", *PATIENT, models=("rides", "fares")) as running,
-        Callers(running.url, connections=4) as busy,
+        Callers(running.url, connections=4, pause=PAUSE) as busy,
     ):
         assert ask(running, "fares").status_code == 200
         until(lambda: events(running, "model.unloaded"), 30, "the end of fares")
@@ -188,8 +191,8 @@ def test_models_come_go_and_swap_under_load_and_nothing_is_lost(worlds: dict[str
     rides, fares = worlds["rides"], worlds["fares"]
     with (
         service(rides, *PATIENT, models=("rides", "fares")) as running,
-        Callers(running.url, CONNECTIONS, models=("rides", "fares")) as alternating,
-        Callers(running.url, CONNECTIONS, models=("fares",)) as steady,
+        Callers(running.url, CONNECTIONS, models=("rides", "fares"), pause=PAUSE) as alternating,
+        Callers(running.url, CONNECTIONS, models=("fares",), pause=PAUSE) as steady,
     ):
         for turn in range(ROUNDS):
             wanted = 2 - turn % 2
@@ -220,7 +223,7 @@ def until_version(running: Running, model: str, version: int) -> None:
 def test_whoever_is_killed_is_replaced_and_harms_no_other(worlds: dict[str, World]) -> None:
     with (
         service(worlds["rides"], "--load", "start", *WAITS, models=("rides", "fares")) as running,
-        Callers(running.url, connections=4) as callers,  # of rides
+        Callers(running.url, connections=4, pause=PAUSE) as callers,  # of rides
     ):
         until(lambda: moved(running) == 4, 10, "their moves to rides")
         [door] = [each["pid"] for each in events(running, "worker.started") if each["worker"] == "door-1"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import sysconfig
@@ -20,6 +21,8 @@ from integration.test_serving_protocol import inputs
 from noria.records.base import canonical, digest_bytes
 from noria.records.sources import Environment
 from servers import free_port
+
+SOAK = bool(os.environ.get("NORIA_SOAK"))
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +107,9 @@ def test_a_version_whose_environment_cannot_be_built_answers_in_this_one_and_say
         assert "error[" in told["why"]
 
 
+@pytest.mark.skipif(
+    not SOAK, reason="long: make soak; which file is whose is in tests/unit/serving/test_kept.py"
+)
 def test_two_services_of_one_alias_keep_a_table_each(worlds: dict[str, World]) -> None:
     rides = worlds["rides"]
     port = free_port()

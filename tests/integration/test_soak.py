@@ -1,6 +1,6 @@
 """What must hold for long, and through kills: memory, the log, and a service that its supervisor starts again.
 
-Here in a short form; `make soak` has the long one.
+Long, so `make soak` alone runs it.
 """
 
 from __future__ import annotations
@@ -22,13 +22,12 @@ from integration.serving_world import Running, World, service, until
 from servers import free_port
 
 SOAK = bool(os.environ.get("NORIA_SOAK"))
-CONNECTIONS = 64 if SOAK else 16
-FIRST, LAST = (100_000, 1_000_000) if SOAK else (10_000, 30_000)  # requests
-GROWTH = (
-    4.0  # MB between the two; in the long form less than 5 bytes a request, which nothing that leaks takes
-)
-KILLS = 10 if SOAK else 1
-RESTARTS = 5 if SOAK else 2
+pytestmark = pytest.mark.skipif(not SOAK, reason="long: make soak")
+CONNECTIONS = 64
+FIRST, LAST = 100_000, 1_000_000  # requests
+GROWTH = 4.0  # MB between the two: less than 5 bytes a request, which nothing that leaks takes
+KILLS = 10
+RESTARTS = 5
 
 
 @pytest.fixture
