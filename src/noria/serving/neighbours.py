@@ -42,6 +42,7 @@ MOVES = (
     4  # of a connection between models; who alternates is answered over a hop from then on, which is cheaper
 )
 WAITING = 1024  # requests that wait in one process for models to be loaded; as many wait for a batch
+REFUSED = (401, 403)  # of who may not ask: no work is done for its connection
 LOAD_SECONDS = 300.0  # s; as long as the keeper waits for the workers of a version
 BY_NAME = b"x-noria-version"
 PATH = re.compile(r"/v[12]/models/([^/]+)(/.*)?", re.DOTALL)
@@ -134,7 +135,7 @@ class Neighbours:
     async def _answer(self, model: str, raw: Raw, send: Send) -> None:
         response = await self._response(model, raw)
         self._metrics.request("other-model", response.status)
-        moving = self._moving(raw, model)
+        moving = self._moving(raw, model) if response.status not in REFUSED else None
         if moving is not None:
             moving.transport.pause_reading()  # what comes next is for those who will go on with it
         send(response)

@@ -28,9 +28,8 @@ from noria.serving.neighbours import LOAD_SECONDS, Neighbours
 from noria.serving.paths import DOCS, INDEX, LOAD, MODELS, OPENAPI, UNLOAD, V1, V2
 
 BY_NAME = "x-noria-version"  # a header that names a version or an alias, for those who try one out
-ABOUT_ALL = frozenset(
-    {"metrics", "models", "repository"}
-)  # what tells of every model, or names one in its path
+ABOUT_ALL = frozenset({"metrics", "models", "repository"})
+"""Routes that tell of every model of the service, unless their path names one."""
 HUB_SECONDS = 30.0  # s for the keeper to take labels, or to gather the metrics
 
 Send = Callable[[bytes | Response], None]
