@@ -46,6 +46,8 @@ browser:
 soak: setup
 	@NORIA_KILLS=200 $(BIN)/python -m pytest -q -n 2 --dist worksteal tests/e2e/test_random_kills.py
 	@NORIA_SOAK=1 $(BIN)/python -m pytest -q tests/integration/test_routing.py -k 'load or killed or dying'
+	@NORIA_SOAK=1 $(BIN)/python -m pytest -q -s tests/integration/test_soak.py
+	@NORIA_SOAK=1 $(BIN)/python -m pytest -q tests/integration/test_many_models.py tests/integration/test_service_parts.py -k "load_and or keep_a_table"
 
 lint: setup
 	@$(BIN)/ruff check src tests examples bench

@@ -6,7 +6,7 @@ import asyncio
 import json
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -80,8 +80,8 @@ class Admin:
 
 
 @contextmanager
-def routed(world: World, *options: str) -> Iterator[tuple[Running, Admin]]:
-    with service(world, *options) as running, Admin(running) as admin:
+def routed(world: World, *options: str, port: int = 0) -> Iterator[tuple[Running, Admin]]:
+    with service(world, *options, port=port) as running, Admin(running) as admin:
         until(lambda: admin.table().champion > 0, 20, "the first table")
         yield running, admin
 
@@ -105,7 +105,7 @@ def logged(world: World) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     cursor: dict[str, int] = {}
     reader = LogReader(world.state / "log")
-    while (part := reader.read("rides", cursor)).rows:
+    while (part := reader.read(world.model, cursor)).rows:
         cursor = dict(part.cursor)
         found += [each for table in part.tables for each in table.to_pylist()]
     return found
@@ -125,7 +125,19 @@ class Callers:
 
     Raw HTTP over asyncio, for many clients of a library would be busier than what they test."""
 
-    def __init__(self, url: str, connections: int = 16, drivers: int = 200, passengers: int = 2) -> None:
+    def __init__(
+        self,
+        url: str,
+        connections: int = 16,
+        drivers: int = 200,
+        passengers: int = 2,
+        *,
+        models: Sequence[str] = ("rides",),
+        pause: float = 0.0,
+    ) -> None:
+        """`models`: whom each connection asks, in turns; `pause`: seconds of each between two requests."""
+        self._pause = pause
+        self._models = models
         self._host, _, port = url.removeprefix("http://").rpartition(":")
         self._port = int(port)
         self._connections, self._drivers, self._passengers = connections, drivers, passengers
@@ -162,7 +174,9 @@ class Callers:
             body = json.dumps(row(ride=f"{number}-{turn}", driver=driver, passengers=self._passengers))
             turn += 1
             try:
-                status, answer = await asyncio.wait_for(_asked(reader, writer, body.encode()), 30)
+                status, answer = await asyncio.wait_for(
+                    asked(reader, writer, body.encode(), self._models[turn % len(self._models)]), 60
+                )
             except (OSError, EOFError, TimeoutError) as error:
                 self.failures.append(repr(error))
                 break
@@ -170,6 +184,7 @@ class Callers:
                 self.failures.append(f"{status} {answer!r}")
                 break
             self._noted(driver, json.loads(answer))
+            await asyncio.sleep(self._pause)
         writer.close()
 
     def _noted(self, driver: str, answer: dict[str, Any]) -> None:
@@ -181,11 +196,11 @@ class Callers:
         self.ids.append(given["id"])
 
 
-async def _asked(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, body: bytes
+async def asked(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, body: bytes, model: str
 ) -> tuple[int, bytes]:
     head = b"POST %b HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
-    writer.write(head % (PREDICT.encode(), len(body)) + body)
+    writer.write(head % (f"/v1/models/{model}/predict".encode(), len(body)) + body)
     lines = (await reader.readuntil(b"\r\n\r\n")).split(b"\r\n")
     sizes = [int(line.split(b":")[1]) for line in lines if line.lower().startswith(b"content-length:")]
     return int(lines[0].split()[1]), await reader.readexactly(sizes[0])

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -100,9 +100,10 @@ def training_rows(count: int = 40) -> pl.DataFrame:
 
 @dataclass
 class World:
-    """One model `rides` in a state folder."""
+    """One model in a state folder, which may have others."""
 
     state: Path
+    model: str = "rides"
     versions: dict[int, Version] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -135,7 +136,7 @@ class World:
             signed = sign(Sign(graph=graph, rows=rows), resolved, self.artifacts)
         tree = self._tree(source.format(broken=broken, unknown=unknown), bias) if broken else sound
         version = Version(
-            model="rides",
+            model=self.model,
             number=number,
             run=number,
             created=START,
@@ -150,14 +151,14 @@ class World:
             rows=rows,
             label="minutes",
         )
-        self.records.ledger.append("rides", [VersionRegistered(version=version)], at=datetime.now(UTC))
+        self.records.ledger.append(self.model, [VersionRegistered(version=version)], at=datetime.now(UTC))
         self.versions[number] = version
         return version
 
     def promote(self, number: int | None, alias: str = "champion") -> None:
-        before = self.records.versions.aliases("rides").get(alias)
-        move = AliasMoved(model="rides", alias=alias, before=before, after=number, why="test", by="test")
-        self.records.ledger.append("rides", [move], at=datetime.now(UTC))
+        before = self.records.versions.aliases(self.model).get(alias)
+        move = AliasMoved(model=self.model, alias=alias, before=before, after=number, why="test", by="test")
+        self.records.ledger.append(self.model, [move], at=datetime.now(UTC))
 
     @contextmanager
     def resolved(self, tree: str) -> Iterator[Any]:
@@ -216,14 +217,22 @@ class Running:
 
 @contextmanager
 def service(
-    world: World, *options: str, follow: str = "champion", environment: Mapping[str, str] | None = None
+    world: World,
+    *options: str,
+    follow: str = "champion",
+    environment: Mapping[str, str] | None = None,
+    models: Sequence[str] = (),
+    python: str = sys.executable,
+    port: int = 0,
 ) -> Iterator[Running]:
-    """A service of its own process, ready; ended by SIGTERM."""
+    """A service of its own process, ready; ended by SIGTERM. `models`: several, each with its champion."""
     log = world.state / f"stderr-{time.monotonic_ns()}.txt"
-    command = [sys.executable, "-m", "noria.serving", "--state", str(world.state), "--model", "rides"]
+    command = [python, "-m", "noria.serving", "--state", str(world.state)]
+    one = ["--model", world.model, "--follow", follow]
+    several = ["--models", json.dumps([{"model": each} for each in models])]
     with log.open("w") as errors:
         process = subprocess.Popen(
-            [*command, "--follow", follow, "--port", "0", *options],
+            [*command, *(several if models else one), "--port", str(port), *options],
             stdout=subprocess.PIPE,
             stderr=errors,
             text=True,
@@ -234,7 +243,7 @@ def service(
         line = process.stdout.readline()
         ready = json.loads(line or "{}")
         assert ready.get("ready"), f"{line}\n{log.read_text()}"
-        with httpx.Client(base_url=ready["url"], timeout=20.0) as client:
+        with httpx.Client(base_url=ready["url"], timeout=60.0) as client:
             yield Running(process, ready, client, log)
     finally:
         process.terminate()

@@ -73,7 +73,9 @@ def test_the_page_is_the_true_signature(running: Running) -> None:
 def test_every_route_is_on_the_page(running: Running) -> None:
     page = running.client.get("/openapi.json").json()
     listed = {(method.upper(), path) for path, operations in page["paths"].items() for method in operations}
-    for route in Front.__new__(Front)._table():
+    front = Front.__new__(Front)
+    front._neighbours = None
+    for route in front._table():
         assert any(method == route.method and route.path.fullmatch(path) for method, path in listed), (
             route.name
         )

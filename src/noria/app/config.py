@@ -30,7 +30,15 @@ from noria.app.tls_settings import tls_of
 from noria.errors import ConfigError
 from noria.records.base import Json
 from noria.records.gates import Gate, NoWorse, Reproducible, Threshold
-from noria.records.policy import Durability, ModelPolicy, MonitorPolicy, Policy, RetrainPolicy, ServicePolicy
+from noria.records.policy import (
+    Durability,
+    Loading,
+    ModelPolicy,
+    MonitorPolicy,
+    Policy,
+    RetrainPolicy,
+    ServicePolicy,
+)
 
 FILE = "noria.toml"
 
@@ -233,6 +241,8 @@ def _service(section: Section) -> ServicePolicy:
         traces=section.text("traces", usual.traces, COLLECTOR),
         durability=cast("Durability", section.text("durability", usual.durability, DURABILITY)),
         log=log_of(section.table("log")),
+        load=cast("Loading", section.text("load", usual.load, LOADING)),
+        idle=section.seconds("idle", usual.idle),
         auth=cast('Literal["tokens", "off"]', section.text("auth", usual.auth, AUTH)),
         tls=tls_of(section),
     )
@@ -264,6 +274,7 @@ PIPELINE = Rule(
 )
 PROMOTION = Rule('"automatic" or "manual"', ("automatic", "manual").__contains__)
 REPRODUCIBLE = Rule('"bit" or "tolerance"', ("bit", "tolerance").__contains__)
+LOADING = Rule('"asked" or "start"', ("asked", "start").__contains__)
 DURABILITY = Rule('"sync", "async" or "off"', ("sync", "async", "off").__contains__)
 COLLECTOR = Rule(
     'a collector\'s address, as "http://127.0.0.1:4318" is', matches(r"https?://[^\s/?#@]+(/[^\s?#]*)?")

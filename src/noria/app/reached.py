@@ -48,7 +48,12 @@ def past_of(app: App, model: str) -> Past:
             for event, change in app.records.ledger.events(model, kinds=["alias.moved"])
             if isinstance(change, AliasMoved)
         ],
-        serving={one.version for one in app.records.services.services(model) if one.seen >= heard},
+        serving={
+            number
+            for one in app.records.services.services(model)
+            if one.seen >= heard
+            for number in (one.version, *([int(one.follows)] if one.follows.isdecimal() else []))
+        },
         maturity={number: span + block for number, span in waited.items() if span is not None},
         searched=_searched(app, model, runs),
     )

@@ -7,7 +7,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, ClassVar
@@ -16,16 +17,17 @@ from noria.app.gone import require_servable
 from noria.app.log_columns import require_columns
 from noria.app.promote import find_version
 from noria.app.tokens import tokens_of
-from noria.errors import BackendError, NoriaError
+from noria.errors import BackendError, NoriaError, NotFound, UsageError
 from noria.monitor.blocks import block_span
 from noria.ports.surroundings import surroundings
 from noria.records.base import canonical
 from noria.records.policy import TlsPolicy
-from noria.registry.references import Aliased, parse_reference
+from noria.registry.references import CHAMPION, Aliased, parse_reference
 from noria.serving.address import require_guarded
 
 if TYPE_CHECKING:
     from noria.app.wiring import App
+    from noria.records.policy import Loading
 
 STOPPING = 65.0  # s; the keeper gives its workers 60 for what is in flight, and kills them itself
 
@@ -39,6 +41,24 @@ class ServiceDied(BackendError):
     )
     reference: str
     ending: str
+
+
+@dataclass(eq=False)
+class NoChampions(NotFound):
+    code: ClassVar[str] = "SERVE-CHAMPIONS"
+    what: ClassVar[str] = "no model of noria.toml has a champion"
+    next: ClassVar[str] = "noria run makes a version, noria promote gives it a name"
+
+
+@dataclass(eq=False)
+class ServedTwice(UsageError):
+    code: ClassVar[str] = "SERVE-TWICE"
+    what: ClassVar[str] = "{model} is named twice, as {references}"
+    next: ClassVar[str] = (
+        "name each model once; `noria service canary` lets another version answer beside its champion"
+    )
+    model: str
+    references: Sequence[str]
 
 
 @dataclass(eq=False)
@@ -59,12 +79,22 @@ class ServiceFailed(NoriaError):
 
 
 @dataclass(frozen=True)
-class Serving:
-    """A service that is ready to answer."""
+class Followed:
+    """What a service answers with."""
 
     model: str
     follows: str
     """An alias, or a version's number."""
+
+    def __str__(self) -> str:
+        return f"{self.model}{':' if self.follows.isdecimal() else '@'}{self.follows}"
+
+
+@dataclass(frozen=True)
+class Serving:
+    """A service that is ready to answer."""
+
+    models: tuple[Followed, ...]
     url: str
     pid: int
     process: subprocess.Popen[bytes]
@@ -79,27 +109,28 @@ class Serving:
 @contextmanager
 def serving(
     app: App,
-    text: str,
-    *,
+    *references: str,
     host: str | None = None,
     port: int | None = None,
+    load: Loading | None = None,
     log: IO[bytes] | None = None,
     tls: TlsPolicy | None = None,
 ) -> Iterator[Serving]:
-    """Serve the version or alias that `text` names, from a process of its own, until the block ends.
+    """Serve the versions or aliases that are named, from a process of its own, until the block ends; with none, the champion
+    of every model that has one.
 
-    Ready when the block begins. `log` takes the service's own log lines; None leaves them on stderr. Raises
-    `UnknownVersion`, `VersionGone` and `NotLoopback` before anything is started, `ServiceFailed` with the code of what kept the
-    process from coming up, `ServiceDied` where it could not even say so.
+    Ready when the block begins; several models are loaded when they are asked for, unless `load` says "start". `log` takes
+    the service's own log lines; None leaves them on stderr. Raises `UnknownVersion`, `VersionGone`, `NoChampions`,
+    `ServedTwice` and `NotLoopback` before anything is started, `ServiceFailed` with the code of what kept the process from
+    coming up, `ServiceDied` where it could not even say so.
     """
-    version = find_version(app, text)
-    require_servable(app, version)
+    references = references or champions(app)
+    models = tuple(_followed(app, each) for each in references)
+    _check_once(models)
     require_columns(app)
     require_host(app, host)
-    reference = parse_reference(text)
-    follows = reference.alias if isinstance(reference, Aliased) else str(version.number)
     process = subprocess.Popen(
-        _command(app, version.model, follows, host, port, tls),
+        _command(app, models, host, port, load or app.policy.service.load, tls),
         stdin=subprocess.PIPE,  # its end tells the worker that nobody is left to serve for
         stdout=subprocess.PIPE,
         stderr=log,
@@ -108,10 +139,9 @@ def serving(
         env=surroundings(os.environ) | app.elsewhere,
     )
     try:
-        said = _ready(process, text)
+        said = _ready(process, ", ".join(references))
         yield Serving(
-            model=version.model,
-            follows=follows,
+            models=models,
             url=str(said["url"]),
             pid=process.pid,
             process=process,
@@ -121,6 +151,15 @@ def serving(
         _stop(process)
 
 
+def champions(app: App) -> tuple[str, ...]:
+    """Every model of noria.toml that has a champion. Raises `NoChampions`."""
+    names = [policy.name for policy in app.policy.models]
+    found = tuple(f"{name}@{CHAMPION}" for name in names if CHAMPION in app.records.versions.aliases(name))
+    if not found:
+        raise NoChampions
+    return found
+
+
 def require_host(app: App, host: str | None) -> None:
     """Raises `NotLoopback` where strangers could ask a service that wants no token, `BadHost`."""
     service = app.policy.service
@@ -128,8 +167,28 @@ def require_host(app: App, host: str | None) -> None:
     require_guarded(host or service.host, auth=service.auth, tokens=tokens)
 
 
+def _followed(app: App, text: str) -> Followed:
+    """What a person names. Raises `UnknownVersion`, `VersionGone`."""
+    version = find_version(app, text)
+    require_servable(app, version)
+    reference = parse_reference(text)
+    return Followed(version.model, reference.alias if isinstance(reference, Aliased) else str(version.number))
+
+
+def _check_once(models: Sequence[Followed]) -> None:
+    """Raises `ServedTwice`: a path names a model, so it must be clear what answers."""
+    for model, count in Counter(each.model for each in models).items():
+        if count > 1:
+            raise ServedTwice(model, [str(each) for each in models if each.model == model])
+
+
 def _command(
-    app: App, model: str, follows: str, host: str | None, port: int | None, tls: TlsPolicy | None
+    app: App,
+    models: Sequence[Followed],
+    host: str | None,
+    port: int | None,
+    load: Loading,
+    tls: TlsPolicy | None,
 ) -> list[str]:
     from noria.source.environment import environment
 
@@ -140,8 +199,9 @@ def _command(
         "-m",
         "noria.serving",
         *("--state", os.fspath(app.state)),
-        *("--model", model),
-        *("--follow", follows),
+        *_which(app, models),
+        *("--load", load),
+        *(() if service.idle is None else ("--idle", str(service.idle))),
         *("--host", host or service.host),
         *("--port", str(service.port if port is None else port)),
         *("--max-body", str(service.max_body)),
@@ -154,7 +214,6 @@ def _command(
         *("--durability", service.durability),
         *("--auth", service.auth),
         *secured(app, tls),
-        *_monitored(app, model),
         *("--log", canonical(service.log).decode()),
         *(() if service.grpc_port is None else ("--grpc-port", str(service.grpc_port))),
         *("--project", os.fspath(app.project)),
@@ -162,6 +221,18 @@ def _command(
         "--until-stdin-closes",
         "--failure-on-stdout",
     ]
+
+
+def _which(app: App, models: Sequence[Followed]) -> list[str]:
+    """What is served, and when its labels are owed, as each model's monitor has it."""
+    told = []
+    for each in models:
+        policy = app.model(each.model).monitor
+        block = block_span(policy.block).total_seconds()
+        told.append(
+            {"model": each.model, "follow": each.follows, "maturity": policy.maturity, "block": block}
+        )
+    return ["--models", json.dumps(told)]
 
 
 def secured(app: App, tls: TlsPolicy | None) -> list[str]:
@@ -175,14 +246,6 @@ def secured(app: App, tls: TlsPolicy | None) -> list[str]:
     given = {"--tls-cert": tls.certificate, "--tls-key": tls.key, "--tls-client-ca": tls.client_ca}
     pairs = ((name, os.fspath(app.project / path)) for name, path in given.items() if path is not None)
     return [word for pair in pairs for word in pair]
-
-
-def _monitored(app: App, model: str) -> list[str]:
-    """When labels are owed, as the model's monitor has it."""
-    policy = app.model(model).monitor
-    block = str(block_span(policy.block).total_seconds())
-    given = [] if policy.maturity is None else ["--maturity", str(policy.maturity)]
-    return ["--block", block, *given]
 
 
 def _ready(process: subprocess.Popen[bytes], text: str) -> Mapping[str, object]:

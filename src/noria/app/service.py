@@ -93,6 +93,8 @@ class RoutingView(msgspec.Struct, frozen=True):
     workers: tuple[WorkerView, ...]
     problems: dict[str, str]
     """Why versions that it named are not in it any more."""
+    kept: bool = True
+    """Whether the service that comes after this one takes it up."""
 
 
 class Changed(msgspec.Struct, frozen=True):

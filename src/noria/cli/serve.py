@@ -7,14 +7,14 @@ import signal
 import subprocess
 import sys
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import ClassVar
 
-from noria.app.serve import Serving, serving
+from noria.app.serve import Followed, Serving, serving
 from noria.app.watch import Watch
 from noria.app.wiring import App, open_app
 from noria.cli.commands import BadUsage, Subparsers, parser_of, project
@@ -41,14 +41,27 @@ def add(subparsers: Subparsers) -> None:
         "serve",
         what="Answer requests with a version over HTTP, every answer with an id and in the prediction log. A service\n"
         "that follows an alias switches by itself when the alias moves. Beside a champion's service the wheel keeps\n"
-        "turning: labels are scored, alarms raised, candidates trained and promoted. Ctrl-C stops it gracefully.",
+        "turning: labels are scored, alarms raised, candidates trained and promoted. Ctrl-C stops it gracefully.\n"
+        "Several models share an address; each is loaded when it is first asked for, or with the others at the start.",
         examples=[
             ("noria serve delay@champion", "follow the champion and keep it fresh"),
             ("noria serve delay:3 --port 8200", "one version, for good"),
             ("noria serve delay@champion --no-watch", "only answer; `noria watch` runs elsewhere"),
+            ("noria serve", "every model that has a champion, under one address"),
+            ("noria serve delay demand:3 --load start", "these two, loaded before it is ready"),
         ],
     )
-    parser.add_argument("ref", metavar="REF", help="delay@champion, delay:3 or delay")
+    parser.add_argument(
+        "refs",
+        metavar="REF",
+        nargs="*",
+        help="delay@champion, delay:3 or delay; none: the champion of every model that has one",
+    )
+    parser.add_argument(
+        "--load",
+        choices=("asked", "start"),
+        help="when several models are loaded (default: from noria.toml, else asked)",
+    )
     parser.add_argument(
         "--host",
         help="an IP address of this machine (default: from noria.toml, else 127.0.0.1); all but loopback needs a token",
@@ -69,38 +82,48 @@ def run(args: argparse.Namespace) -> int:
     inside(args)
     with open_app(project(args)) as app, _terminable():
         try:
-            with serving(app, args.ref, host=args.host, port=args.port, tls=tls) as service:
-                watched = service.follows == CHAMPION and not args.no_watch
-                say(*ready_lines(service, watched=watched))
+            with serving(app, *args.refs, host=args.host, port=args.port, load=args.load, tls=tls) as service:
+                watched = [] if args.no_watch else [each for each in service.models if _is_watched(each)]
+                say(*ready_lines(service, watched=[each.model for each in watched]))
                 if watched:
-                    _turn_beside(app, service, args.interval)
+                    _turn_beside(app, service, watched, args.interval)
                 _raise_ended(service, service.wait())
         except KeyboardInterrupt:
             note("stopped")
     return 0
 
 
-def ready_lines(service: Serving, *, watched: bool) -> list[str]:
+def _is_watched(followed: Followed) -> bool:
+    return followed.follows == CHAMPION
+
+
+def ready_lines(service: Serving, *, watched: Sequence[str]) -> list[str]:
     """What a person needs to ask the first question."""
-    mark = ":" if service.follows.isdecimal() else "@"
-    name = f"{service.model}{mark}{service.follows}"
-    watch = "the wheel keeps turning" if watched else "nothing is watched or trained here"
+    names = ", ".join(paint(str(each), "bold") for each in service.models)
+    first, *more = service.models
+    turning = "the wheel keeps turning"
+    if watched and len(watched) < len(service.models):
+        turning += f" for {', '.join(watched)}"
+    watch = turning if watched else "nothing is watched or trained here"
     ask = 'curl -H "authorization: Bearer $NORIA_TOKEN"' if service.tokens else "curl"
     return [
-        f"{paint(name, 'bold')} answers at {service.url} (process {service.pid}); {watch}",
-        f"  what it takes, with an example  {ask} {service.url}/v1/models/{service.model}",
+        f"{names} {'answer' if more else 'answers'} at {service.url} (process {service.pid}); {watch}",
+        *([f"  which are loaded                {ask} {service.url}/v1/models"] if more else []),
+        f"  what it takes, with an example  {ask} {service.url}/v1/models/{first.model}",
         f"  what it counts                  {ask} {service.url}/metrics",
-        f"  how it stands                   noria status {service.model}",
+        f"  how it stands                   noria status{'' if more else ' ' + first.model}",
     ]
 
 
-def _turn_beside(app: App, service: Serving, every: float) -> None:
+def _turn_beside(app: App, service: Serving, watched: Sequence[Followed], every: float) -> None:
     """Turn the wheel until the service ends. A fault of the wheel stops the wheel, never the service."""
     told: set[str] = set()
-    with Watch(app, service.model) as watch:
+    with ExitStack() as stack:
+        watches = {each.model: stack.enter_context(Watch(app, each.model)) for each in watched}
         while service.process.poll() is None:
             try:
-                look(app, service.model, watch, told)
+                for model, watch in watches.items():
+                    look(app, model, watch, told)
             except Corrupt as error:
                 print(render(error), file=sys.stderr, flush=True)
                 break
@@ -117,7 +140,7 @@ def _turn_beside(app: App, service: Serving, every: float) -> None:
 
 def _raise_ended(service: Serving, code: int) -> None:
     ending = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-    raise ServiceEnded(model=service.model, ending=ending)
+    raise ServiceEnded(model=", ".join(each.model for each in service.models), ending=ending)
 
 
 @contextmanager

@@ -110,8 +110,12 @@ def _list(app: App, args: argparse.Namespace) -> int:
     if args.json:
         say_json(found)
     elif found:
-        rows = [(one.id, f"{one.model}@{one.follows}", one.version, one.url, one.pid) for one in found]
+        rows = [
+            (one.id, f"{one.model}@{one.follows}", one.version or "not loaded", one.url, one.pid)
+            for one in found
+        ]
         say(*table(("service", "follows", "version", "address", "pid"), rows))
+        note(*(f"{one.id}: {one.problem}" for one in found if one.problem))
     else:
         note("no service runs on this machine: noria serve MODEL")
     return 0
@@ -125,6 +129,8 @@ def _show(service: Service, args: argparse.Namespace) -> int:
     say(f"{service.model} at {service.url}, generation {view.table.generation}", *_lines(view.table))
     say(*fields((f"{service.model}:{version} is out", why) for version, why in view.problems.items()))
     say("", *_worker_table(view))
+    if not view.kept:
+        note("this table ends with the service: another one without a port of its own keeps its table")
     return 0
 
 

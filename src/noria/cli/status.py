@@ -116,7 +116,8 @@ def _service(view: ServiceView) -> str:
     )
     state = f"heard of {span(view.age)} ago" if view.alive else paint("dead", "red")
     problem = f"; {paint(service.problem, 'red')}" if service.problem else ""
-    return f"{service.url} answers for {follows} with {service.model}:{service.version}, process {service.pid}, {state}{problem}"
+    answers = f"with {service.model}:{service.version}" if service.version else "once it is asked"
+    return f"{service.url} answers for {follows} {answers}, process {service.pid}, {state}{problem}"
 
 
 def _last_run(found: ModelStatus) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import re
+import threading
 from datetime import UTC, datetime
-from typing import Any, NewType, TypeVar, dataclass_transform
+from typing import Any, NewType, TypeVar, cast, dataclass_transform
 
 import blake3
 import msgspec
@@ -25,6 +27,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An immutable noun. A field added later has a default, so that old digests stay what they were."""
 
 
+_building = threading.Lock()
 _encoder = msgspec.json.Encoder(order="sorted")
 _DOUBTFUL = re.compile(rb"null|T\d\d:\d\d:\d\d(?:\.\d+)?(?![\d.]|Z)")
 """JSON that may hold what `canonical` has to refuse or to change: a NaN is written as null, a time may be without a zone or
@@ -49,7 +52,20 @@ def canonical(record: object) -> bytes:
 
 def parse(data: bytes | str, kind: type[R]) -> R:
     """A record back from its JSON form. Raises msgspec.ValidationError when it does not fit."""
-    return msgspec.json.decode(data, type=kind)
+    return decoder_of(kind).decode(data)
+
+
+def decoder_of(kind: type[R]) -> msgspec.json.Decoder[R]:
+    """What decodes a kind of record from JSON, built once, when it is first needed. One at a time: msgspec takes the whole
+    process down where two threads are the first to meet the same record."""
+    with _building:
+        decoder: msgspec.json.Decoder[R] = _decoder(cast("Any", kind))
+        return decoder
+
+
+@functools.cache
+def _decoder(kind: Any) -> Any:
+    return msgspec.json.Decoder(kind)
 
 
 def digest_of(record: object) -> Digest:

@@ -113,6 +113,7 @@ class KeepPolicy(Record):
     """Younger runs and versions."""
 
 
+Loading = Literal["asked", "start"]
 Durability = Literal["sync", "async", "off"]
 
 
@@ -169,6 +170,10 @@ class ServicePolicy(Record):
     """`sync`: an answer's row is on the disk before it leaves; `async`: it survives the process, and the power's loss
     takes at most the last second or two; `off`: no row is logged."""
     log: LogPolicy = LogPolicy()
+    load: Loading = "asked"
+    """When a service of several models loads them: each when it is first asked for, or all at the start."""
+    idle: float | None = None
+    """Seconds after which a service of several models unloads one that nobody asks; None: never."""
     auth: Literal["tokens", "off"] = "tokens"
     """`tokens`: asked for as soon as the project has made one; `off`: never, on loopback alone."""
     tls: TlsPolicy | None = None

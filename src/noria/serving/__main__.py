@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
-import secrets
 import socket
 import sys
 import tempfile
@@ -27,8 +26,6 @@ from noria.records.policy import ServicePolicy
 from noria.serving.address import host_and_port, listen, reserve, url_of
 from noria.serving.connection import BODY_SECONDS
 from noria.serving.errors import OwnSurroundings
-from noria.serving.follow import Identity
-from noria.serving.keeper import admin_path
 from noria.serving.log import narrator
 from noria.serving.wiring import Wiring
 
@@ -57,7 +54,7 @@ def main() -> int:
 
 
 def run(options: argparse.Namespace, say: Callable[[dict[str, object]], None]) -> None:
-    """Serve a state folder's model. Raises a `NoriaError` when it cannot begin."""
+    """Serve a state folder's models. Raises a `NoriaError` when it cannot begin."""
     import uvloop
 
     from noria.adapters.sql import open_records
@@ -80,29 +77,26 @@ async def _live(
     folder: Path,
     say: Callable[[dict[str, object]], None],
 ) -> None:
-    identity = Identity(
-        id=f"{options.model}-{os.getpid()}-{secrets.token_hex(3)}",
-        url=url_of(bound, tls=bool(options.tls_cert)),
-        pid=os.getpid(),
-        admin=str(admin_path(folder / "hub")),
-    )
     narrate = narrator(RealClock(), sys.stderr.fileno())
     wiring = Wiring(options, records, folder, narrate)
-    keeper, follower = wiring.service(bound, identity)
+    keeper, followers = wiring.service(bound, url_of(bound, tls=bool(options.tls_cert)))
     wiring.warn()
 
     async def ready() -> None:
-        await follower.announce()
-        service = follower.record()
-        narrate("service.ready", service=service.id, url=service.url, version=service.version)
+        for follower in followers:
+            await follower.announce()
+            service = follower.record()
+            narrate("service.ready", service=service.id, url=service.url, version=service.version)
+        told = [msgspec.to_builtins(follower.record()) for follower in followers]
         more = {"grpc": options.grpc or None, "tokens": wiring.asks}
-        say({"ready": True, **msgspec.to_builtins(service), **more})
+        say({"ready": True, **told[0], **more, "models": told})
 
     try:
         await keeper.live(ready, until_stdin_closes=options.until_stdin_closes)
     finally:
-        records.services.withdraw(identity.id)
-        narrate("service.stopped", service=identity.id)
+        for id in [follower.record().id for follower in followers]:
+            records.services.withdraw(id)
+            narrate("service.stopped", service=id)
 
 
 def _grpc(options: argparse.Namespace) -> AbstractContextManager[socket.socket | None]:
@@ -142,11 +136,15 @@ def _own_stdout() -> Callable[[dict[str, object]], None]:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m noria.serving", description="Serve one model from a state folder."
+        prog="python -m noria.serving", description="Serve models from a state folder."
     )
     add = parser.add_argument
     add("--state", required=True, help="the project's .noria folder")
-    add("--model", required=True)
+    which = parser.add_mutually_exclusive_group(required=True)
+    which.add_argument("--model", help="the one model that is served")
+    which.add_argument("--models", help="those that are served, each with `model` and `follow`, as JSON")
+    add("--load", choices=("asked", "start"), default="asked", help="when several models are loaded")
+    add("--idle", type=float, help="seconds after which one of several models is unloaded that nobody asks")
     add("--project", help="the project's folder, where versions' environments are built from")
     add("--environment", help="what this interpreter is for the project, as JSON")
     add("--follow", default="champion", help="an alias, followed as it moves; or a version's number")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from noria.serving.tally import Place, added, read_tally
+from noria.serving.tally import Place, Tally, added, read_tally
 
 PASSING = frozenset(
     {"noria_in_flight", "noria_waiting_requests", "noria_connections", "noria_log_bytes", "noria_serving"}
@@ -28,6 +28,12 @@ class Account:
     def now(self, living: Iterable[Path]) -> dict[Place, float]:
         """All together; gauges of those that live alone."""
         return added(iter([self._past, *map(read_tally, living)]))
+
+    def tell(self, tally: Tally, *, lost_beside: int = 0) -> None:
+        """Put down what was lost and moved; `lost_beside`: workers of other versions that were lost too."""
+        tally.put(tally.counter("noria_workers_lost"), self.workers_lost + lost_beside)
+        tally.put(tally.counter("noria_requests_lost"), self.requests_lost)
+        tally.put(tally.counter("noria_handed_over"), self.handed_over)
 
     def close(self, counts: Path) -> int:
         """Take over what a worker that has ended had counted; how many requests were in flight in it."""

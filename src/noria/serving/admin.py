@@ -7,6 +7,7 @@ answers with what came of it.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import partial
 from typing import Annotated, TypeVar
 
@@ -15,7 +16,7 @@ import msgspec
 from noria.records.base import Record
 from noria.serving.change import Wanted
 from noria.serving.connection import Raw
-from noria.serving.errors import BadShape, NotServed
+from noria.serving.errors import BadShape, NoSuchModel
 from noria.serving.fleet import Fleet
 from noria.serving.log import Narrator
 from noria.serving.messages import Request, Response, reply
@@ -41,8 +42,9 @@ class Scaled(Record, forbid_unknown_fields=True):
 class Admin:
     """The paths of the admin socket."""
 
-    def __init__(self, traffic: Traffic, metrics: Metrics, narrate: Narrator) -> None:
-        self._traffic = traffic
+    def __init__(self, traffics: Sequence[Traffic], metrics: Metrics, narrate: Narrator) -> None:
+        """`traffics`: of each model of the service."""
+        self._traffics = {each.model: each for each in traffics}
         model = r"/(?P<model>[^/]+)"
         table = (
             ("GET", "/v1/routing", self.models),
@@ -55,11 +57,11 @@ class Admin:
             tuple(Route("admin", method, re.compile(path), partial(act)) for method, path, act in table),
             metrics,
             narrate,
-            about=traffic.model,
+            about=", ".join(self._traffics),
         )
 
     async def models(self, raw: Raw, request: Request, named: dict[str, str | None]) -> Response:
-        return reply([self._shown(self._traffic)])
+        return reply([self._shown(each) for each in self._traffics.values()])
 
     async def show(self, raw: Raw, request: Request, named: dict[str, str | None]) -> Response:
         return reply(self._shown(self._of(named)))
@@ -78,15 +80,15 @@ class Admin:
         return {
             "table": msgspec.to_builtins(traffic.table),
             "workers": _workers(traffic),
+            "kept": traffic.kept.path is not None,
             "problems": {str(version): why for version, why in traffic.problems.items()},
         }
 
     def _of(self, named: dict[str, str | None]) -> Traffic:
-        traffic, model = self._traffic, named["model"] or ""
-        if model != traffic.model:
-            serving = f"{traffic.model}:{traffic.champion.version}"
-            raise NotServed(asked=model, serving=serving, follows="its champion", model=traffic.model)
-        return traffic
+        model = named["model"] or ""
+        if model not in self._traffics:
+            raise NoSuchModel(asked=model[:200], models=tuple(self._traffics))
+        return self._traffics[model]
 
 
 def _told(outcome: Outcome) -> Response:

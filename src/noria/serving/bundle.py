@@ -45,3 +45,29 @@ class Bundle(Record, kw_only=True):
     """The file in which the keeper keeps the tokens that hold; none: whoever reaches the service may ask."""
     tls: TlsPolicy | None = None
     """Certificate and key, with absolute paths."""
+    shares: tuple[str, ...] = ()
+    """All models of its service, where it has several: then a door accepts for all of them, over gRPC as well."""
+
+
+class Nobody(Record):
+    """Stands where others have a version."""
+
+    model: str = ""
+    number: int = 0
+    name: str = "the door"
+
+
+class Entrance(Record, kw_only=True):
+    """What the door of a service with several models is told: it answers with none of them."""
+
+    format: int = FORMAT
+    version: Nobody = Nobody()
+    hub: str
+    max_body: int
+    deadline: float
+    body_seconds: float = 30.0
+    grpc: str = ""
+    models: tuple[str, ...]
+    """All of them, so that a token for any of them is known to be for this service."""
+    access: str = ""
+    tls: TlsPolicy | None = None

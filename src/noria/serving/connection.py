@@ -174,12 +174,13 @@ class Connection(asyncio.Protocol):
         "_working",
         "_writable",
         "known",
+        "moves",
         "since",
         "transport",
         "unfinished",
     )
 
-    def __init__(self, desk: Desk, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, desk: Desk, loop: asyncio.AbstractEventLoop, moves: int = 0) -> None:
         self._desk = desk
         self._loop = loop
         self._parser: Any = httptools.HttpRequestParser(self)
@@ -196,6 +197,8 @@ class Connection(asyncio.Protocol):
         self._working = False
         self._writable = True
         self._waiting: deque[Raw] = deque()
+        self.moves = moves
+        """How often it has gone from one model to another."""
         self.unfinished = False
         """Whether a request has begun to come that is not whole yet."""
         self.known: Any = None
@@ -415,18 +418,38 @@ class Connection(asyncio.Protocol):
             or self.transport.get_write_buffer_size()
         )
 
+    @property
+    def secured(self) -> bool:
+        """Whether it speaks TLS: then its keys live in this process, and nobody else can go on with it."""
+        return self.transport.get_extra_info("sslcontext") is not None
+
+    @property
+    def silent(self) -> bool:
+        """Whether it is between two requests, and nothing of the next one waits in the kernel either."""
+        if not self.between:
+            return False
+        with self._held() as held:
+            try:
+                return not held.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+            except OSError:  # nothing waits, or it is broken and nobody waits for an answer
+                return True
+
     def part(self) -> socket.socket | None:
         """The connection's socket, for another process to go on with; None where it is not between two requests.
         Whoever takes it closes it; here it is over, and the client sees nothing of that."""
-        if not self.between or self.transport.get_extra_info("sslcontext") is not None:
-            return None  # the keys of a TLS connection live in this process
+        if not self.between or self.secured:
+            return None
         self.transport.pause_reading()  # what comes from now on stays in the kernel
-        held: socket.socket = self.transport.get_extra_info("socket")
-        mine = socket.fromfd(held.fileno(), held.family, held.type)
+        mine = self._held()
         self._stopped = True
         self._desk.connections.discard(self)
         self.transport.abort()  # closes this process's descriptor; the connection has another one
         return mine
+
+    def _held(self) -> socket.socket:
+        """Another descriptor of the connection."""
+        held: socket.socket = self.transport.get_extra_info("socket")
+        return socket.fromfd(held.fileno(), held.family, held.type)
 
     def _offer(self) -> None:
         if self._desk.parting is not None and self in self._desk.connections:

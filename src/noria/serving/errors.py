@@ -210,6 +210,59 @@ class NotServed(NotFound):
 
 
 @dataclass(eq=False)
+class NoSuchModel(NotFound):
+    code: ClassVar[str] = "MODEL-NOT-SERVED"
+    what: ClassVar[str] = "{asked} is not served here; {models} are"
+    next: ClassVar[str] = "GET /v1/models lists them; noria serve takes the models that are to answer"
+    asked: str
+    models: Sequence[str]
+
+
+@dataclass(eq=False)
+class WhichModel(NotFound):
+    code: ClassVar[str] = "PATH-MODEL"
+    what: ClassVar[str] = "this service has several models, and {path} is of one"
+    next: ClassVar[str] = "GET /v1/models lists them; /v1/models/MODEL{path} is that of one"
+    path: str
+
+
+@dataclass(eq=False)
+class ModelLoading(Unavailable):
+    code: ClassVar[str] = "MODEL-LOADING"
+    what: ClassVar[str] = "{model} is still being loaded"
+    next: ClassVar[str] = "ask again in a second: the load goes on"
+    model: str
+
+
+@dataclass(eq=False)
+class ModelFailed(Unavailable):
+    """What keeps a model from being loaded, by its code alone: its words may name paths."""
+
+    code: ClassVar[str] = "MODEL-FAILED"
+    what: ClassVar[str] = "{model} cannot be loaded: {reason}"
+    next: ClassVar[str] = (
+        "the service's log and `noria service list` say why; it is tried again by a request in half a minute"
+    )
+    model: str
+    reason: str
+
+
+@dataclass(eq=False)
+class NotNow(Unavailable):
+    """What the keeper cannot do now, with its own code."""
+
+    code: ClassVar[str] = "SERVICE-NOT-NOW"
+    what: ClassVar[str] = "{problem}"
+    next: ClassVar[str] = "{advised}"
+    problem: str
+    advised: str
+    because: str
+
+    def __post_init__(self) -> None:
+        self.code = self.because  # type: ignore[misc]
+
+
+@dataclass(eq=False)
 class Overloaded(Unavailable):
     code: ClassVar[str] = "OVERLOADED"
     what: ClassVar[str] = "{waiting} requests are waiting already"

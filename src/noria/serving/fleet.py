@@ -13,6 +13,7 @@ import socket
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Protocol
 
 from noria.serving import wire
 from noria.serving.account import Account
@@ -34,17 +35,35 @@ STEADY = 60.0  # s; a worker that has lived for longer does not die in a row wit
 SETTLING = (
     5.0  # s after workers were added, in which connections that are given back go to the new ones alone
 )
+KNOWING = 10.0  # s for everybody to ask a leaving worker no more; a lost request costs more than a worker that stays
+TOO_OLD = "the noria of its environment is too old to share a service with other models"
 UNGUARDED = "the noria of its environment knows neither tokens nor TLS, and would answer anybody"
 ROUTING = 2.0  # s for a worker to go by a new table; it takes a turn of its event loop
+
+
+class Sharing(Protocol):
+    """What the fleets of one service's models need of one another."""
+
+    async def known(self) -> None:
+        """Let everybody know who answers now, and wait until they go by it."""
+
+    def moved(self, model: str, connections: list[socket.socket], moves: int) -> None:
+        """Connections go on with another model; with whoever has none for an empty name."""
 
 
 class Fleet:
     """The workers of one model's service. For one event loop."""
 
     def __init__(
-        self, listening: socket.socket | None, folder: Path, narrate: Narrator, *, name: str = "worker"
+        self,
+        listening: socket.socket | None,
+        folder: Path,
+        narrate: Narrator,
+        *,
+        name: str = "worker",
+        shares: Sharing | None = None,
     ) -> None:
-        """Without a listening socket, its workers answer their siblings alone."""
+        """Without a listening socket, its workers answer their siblings alone, and with `shares` whoever moves to them."""
         self.account = Account()
         self.changed: Callable[[], None] = lambda: None
         """Called when other workers answer than before."""
@@ -56,6 +75,8 @@ class Fleet:
         self._newcomers: list[Worker] = []
         self._heard = asyncio.Event()
         self._listening = listening
+        self._shares = shares
+        self._answers_callers = listening is not None or shares is not None
         self._folder = folder
         self._narrate = narrate
         self._workers: list[Worker] = []
@@ -97,15 +118,17 @@ class Fleet:
         """Let a version answer in place of the one before. Raises `WorkerFailed`; then nothing has changed."""
         plan.workers = self._scaled or plan.workers
         started = await self._started(plan, plan.workers)
-        before = list(self._workers)
+        before = [worker for worker in self._workers if worker not in started]
         self._plan, self._failures = plan, 0
         for worker in started:
             self._accept(worker)
         if plan.bundle.grpc and self._listening is not None:
             await self._until_listening(started)
+        if self._shares is not None:
+            _let_leave(before)
+            await self._shares.known()
         for worker in before:
-            if worker not in started:
-                self._leave(worker)
+            self._leave(worker)
         self._keep_a_spare()
 
     async def scale(self, workers: int) -> None:
@@ -136,12 +159,18 @@ class Fleet:
         started = [self._start(plan) for _ in range(count)]
         try:
             for worker in started:
-                await worker.until_ready()
+                await self._until_ready(worker)
         except BaseException:
             for worker in started:
                 worker.end()
             raise
         return started
+
+    async def _until_ready(self, worker: Worker) -> None:
+        """Raises `WorkerFailed`, for one too that would tell callers that the service has no other model."""
+        await worker.until_ready()
+        if self._shares is not None and worker.protocol < wire.SHARING:
+            raise WorkerFailed(worker.version, TOO_OLD)
 
     async def _let_go(self, surplus: Sequence[Worker]) -> None:
         """Let workers leave once nobody is sent to them any more."""
@@ -150,7 +179,9 @@ class Fleet:
         for worker in surplus:
             worker.state = "leaving"
         self.changed()
-        if self._listening is None:
+        if self._shares is not None:
+            await self._shares.known()
+        elif self._listening is None:
             await asyncio.sleep(ROUTING)  # their siblings may still have been about to ask them
         for worker in surplus:
             self._send_off(worker)
@@ -182,6 +213,40 @@ class Fleet:
                     self._heard.clear()
                     await self._heard.wait()
         return self._routed(serial), len(self._answering())
+
+    async def all_know(self, serial: int) -> None:
+        """Wait until every worker that may still ask others goes by what was said of them."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(KNOWING):
+                while any(each.knows < serial for each in self._answering()):
+                    self._heard.clear()
+                    await self._heard.wait()
+
+    async def until_accepting(self) -> None:
+        """Wait until somebody answers."""
+        while not self.accepting:
+            self._heard.clear()
+            await self._heard.wait()
+
+    def house(self, connections: list[socket.socket], moves: int) -> bool:
+        """Let connections of another model go on here; False where nobody could take them."""
+        if not self.accepting:
+            return False
+        self._rehouse(connections, moves)
+        return True
+
+    async def dismiss(self) -> None:
+        """Let all workers leave, each when its last connection has gone; another version may come later."""
+        self._plan = None
+        leaving = list(self._workers)
+        _let_leave(leaving)
+        if self._shares is not None:
+            await self._shares.known()
+        for worker in leaving:
+            self._leave(worker)
+        while any(worker in self._workers for worker in leaving):
+            self._heard.clear()
+            await self._heard.wait()
 
     def _answering(self) -> list[Worker]:
         return [each for each in self._workers if each.state in ("accepting", "leaving")]
@@ -228,6 +293,7 @@ class Fleet:
 
     def _accept(self, worker: Worker) -> None:
         worker.state = "accepting"
+        self._heard.set()
         for message in self._standing.values():
             worker.tell(message)
         if self._listening is not None:
@@ -262,7 +328,7 @@ class Fleet:
     async def _spare(self, plan: Plan) -> None:
         worker = self._start(plan)
         try:
-            await worker.until_ready()
+            await self._until_ready(worker)
         except WorkerFailed as error:
             self._narrate("spare.failed", worker=worker.name, why=str(error))
             worker.end()
@@ -297,21 +363,31 @@ class Fleet:
                     worker.listening.set()
                 case wire.Failed(reason=reason, code=code):
                     worker.failed(reason, code)
-                case wire.Take():
+                case wire.Take(to=model, moves=moves):
                     self.account.handed_over += len(sockets)
-                    self._rehouse(sockets)
+                    if model and self._shares is not None:
+                        self._shares.moved(model, sockets, moves)
+                    else:
+                        self._rehouse(sockets, moves)
+                case wire.Knows(serial=serial):
+                    worker.knows = serial
+                    self._heard.set()
                 case _:
                     self._narrate("worker.misunderstood", worker=worker.name, message=str(message))
 
-    def _rehouse(self, connections: list[socket.socket]) -> None:
-        """Let connections go on in the workers that accept, one after the other; they wait where there is none."""
+    def _rehouse(self, connections: list[socket.socket], moves: int = 0) -> None:
+        """Let connections go on in the workers that accept, one after the other; they wait where there is none, if there
+        will be some."""
         for one in connections:
             homes = [each for each in self._newcomers if each.state == "accepting"] or self.accepting
             if not homes:
-                self._homeless.append(one)
+                if self._plan is None and self._shares is not None:
+                    self._shares.moved("", [one], moves)
+                else:
+                    self._homeless.append(one)
                 continue
             home = homes[next(self._turn) % len(homes)]
-            if home.tell(wire.Take(), [one]):
+            if home.tell(wire.Take(moves=moves), [one]):
                 one.close()
             else:
                 self._homeless.append(one)
@@ -330,7 +406,7 @@ class Fleet:
         if was in ("leaving", "starting"):
             return
         self.account.workers_lost += 1
-        if self._listening is not None:  # else a sibling had passed them on, and has them answered otherwise
+        if self._answers_callers:  # else a sibling had passed them on, and has them answered otherwise
             self.account.requests_lost += in_flight
         self._narrate(
             "worker.lost",
@@ -376,7 +452,7 @@ class Fleet:
         """Whether another worker has come up; where none has, the next is tried after a pause."""
         worker = self._start(plan)
         try:
-            await worker.until_ready()
+            await self._until_ready(worker)
         except WorkerFailed as error:
             self._narrate("worker.failed", worker=worker.name, why=str(error))
             worker.end()
@@ -407,3 +483,10 @@ class Fleet:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             self._narrate("fleet.broke", why=repr(error))
+
+
+def _let_leave(workers: Sequence[Worker]) -> None:
+    """Those that answer are named to nobody any more, from now on."""
+    for worker in workers:
+        if worker.state == "accepting":
+            worker.state = "leaving"

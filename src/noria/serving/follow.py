@@ -74,9 +74,22 @@ class Follower:
 
     async def begin(self) -> None:
         """Let the first version answer. Raises `NothingToServe`, `WorkerFailed`."""
-        version = await asyncio.to_thread(find, self._versions, self._model, self._follows)
-        await self._fleet.go(await asyncio.to_thread(self._planned, version))
-        self._now_serving(version)
+        async with self._lane:
+            version = await asyncio.to_thread(find, self._versions, self._model, self._follows)
+            await self._fleet.go(await asyncio.to_thread(self._planned, version))
+            self._now_serving(version)
+            self._tell("")
+
+    async def rest(self) -> None:
+        """Follow nothing until it begins again: nobody answers any more."""
+        async with self._lane:
+            if self.serving is not None:
+                self._metrics.tally.put(self._place(self.serving.number), 0.0)
+            self.serving = None
+
+    def fail(self, reason: str) -> None:
+        """Let it be known why it has not begun; the reason may name paths."""
+        self._tell(f"{self._model}@{self._follows} cannot be loaded", f": {reason}")
 
     async def run(self) -> None:
         """Poll, swap and announce until cancelled. The store being away stops nothing: the version stays."""
@@ -123,6 +136,8 @@ class Follower:
             await self._look()
 
     async def _look(self) -> None:
+        if self.serving is None:  # whoever loads it looks where the alias stands
+            return
         aliases = await asyncio.to_thread(self._versions.aliases, self._model)
         self._named(aliases)
         if self._follows.isdigit():
@@ -162,14 +177,15 @@ class Follower:
         self._narrate("swap.done", old=old, new=new)
 
     def _now_serving(self, version: Version) -> None:
-        tally = self._metrics.tally
         for number in {self.serving.number if self.serving else version.number, version.number}:
-            place = tally.counter(
-                "noria_serving", model=self._model, version=str(number), follows=self._follows
-            )
-            tally.put(place, float(number == version.number))
+            self._metrics.tally.put(self._place(number), float(number == version.number))
         self.serving = version
         self._crowned(version.number)
+
+    def _place(self, number: int) -> int:
+        return self._metrics.tally.counter(
+            "noria_serving", model=self._model, version=str(number), follows=self._follows
+        )
 
     def _tell(self, problem: str, reason: str = "") -> None:
         """The problem is for everybody; the reason names paths, so it is for the project's own records alone."""

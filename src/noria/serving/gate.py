@@ -9,13 +9,17 @@ from __future__ import annotations
 import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 
+import msgspec
+
 from noria.ports.clock import Clock
-from noria.records.base import Record
+from noria.records.base import Record, parse
 from noria.records.tokens import Scope, Token, hashed, id_of
 from noria.serving.connection import Headers, Raw
 from noria.serving.errors import REALM, Unauthorised
+from noria.serving.log import Narrator
 
 HEADER = b"authorization"
 TWICE = b"\0"  # stands for two headers, of which nobody knows which one counts
@@ -74,10 +78,12 @@ class TokenModel(Unauthorised):
 
 
 class Gate:
-    """The door of one worker. For its event loop."""
+    """The door of one process. For its event loop."""
 
-    def __init__(self, model: str, clock: Clock) -> None:
+    def __init__(self, model: str, clock: Clock, *, beside: Sequence[str] = ()) -> None:
+        """`model`: whose answers it guards; `beside`: all models of its service, where it has several."""
         self.required = False
+        self.models = tuple(beside) or (model,)
         self._model = model
         self._clock = clock
         self._tokens: dict[str, Token] = {}
@@ -99,17 +105,20 @@ class Gate:
         token: Token = known[2]
         return token.expires is None or token.usable(self._clock.now())
 
-    def check(self, value: bytes, scope: Scope | None, model: str | None = None) -> None:
-        """Hold the value of a request's header against what it asks for; None: nothing that a token would open.
-        Raises `TokenMissing`, `TokenUnknown`, `TokenScope`, `TokenModel`."""
+    def check(self, value: bytes, scope: Scope | None, *models: str) -> None:
+        """Hold the value of a request's header against what it asks for; None: nothing that a token would open. The token
+        must be for each of `models`; with none, for any of the service's. Raises `TokenMissing`, `TokenUnknown`,
+        `TokenScope`, `TokenModel`."""
         if not self.required:
             return
         token = self._held(value, scope or "infer")
         if scope is not None and scope not in token.scopes:
             raise TokenScope(name=token.name, given=token.scopes, wanted=scope)
-        asked = model or self._model
-        if token.models and asked not in token.models:
-            raise TokenModel(name=token.name, model=asked)
+        if not token.models:
+            return
+        closed = [each for each in models or self.models if each not in token.models]
+        if closed and (models or len(closed) == len(self.models)):
+            raise TokenModel(name=token.name, model=closed[0])
 
     def stranger(self, headers: Headers) -> Unauthorised | None:
         """What is wrong with the token of a request that is not whole yet, whatever it asks for."""
@@ -121,7 +130,7 @@ class Gate:
 
     def _remembered(self, value: bytes) -> tuple[bytes, dict[str, Token], Token] | None:
         try:
-            self.check(value, "infer")
+            self.check(value, "infer", self._model)
             return value, self._tokens, self._held(value, "infer")
         except Unauthorised:
             return None
@@ -140,6 +149,15 @@ class Gate:
         if not token.usable(self._clock.now()):
             raise TokenUnknown(f"the token {token.name} has expired")
         return token
+
+
+def written(path: Path, narrate: Narrator) -> Admitted:
+    """What the keeper wrote down last; where that cannot be read, rather nobody than somebody whose token was revoked."""
+    try:
+        return parse(path.read_bytes(), Admitted)
+    except (OSError, msgspec.MsgspecError) as error:
+        narrate("tokens.unread", why=str(error))
+        return Admitted(required=True)
 
 
 def bearer(headers: Headers) -> bytes:

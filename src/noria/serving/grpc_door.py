@@ -10,8 +10,9 @@ from __future__ import annotations
 import secrets
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import quote
 
 import grpc
@@ -22,7 +23,7 @@ from noria.records.tokens import Scope
 from noria.serving import grpc_tensors, pages
 from noria.serving.answering import Answering
 from noria.serving.cause import Reference, reference
-from noria.serving.connection import Raw
+from noria.serving.connection import Headers, Raw
 from noria.serving.errors import Broken, Refused, Unauthorised
 from noria.serving.gate import HEADER, TWICE, Gate
 from noria.serving.grpc_leaving import OPTIONS, come_of_age
@@ -31,7 +32,8 @@ from noria.serving.hub import pass_on
 from noria.serving.log import Narrator, stack
 from noria.serving.messages import Response
 from noria.serving.metrics import VersionMetrics
-from noria.serving.routes import BY_NAME, HUB_SECONDS, LOAD_SECONDS
+from noria.serving.neighbours import LOAD_SECONDS, Neighbours
+from noria.serving.routes import BY_NAME, HUB_SECONDS
 from noria.serving.siblings import CALL
 from noria.serving.tls import Certificates
 from noria.serving.traces import Traces, headers_of
@@ -66,12 +68,80 @@ SCOPES: dict[str, Scope | None] = {
 Act = Callable[[Any, Any], Awaitable[Any]]
 
 
+class Models(Protocol):
+    """Who answers calls: the model of a worker, or those of a service."""
+
+    def all_ready(self) -> bool: ...
+
+    async def ready(self, asked: Reference) -> bool:
+        """Raises what says that there is no such model or version."""
+
+    async def metadata(self, asked: Reference) -> dict[str, Any]: ...
+
+    async def infer(self, asked: Reference, request: Any, raw: Raw, seconds: float | None) -> Any:
+        """A response of the protocol's, or another process's `Response`; `raw`: the call as it is passed on."""
+
+
+@dataclass(frozen=True)
+class OwnModel:
+    """The version of a worker, and those that it passes calls on to."""
+
+    answering: Answering
+
+    def all_ready(self) -> bool:
+        return True  # a worker takes no calls before it has answered rows of its own
+
+    async def ready(self, asked: Reference) -> bool:
+        if self.answering.other(asked) is None:
+            self.answering.named(asked)
+        return True
+
+    async def metadata(self, asked: Reference) -> dict[str, Any]:
+        return pages.model_metadata(self.answering.named(asked))
+
+    async def infer(self, asked: Reference, request: Any, raw: Raw, seconds: float | None) -> Any:
+        form = partial(grpc_tensors.form, request)
+        return await self.answering.routed(asked, form, raw, seconds=seconds)
+
+
+@dataclass(frozen=True)
+class AllModels:
+    """The models of a service, as its door knows them."""
+
+    neighbours: Neighbours
+
+    def all_ready(self) -> bool:
+        return self.neighbours.ready
+
+    async def ready(self, asked: Reference) -> bool:
+        if not self.neighbours.loaded(asked.model):
+            return False
+        await self._got(asked, "/ready")
+        return True
+
+    async def metadata(self, asked: Reference) -> dict[str, Any]:
+        told: dict[str, Any] = msgspec.json.decode(await self._got(asked, ""))
+        return told
+
+    async def infer(self, asked: Reference, request: Any, raw: Raw, seconds: float | None) -> Any:
+        raw.url = f"{_path(asked.model, asked.version)}/{CALL}".encode()
+        return await self.neighbours.ask(asked.model, raw, seconds)
+
+    async def _got(self, asked: Reference, what: str) -> bytes:
+        """What its worker says over HTTP. Raises what it refuses."""
+        raw = Raw(b"GET", (_path(asked.model, asked.version) + what).encode(), [], b"", keep=True)
+        response = await self.neighbours.ask(asked.model, raw)
+        if response.status != 200:
+            raise _told(response)
+        return response.body
+
+
 class GrpcDoor:
     """Opens at `open`, for one event loop."""
 
     def __init__(
         self,
-        answering: Answering,
+        models: Models,
         metrics: VersionMetrics,
         narrate: Narrator,
         gate: Gate,
@@ -83,7 +153,7 @@ class GrpcDoor:
         traces: Traces | None = None,
     ) -> None:
         self._traces = traces
-        self._answering = answering
+        self._models = models
         self._metrics = metrics
         self._narrate = narrate
         self._gate = gate
@@ -156,7 +226,8 @@ class GrpcDoor:
         scope = SCOPES[name]
         if scope is not None and self._gate.required:
             asked = getattr(request, "model_name", "") or getattr(request, "name", "")
-            self._gate.check(_bearer(context), scope, reference(asked).model if asked else None)
+            every = self._gate.models if name == "RepositoryIndex" else ()
+            self._gate.check(_bearer(context), scope, *((reference(asked).model,) if asked else every))
 
     def _heard(self, error: NoriaError, context: Any) -> NoriaError:
         """As over HTTP: who may not ask at all hears nothing of what there is."""
@@ -173,32 +244,30 @@ class GrpcDoor:
         return messages()["ServerLiveResponse"](live=True)
 
     async def ready(self, request: Any, context: Any) -> Any:
-        return messages()["ServerReadyResponse"](ready=True)
+        return messages()["ServerReadyResponse"](ready=self._models.all_ready())
 
     async def model_ready(self, request: Any, context: Any) -> Any:
-        asked = _named(request.name, request.version)
-        if self._answering.other(asked) is None:
-            self._answering.named(asked)
-        return messages()["ModelReadyResponse"](ready=True)
+        ready = await self._models.ready(_named(request.name, request.version))
+        return messages()["ModelReadyResponse"](ready=ready)
 
     async def server(self, request: Any, context: Any) -> Any:
         return messages()["ServerMetadataResponse"](**pages.server_metadata())
 
     async def metadata(self, request: Any, context: Any) -> Any:
-        served = self._answering.named(_named(request.name, request.version))
-        return messages()["ModelMetadataResponse"](**pages.model_metadata(served))
+        told = await self._models.metadata(_named(request.name, request.version))
+        return messages()["ModelMetadataResponse"](**told)
 
     async def infer(self, request: Any, context: Any) -> Any:
         metadata = dict(context.invocation_metadata() or ())
         asked = _named(request.model_name, metadata.get(BY_NAME) or request.model_version)
-        form, raw, seconds = partial(grpc_tensors.form, request), _raw(request), context.time_remaining()
+        raw = call_of(request, headers_of(metadata))
         with self._traced(raw, metadata):
-            answer = await self._answering.routed(asked, form, raw, seconds=seconds)
+            answer = await self._models.infer(asked, request, raw, context.time_remaining())
             return _unpacked(answer) if isinstance(answer, Response) else answer
 
     @contextmanager
     def _traced(self, raw: Raw, metadata: Mapping[str, Any]) -> Iterator[None]:
-        """With a span, where the call's trace is sampled."""
+        """With a span, where the call's trace is sampled; the door of several models leaves that to whoever answers."""
         span = self._traces and self._traces.begin("infer", headers_of(metadata))
         if not span:
             yield
@@ -250,10 +319,14 @@ def _quoted(name: str) -> str:
     return quote(name, safe="@:") or "-"
 
 
-def _raw(request: Any) -> Raw:
-    """A call as it is passed on to a worker of another version."""
-    url = f"/v2/models/{_quoted(request.model_name)}/{CALL}".encode()
-    headers = [(b"content-type", grpc_tensors.PROTOBUF.encode())]
+def _path(model: str, version: str | None) -> str:
+    return f"/v2/models/{_quoted(model)}" + (f"/versions/{_quoted(version)}" if version else "")
+
+
+def call_of(request: Any, traced: Headers) -> Raw:
+    """A call as it is passed on to a worker of another version, or of another model; `traced`: headers of its trace."""
+    url = f"{_path(request.model_name, None)}/{CALL}".encode()
+    headers = [(b"content-type", grpc_tensors.PROTOBUF.encode()), *traced]
     return Raw(b"POST", url, headers, request.SerializeToString(), keep=True)
 
 

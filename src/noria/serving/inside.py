@@ -7,15 +7,16 @@ from collections.abc import Callable
 from functools import partial
 
 from noria.serving.answering import Answering
-from noria.serving.cause import Cause
+from noria.serving.cause import Cause, reference
 from noria.serving.connection import Headers, Raw
 from noria.serving.errors import StrangeSibling
 from noria.serving.forms import Form, infer, predict
 from noria.serving.log import Narrator
 from noria.serving.messages import Request, Response, refusal
 from noria.serving.metrics import VersionMetrics
-from noria.serving.routes import V1, V2, Route, Routes
-from noria.serving.siblings import CALL, INSIDE, PROTOCOL, WAY, WITHIN
+from noria.serving.paths import V1, V2
+from noria.serving.routes import Route, Routes
+from noria.serving.siblings import CALL, FRONT, INSIDE, PROTOCOL, WAY, WITHIN
 
 Send = Callable[[bytes | Response], None]
 
@@ -23,8 +24,17 @@ Send = Callable[[bytes | Response], None]
 class Inside:
     """A worker's paths for its siblings. It answers whatever is passed on to it: who answers has been decided."""
 
-    def __init__(self, answering: Answering, metrics: VersionMetrics, narrate: Narrator) -> None:
+    def __init__(
+        self,
+        answering: Answering,
+        metrics: VersionMetrics,
+        narrate: Narrator,
+        front: Callable[[Raw, Send], None],
+    ) -> None:
+        """`front` answers what another model's worker, or the door, let in and passed on before anybody had decided who is to
+        answer."""
         self._answering = answering
+        self._front = front
         self._metrics = metrics
         self._quick = {b"predict": answering.rows, b"infer": answering.tensors}
         forms = {V1 + "/predict": predict, V2 + "/infer": infer, V2 + "/" + CALL: _call}
@@ -47,6 +57,9 @@ class Inside:
             metrics.request("inside", error.status)
             send(refusal(error))
             return
+        if cause.way == FRONT and not raw.url.endswith(CALL.encode()):
+            self._front(raw, send)
+            return
         take = self._quick.get(raw.url.rpartition(b"/")[2]) if raw.plain else None
         if take is not None and take(raw, send, cause):
             return
@@ -65,7 +78,19 @@ class Inside:
         request: Request,
         named: dict[str, str | None],
     ) -> Response:
-        response: Response = await self._answering.careful(form(request), raw, self._cause(raw.headers))
+        cause = self._cause(raw.headers)
+        if cause.way == FRONT:
+            return await self._called(partial(form, request), raw, named, cause)
+        response: Response = await self._answering.careful(form(request), raw, cause)
+        return response
+
+    async def _called(
+        self, form: Callable[[], Form], raw: Raw, named: dict[str, str | None], cause: Cause
+    ) -> Response:
+        """A call over gRPC that another model's door took."""
+        left = None if cause.until is None else cause.until - self._answering.now()
+        asked = reference(named["model"] or "", named.get("version"))
+        response: Response = await self._answering.routed(asked, form, raw, seconds=left)
         return response
 
     def _cause(self, headers: Headers) -> Cause:

@@ -20,38 +20,34 @@ from pathlib import Path
 from noria.serving.access import Access
 from noria.serving.admin import Admin
 from noria.serving.connection import Connection, Desk, Raw
+from noria.serving.errors import ModelFailed, NotLoadable
 from noria.serving.exposition import page
-from noria.serving.fleet import Fleet
-from noria.serving.follow import Follower
-from noria.serving.labels import Labels
+from noria.serving.hosted import Hosted
+from noria.serving.house import House
 from noria.serving.log import Narrator
 from noria.serving.messages import TEXT, Request, Response, reply
 from noria.serving.metrics import Metrics
-from noria.serving.repository import Repository
-from noria.serving.routes import INDEX, LOAD, UNLOAD, V1, Route, Routes
-from noria.serving.tally import added
-from noria.serving.tending import Tending
-from noria.serving.traffic import Traffic
+from noria.serving.paths import INDEX, LOAD, MODELS, UNLOAD, V1
+from noria.serving.routes import Route, Routes
 
 MODES = 0o600  # of the hub's socket: whoever may act as this user may reach it
 
 
 @dataclass
 class Hub:
-    """What workers pass on to the keeper: labels and metrics."""
+    """What workers, and the door, pass on to the keeper: labels, metrics, models that are to be loaded."""
 
-    labels: Labels
-    fleet: Fleet
-    traffic: Traffic
+    house: House
     metrics: Metrics
     narrate: Narrator
-    repository: Repository
 
     def __post_init__(self) -> None:
         self._lane = asyncio.Lock()
         table = (
             ("feedback", "POST", V1 + "/feedback", self.feedback),
             ("metrics", "GET", "/metrics", self.page),
+            ("models", "GET", MODELS, self.models),
+            ("need", "POST", V1 + "/need", self.need),
             ("repository", "POST", INDEX, self.index),
             ("repository", "POST", LOAD, self.load),
             ("repository", "POST", UNLOAD, self.unload),
@@ -64,29 +60,65 @@ class Hub:
         )
 
     async def feedback(self, raw: Raw, request: Request, named: dict[str, str | None]) -> Response:
+        labels = self.house.of(named["model"] or "").labels
         async with self._lane:  # labels are checked against one another, one request at a time
-            return await asyncio.to_thread(self.labels.take, request)
+            return await asyncio.to_thread(labels.take, request)
+
+    async def models(self, raw: Raw, request: Request, named: dict[str, str | None]) -> Response:
+        return reply(
+            [
+                {
+                    "model": each.model,
+                    "follows": each.follows,
+                    "version": each.fleet.version,
+                    "state": each.state,
+                    "reason": each.reason,
+                }
+                for each in self.house
+            ]
+        )
+
+    async def need(self, raw: Raw, request: Request, named: dict[str, str | None]) -> Response:
+        sockets = await self.house.of(named["model"] or "").here()
+        return reply({"sockets": sockets, "serial": self.house.serial})
 
     async def index(self, raw: Raw, request: Request, named: dict[str, str | None]) -> Response:
-        return reply(await self.repository.index(request))
+        found = [
+            await each.repository.index(request, "" if each.loaded else each.reason) for each in self.house
+        ]
+        return reply([entry for entries in found for entry in entries])
 
     async def load(self, raw: Raw, request: Request, named: dict[str, str | None]) -> Response:
-        await self.repository.load(named["model"] or "")
+        asked = named["model"] or ""
+        hosted = self._meant(asked)
+        if hosted.loaded:
+            await hosted.repository.load(asked)
+        else:
+            await self._load(hosted, asked)
         return reply({})
 
+    def _meant(self, asked: str) -> Hosted:
+        """Raises `NoSuchModel`; a service of one model says itself what it does with other names."""
+        return self.house.of(asked) if self.house.several else next(iter(self.house))
+
+    async def _load(self, hosted: Hosted, asked: str) -> None:
+        hosted.repository.check(asked, "loaded")
+        try:
+            await hosted.here(again=True)
+        except ModelFailed as error:
+            raise NotLoadable(problem=str(error)) from error
+
     async def unload(self, raw: Raw, request: Request, named: dict[str, str | None]) -> Response:
-        await self.repository.unload(named["model"] or "")
+        asked = named["model"] or ""
+        hosted = self._meant(asked)
+        if not self.house.several:
+            await hosted.repository.unload(asked)
+        hosted.repository.check(asked, "unloaded")
+        await hosted.unload("asked for")
         return reply({})
 
     async def page(self, raw: Raw, request: Request, named: dict[str, str | None]) -> Response:
-        tally, account = self.metrics.tally, self.fleet.account
-        tally.put(
-            tally.counter("noria_workers"), sum(len(fleet.accepting) for fleet in self.traffic.fleets())
-        )
-        tally.put(tally.counter("noria_workers_lost"), account.workers_lost + self.traffic.lost)
-        tally.put(tally.counter("noria_requests_lost"), account.requests_lost)
-        tally.put(tally.counter("noria_handed_over"), account.handed_over)
-        counts = added(iter([self.fleet.counts(), self.traffic.counts(), tally.read()]))
+        counts = self.house.counts()
         return Response(200, await asyncio.to_thread(page, counts), TEXT)
 
 
@@ -97,26 +129,22 @@ class Keeper:
         self,
         listening: socket.socket,
         hub: Hub,
-        follower: Follower,
         admin: Admin,
         *,
         hub_path: Path,
         max_body: int,
-        tending: Tending | None = None,
         access: Access | None = None,
     ) -> None:
         self._listening = listening
-        self._hub = hub
-        self._follower = follower
+        self._house = hub.house
         self._hub_path = hub_path
-        self._tending = tending
         self._access = access
         self._admin = Desk(admin.routes.answer, admin.routes.refused, max_body=max_body)
         self._desk = Desk(hub.routes.answer, hub.routes.refused, max_body=max_body)
         self._over = asyncio.Event()
 
     async def live(self, ready: Callable[[], Awaitable[None]], *, until_stdin_closes: bool) -> None:
-        """Raises a `NoriaError` when the first version does not come up."""
+        """Raises a `NoriaError` when nobody comes up who could answer."""
         loop = asyncio.get_running_loop()
         for each in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(each, self._over.set)
@@ -131,24 +159,20 @@ class Keeper:
         if self._access is not None:
             beside.append(loop.create_task(self._access.run()))
         try:
-            beginning = loop.create_task(self._follower.begin())
+            beginning = loop.create_task(self._house.begin())
             ending = loop.create_task(self._over.wait())
             await asyncio.wait({beginning, ending}, return_when=asyncio.FIRST_COMPLETED)
             if beginning.done():
                 beginning.result()
-                beside.append(loop.create_task(self._hub.traffic.restore()))
                 await ready()
-                beside.append(loop.create_task(self._follower.run()))
-                if self._tending is not None:
-                    beside.append(loop.create_task(self._tending.run()))
+                beside.append(loop.create_task(self._house.live()))
                 await ending
             else:
                 beginning.cancel()
         finally:
             for task in beside:
                 task.cancel()
-            await self._hub.fleet.close()
-            await self._hub.traffic.close()
+            await self._house.close()
             for server in servers:
                 server.close()
 

@@ -26,8 +26,8 @@ def load(bundle: Bundle, narrate: Narrator) -> Served:
     from noria.adapters.objects import open_objects
     from noria.serving.by_model import direct_of, open_by_model
 
-    if bundle.grpc and find_spec("grpc") is None:
-        raise NoGrpc(version=bundle.version.name)
+    if bundle.grpc:
+        require_grpc(bundle.version.name)
     state, version = Path(bundle.state), bundle.version
     store, _ = open_objects(bundle.objects, state)
     path = direct_of(version)
@@ -39,6 +39,12 @@ def load(bundle: Bundle, narrate: Narrator) -> Served:
         ) as error:  # such as a library that is not in this environment: the graph still answers
             narrate("fast.unused", version=version.name, why=str(error))
     return _load_graph(bundle, store, narrate)
+
+
+def require_grpc(name: str) -> None:
+    """Raises `NoGrpc` where this environment cannot answer over gRPC."""
+    if find_spec("grpc") is None:
+        raise NoGrpc(version=name)
 
 
 def _load_graph(bundle: Bundle, store: ObjectStore, narrate: Narrator) -> GraphServed:

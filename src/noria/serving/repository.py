@@ -34,15 +34,16 @@ class Repository:
     loaded: Callable[[], Collection[int]]
     """Versions whose workers answer: who is followed, challengers and shadows."""
 
-    async def index(self, request: Request) -> list[dict[str, Any]]:
-        """Every version of the model, its state and why it is not ready; the newest first. Raises `BadShape`."""
+    async def index(self, request: Request, unloaded: str = "") -> list[dict[str, Any]]:
+        """Every version of the model, its state and why it is not ready; the newest first. `unloaded`: why nobody answers
+        with any. Raises `BadShape`."""
         wanted = _wanted(request)
-        made = await asyncio.to_thread(lambda: list(self._entries()))
+        made = await asyncio.to_thread(lambda: list(self._entries(unloaded)))
         return [entry for entry in made if entry["state"] == READY or not wanted.ready]
 
     async def load(self, asked: str) -> None:
         """Let the version that is followed answer, now. Raises `NotByRequest`, `NotLoadable`."""
-        self._check(asked, "loaded")
+        self.check(asked, "loaded")
         await self.follower.try_now()
         if self.follower.problem:
             raise NotLoadable(problem=self.follower.problem)
@@ -51,7 +52,7 @@ class Repository:
         """Raises `NotByRequest`: a service without its model would answer nobody."""
         raise self._refused(asked, "unloaded")
 
-    def _entries(self) -> Iterator[dict[str, Any]]:
+    def _entries(self, unloaded: str) -> Iterator[dict[str, Any]]:
         loaded = self.loaded()
         for version in self.versions.versions(self.model):
             ready = version.number in loaded
@@ -59,7 +60,7 @@ class Repository:
                 "name": self.model,
                 "version": str(version.number),
                 "state": READY if ready else UNAVAILABLE,
-                "reason": "" if ready else self._reason(version.name),
+                "reason": "" if ready else unloaded or self._reason(version.name),
             }
 
     def _reason(self, name: str) -> str:
@@ -68,7 +69,8 @@ class Repository:
             problem if problem.startswith(f"{name} ") else f"{self.model}@{self.follows} is another version"
         )
 
-    def _check(self, asked: str, wanted: str) -> None:
+    def check(self, asked: str, wanted: str) -> None:
+        """Raises `NotByRequest` for anything but what the service follows."""
         if asked not in (self.model, f"{self.model}@{self.follows}", f"{self.model}:{self.follows}"):
             raise self._refused(asked, wanted)
 

@@ -17,21 +17,24 @@ from noria.serving import docs_page, openapi, pages
 from noria.serving.answering import Answering, Quick
 from noria.serving.cause import ASKED, OWN, Cause, Reference, reference
 from noria.serving.connection import Raw
-from noria.serving.errors import Broken, NoSuchPath, Unauthorised, WrongMethod
+from noria.serving.errors import Broken, NoSuchPath, Unauthorised, WhichModel, WrongMethod
 from noria.serving.forms import FORMS
 from noria.serving.gate import Gate, bearer
 from noria.serving.hub import pass_on
 from noria.serving.log import Narrator, stack
 from noria.serving.messages import Request, Response, refusal, reply
 from noria.serving.metrics import Metrics, VersionMetrics
+from noria.serving.neighbours import LOAD_SECONDS, Neighbours
+from noria.serving.paths import DOCS, INDEX, LOAD, MODELS, OPENAPI, UNLOAD, V1, V2
 
 BY_NAME = "x-noria-version"  # a header that names a version or an alias, for those who try one out
-LOAD_SECONDS = 300.0  # s; as long as the keeper waits for the workers of a version
+ABOUT_ALL = frozenset({"metrics", "models", "repository"})
+"""Routes that tell of every model of the service, unless their path names one."""
 HUB_SECONDS = 30.0  # s for the keeper to take labels, or to gather the metrics
 
 Send = Callable[[bytes | Response], None]
 Act = Callable[[Any, Request, dict[str, str | None]], Awaitable[Response]]
-Path = tuple[str, str, str, Act, Scope | None]
+Entry = tuple[str, str, str, Act, Scope | None]
 """As the metrics call it, method, pattern, what answers, and what a token must be for."""
 
 
@@ -102,7 +105,10 @@ class Routes:
         route, named = self._route(request)
         if self._gate is not None and route.scope is not None:
             model = named.get("model")
-            self._gate.check(bearer(raw.headers), route.scope, reference(model).model if model else None)
+            every = self._gate.models if route.name in ABOUT_ALL else ()
+            self._gate.check(
+                bearer(raw.headers), route.scope, *((reference(model).model,) if model else every)
+            )
         return route, named
 
     def _heard(self, error: NoriaError, raw: Raw) -> NoriaError:
@@ -137,17 +143,20 @@ class Front:
         *,
         hub: str,
         gate: Gate | None = None,
+        neighbours: Neighbours | None = None,
     ) -> None:
+        """`neighbours`: the other models of the service, where it has any."""
         self.answering = answering
+        self._neighbours = neighbours
         self.gate = gate or Gate(answering.served.version.model, RealClock())
         self.problem = ""
         """Why the version that is followed is not the one that answers."""
         self._metrics = metrics
         self._hub = hub
         self._quick = _quick_paths(answering)
-        self.routes = Routes(
-            self._table(), metrics, narrate, about=answering.served.version.model, gate=self.gate
-        )
+        model, table = answering.served.version.model, self._table()
+        self.routes = Routes(table, metrics, narrate, about=model, gate=self.gate)
+        self._admitted = Routes(table, metrics, narrate, about=model)
 
     def answer(self, raw: Raw, send: Send) -> None:
         """Answer a request, at once where that can be."""
@@ -165,7 +174,20 @@ class Front:
                 return
         self._in_time(raw, send)
 
+    def inside(self, raw: Raw, send: Send) -> None:
+        """The same for what another process of the service has let in, and passes on over a socket that is the service's
+        own: the token stayed there, and it goes no further from here."""
+        quick = self._quick.get(raw.url) if raw.plain and raw.method == b"POST" else None
+        if quick is None or not quick[0](raw, send, quick[1]):
+            self._admitted.answer(raw, self._counted(send))
+
     def _in_time(self, raw: Raw, send: Send) -> None:
+        sent = self._counted(send)
+        if self._neighbours is None or not self._neighbours.takes(raw, sent):
+            self.routes.answer(raw, sent)
+
+    def _counted(self, send: Send) -> Send:
+        """To send an answer to a request that is in flight until then."""
         metrics = self._metrics
         metrics.began()
 
@@ -173,7 +195,7 @@ class Front:
             metrics.ended()
             send(answer)
 
-        self.routes.answer(raw, sent)
+        return sent
 
     async def predict(self, raw: Raw, request: Request, named: dict[str, str | None]) -> Response:
         return await self._careful(raw, request, _reference(named), "predict")
@@ -223,6 +245,8 @@ class Front:
         return reply({"live": True})
 
     async def ready(self, raw: Raw, request: Request, named: dict[str, str | None]) -> Response:
+        if self._neighbours is not None:
+            return all_ready(self._neighbours)
         return reply({"ready": True})  # a worker accepts nobody before it has answered rows of its own
 
     async def server(self, raw: Raw, request: Request, named: dict[str, str | None]) -> Response:
@@ -231,10 +255,13 @@ class Front:
     def _table(self) -> tuple[Route, ...]:
         return tuple(
             Route(name, method, re.compile(path), partial(act), scope)
-            for name, method, path, act, scope in self._paths()
+            for name, method, path, act, scope in (
+                *self._paths(),
+                *(() if self._neighbours is None else self._among_others()),
+            )
         )
 
-    def _paths(self) -> tuple[Path, ...]:
+    def _paths(self) -> tuple[Entry, ...]:
         return (
             ("predict", "POST", V1 + "/predict", self.predict, "infer"),
             ("infer", "POST", V2 + "/infer", self.infer, "infer"),
@@ -246,12 +273,35 @@ class Front:
             ("ready", "GET", "/v2/health/ready", self.ready, None),
             ("server", "GET", "/v2", self.server, "infer"),
             ("metrics", "GET", "/metrics", self.keeper, "metrics"),
-            ("openapi", "GET", r"/openapi\.json", self.openapi, "infer"),
-            ("docs", "GET", "/docs", self.docs, "infer"),
+            ("openapi", "GET", OPENAPI, _alone(self.openapi, self._neighbours), "infer"),
+            ("docs", "GET", DOCS, _alone(self.docs, self._neighbours), "infer"),
             ("repository", "POST", INDEX, self.keeper, "infer"),
             ("repository", "POST", LOAD, self.load, "admin"),
             ("repository", "POST", UNLOAD, self.keeper, "admin"),
         )
+
+    def _among_others(self) -> tuple[Entry, ...]:
+        """What there is of each of several models."""
+        return (
+            ("models", "GET", MODELS, self.keeper, "infer"),
+            ("openapi", "GET", V1 + OPENAPI, self.openapi, "infer"),
+            ("docs", "GET", V1 + DOCS, self.docs, "infer"),
+        )
+
+
+def all_ready(neighbours: Neighbours) -> Response:
+    """Whether the service answers with all models that it must."""
+    return reply({"ready": neighbours.ready}, 200 if neighbours.ready else 503)
+
+
+def _alone(act: Act, neighbours: Neighbours | None) -> Act:
+    """A page of the one model, where there is but one."""
+    return act if neighbours is None else of_one_model
+
+
+async def of_one_model(raw: Raw, request: Request, named: dict[str, str | None]) -> Response:
+    """Raises `WhichModel`."""
+    raise WhichModel(path=request.path)
 
 
 def _quick_paths(answering: Answering) -> dict[bytes, tuple[Quick, Cause]]:
@@ -275,10 +325,3 @@ def _reference(named: dict[str, str | None]) -> Reference:
 
 def _cut(path: str) -> str:
     return path if len(path) <= 200 else path[:200] + " ..."
-
-
-INDEX = r"/v2/repository/index"
-LOAD = r"/v2/repository/models/(?P<model>[^/]+)/load"
-UNLOAD = r"/v2/repository/models/(?P<model>[^/]+)/unload"
-V1 = r"/v1/models/(?P<model>[^/]+)"
-V2 = r"/v2/models/(?P<model>[^/]+)(?:/versions/(?P<version>[^/]+))?"

@@ -16,6 +16,7 @@ PROTOCOL, WAY, WITHIN = b"x-noria-inside", b"x-noria-way", b"x-noria-within"
 """The number above; how the version comes to answer; how many seconds the answer is of use."""
 PARENT = b"traceparent"  # W3C's: whose child the span is that the sibling makes of it
 CALL = "call"  # the end of the path of a call over gRPC: protobuf as it came, and as it is answered
+FRONT = "front"  # a way: for another model, as it came in at the front; who answers has not been decided
 PRIVATE = b"x-noria-"  # what a caller sends of these names is not for a worker
 IDLE = (
     30.0  # s; well under what the other side keeps an idle connection for, so that it never closes one in use
@@ -42,9 +43,11 @@ _KEPT_BACK = frozenset(
 class Unanswered(Exception):
     """A sibling gave no answer."""
 
-    def __init__(self, kind: Kind, response: Response | None = None) -> None:
+    def __init__(self, kind: Kind, response: Response | None = None, *, sent: bool = True) -> None:
         super().__init__(kind)
         self.kind = kind
+        self.sent = sent
+        """False where nobody was there to send it to."""
         self.response = response
         """What it said instead, where it said anything."""
 
@@ -69,12 +72,19 @@ class Siblings:
         """Ask nobody any more; what is under way is still answered."""
         self.move(())
 
-    async def ask(self, raw: Raw, *, way: str, seconds: float) -> Response:
-        """The answer, which has status 200. Raises `Unanswered`.
+    @property
+    def there(self) -> bool:
+        """Whether there is anybody to ask."""
+        return bool(self._sockets)
+
+    async def ask(
+        self, raw: Raw, *, way: str, seconds: float, more: Sequence[tuple[bytes, bytes]] = ()
+    ) -> Response:
+        """The answer, which has status 200. Raises `Unanswered`. `more`: headers beside the caller's own.
 
         A request that was sent is never sent again: what one worker died of, the next would die of too.
         """
-        headers = [(PROTOCOL, b"%d" % INSIDE), (WAY, way.encode()), (WITHIN, b"%.6f" % seconds)]
+        headers = [(PROTOCOL, b"%d" % INSIDE), (WAY, way.encode()), (WITHIN, b"%.6f" % seconds), *more]
         if raw.span is not None:
             headers.append((PARENT, raw.span.parent))
         try:
@@ -97,22 +107,41 @@ class Siblings:
         return response
 
     async def _line(self) -> tuple[str, Line]:
-        """A connection to the worker whose turn it is, or to one that takes it."""
+        """A connection to the worker whose turn it is, or to one that takes it; asked before anything else can happen."""
         self._turn += 1
-        for at in range(len(self._sockets)):
-            path = self._sockets[(self._turn + at) % len(self._sockets)]
-            idle = self._idle.get(path, [])
-            while idle:
-                line = idle.pop()
-                if line.usable and self._loop.time() - line.since < IDLE:
-                    return path, line
-                line.close()
-            try:
-                _, opened = await self._loop.create_unix_connection(lambda: Line(self._loop), path)
-            except OSError:
-                continue
-            return path, opened
-        raise Unanswered("gone")
+        tried: set[str] = set()
+        while (path := self._next(tried)) is not None:
+            tried.add(path)
+            line = self._kept(path) or await self._opened(path)
+            if line is not None:
+                return path, line
+        raise Unanswered("gone", sent=False)
+
+    def _next(self, tried: set[str]) -> str | None:
+        count = len(self._sockets)
+        turns = (self._sockets[(self._turn + at) % count] for at in range(count))
+        return next((path for path in turns if path not in tried), None)
+
+    def _kept(self, path: str) -> Line | None:
+        idle = self._idle.get(path, [])
+        while idle:
+            line = idle.pop()
+            if line.usable and self._loop.time() - line.since < IDLE:
+                return line
+            line.close()
+        return None
+
+    async def _opened(self, path: str) -> Line | None:
+        """None where nobody is there, or others took over while it was opened: who leaves counts on being asked no more,
+        and closes what is silent."""
+        try:
+            _, line = await self._loop.create_unix_connection(lambda: Line(self._loop), path)
+        except OSError:
+            return None
+        if path in self._sockets:
+            return line
+        line.close()
+        return None
 
     def _keep(self, path: str, line: Line) -> None:
         idle = self._idle.setdefault(path, []) if path in self._sockets else []

@@ -17,7 +17,9 @@ from noria.records.versions import Version
 from noria.serving.connection import Raw
 from noria.serving.log import Narrator
 from noria.serving.messages import Response
+from noria.serving.neighbours import model_of
 from noria.serving.sampling import Wanted, sampler_of
+from noria.serving.siblings import FRONT, WAY
 
 if TYPE_CHECKING:
     from noria.serving.trace_queue import Queue
@@ -85,12 +87,17 @@ class Traces:
     queue: Queue
     wanted: Wanted
 
-    def over(self, answer: Answer, *, inside: bool = False) -> Answer:
-        """The same door with spans around its requests for answers. `inside`: for siblings, who have decided whether."""
+    def over(self, answer: Answer, *, inside: bool = False, own: str | None = None) -> Answer:
+        """The same door with spans around its requests for answers. `inside`: for siblings, who have decided whether, but for
+        what comes as it came to another model's front. `own`: the one model whose requests are traced, where there are others;
+        theirs are by whoever answers."""
 
         def traced(raw: Raw, send: Send) -> None:
             asked = _TRACED.search(raw.url) if raw.method == b"POST" else None
-            span = asked and self.begin(asked[1].decode(), raw.headers, inside=inside)
+            if asked and own is not None and model_of(raw.url) != own:
+                asked = None
+            decided = inside and (WAY, FRONT.encode()) not in raw.headers
+            span = asked and self.begin(asked[1].decode(), raw.headers, inside=decided)
             if not span:
                 answer(raw, send)
                 return

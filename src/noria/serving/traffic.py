@@ -10,13 +10,11 @@ import asyncio
 import itertools
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import msgspec
 
 from noria.errors import NoriaError
 from noria.ports.records import VersionRecords
-from noria.records.base import canonical, parse
 from noria.records.routing import Routing
 from noria.records.versions import Version
 from noria.serving import wire
@@ -24,6 +22,7 @@ from noria.serving.change import Wanted, without, worked_out
 from noria.serving.errors import NotLoaded, RoutingStale, WorkerFailed
 from noria.serving.fleet import Fleet
 from noria.serving.follow import find
+from noria.serving.kept import Kept
 from noria.serving.log import Narrator, stack
 from noria.serving.metrics import Metrics
 from noria.serving.tally import Place, added
@@ -54,7 +53,7 @@ class Traffic:
     """A new fleet of workers that answer their siblings alone, by the name that they get."""
     planned: Callable[[Version], Plan]
     versions: VersionRecords
-    kept: Path
+    kept: Kept
     """Where the table is kept, for the service that comes after this one."""
     metrics: Metrics
     narrate: Narrator
@@ -158,12 +157,18 @@ class Traffic:
 
     def _read(self) -> Routing | None:
         try:
-            return parse(self.kept.read_bytes(), Routing)
-        except FileNotFoundError:
-            return None
+            return self.kept.read()
         except (OSError, msgspec.MsgspecError) as error:
             self.narrate("routing.unreadable", model=self.model, why=str(error))
             return None
+
+    async def rest(self) -> None:
+        """The champion has left: let the others go too. The table is kept, and taken up by `restore`."""
+        async with self._lane:
+            self._restored = False
+            fleets, self._fleets = self._fleets, {}
+            for version, fleet in fleets.items():
+                await self._dismiss(version, fleet)
 
     async def close(self) -> None:
         for task in list(self._tasks):
@@ -216,7 +221,7 @@ class Traffic:
         if changed:
             generation = max(new.generation, self.table.generation) + 1
             new = msgspec.structs.replace(new, generation=generation)
-            await asyncio.to_thread(_write, self.kept, new)
+            await asyncio.to_thread(self.kept.write, new)
             self.narrate("routing.changed", why=why, **msgspec.to_builtins(new))
             self.metrics.tally.add(self.metrics.tally.counter("noria_routing_changes", model=self.model))
         self.table = new
@@ -272,11 +277,3 @@ class Traffic:
 
 def _nothing() -> None:
     pass
-
-
-def _write(path: Path, table: Routing) -> None:
-    """Whoever reads meanwhile gets the table of before."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    partial.write_bytes(canonical(table))
-    partial.replace(path)

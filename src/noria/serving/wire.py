@@ -15,12 +15,13 @@ import msgspec
 
 from noria.records.routing import Routing
 
-PROTOCOL = 4
+PROTOCOL = 5
 """1 knew no routing: such a worker can be a champion, but sends nothing on, and is no challenger. 2 knew no gRPC: such a worker
 answers over HTTP as before, and its keeper waits in vain, but not for long, for its word that it is `Listening`. 3 knew neither tokens nor TLS: such a worker
-would answer anybody, so no keeper that wants either lets it."""
+would answer anybody, so no keeper that wants either lets it. 4 knew no other models beside its own."""
 GUARDED = 4  # the first protocol whose workers ask for tokens, and speak TLS
 ROUTING = 2  # the first protocol whose workers listen for their siblings
+SHARING = 5  # the first whose workers know of a service's other models
 LARGEST = 60_000  # bytes of a message: what any kernel takes as one datagram
 TOGETHER = 16  # sockets in one message; kernels allow some 250
 
@@ -35,6 +36,11 @@ class Accept(Message, frozen=True, tag="accept"):
 
 class Take(Message, frozen=True, tag="take"):
     """Connections, each between two requests: go on with them."""
+
+    to: str = ""
+    """From a worker: the model that they ask for; empty for its own."""
+    moves: int = 0
+    """How often they have gone from one model to another."""
 
 
 class Leave(Message, frozen=True, tag="leave"):
@@ -63,8 +69,30 @@ class Route(Message, frozen=True, tag="route"):
     """Names of versions that are loaded."""
 
 
+class Neighbour(msgspec.Struct, frozen=True):
+    """Another model of the service."""
+
+    sockets: tuple[str, ...] = ()
+    """Where its champion's workers listen for their siblings; nowhere while it is not loaded."""
+
+
+class Neighbours(Message, frozen=True, tag="neighbours"):
+    """To a worker, and to the door: every model of the service, its own among them, from now on."""
+
+    serial: int
+    models: dict[str, Neighbour]
+    ready: bool
+    """Whether those are loaded that must be."""
+
+
+class Knows(Message, frozen=True, tag="knows"):
+    """From a worker: it asks nobody any more who is not in these `Neighbours`."""
+
+    serial: int
+
+
 class Tokens(Message, frozen=True, tag="tokens"):
-    """To a worker: go by the tokens that are written down now."""
+    """To a worker, and to the door: go by the tokens that are written down now."""
 
     serial: int
 
@@ -100,7 +128,20 @@ class Failed(Message, frozen=True, tag="failed"):
 
 
 AnyMessage = (
-    Accept | Take | Leave | Drain | Told | Route | Tokens | Part | Routed | Ready | Listening | Failed
+    Accept
+    | Take
+    | Leave
+    | Drain
+    | Told
+    | Route
+    | Neighbours
+    | Knows
+    | Tokens
+    | Part
+    | Routed
+    | Ready
+    | Listening
+    | Failed
 )
 
 _encode = msgspec.json.Encoder().encode

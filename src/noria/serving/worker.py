@@ -14,10 +14,10 @@ import socket
 import sys
 from collections.abc import Coroutine
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 import uvloop
 
 from noria.errors import NoriaError
@@ -32,12 +32,13 @@ from noria.serving.batching import Batcher
 from noria.serving.bundle import Bundle
 from noria.serving.connection import Connection, Desk
 from noria.serving.dispatch import Dispatch
-from noria.serving.gate import Admitted, Gate
+from noria.serving.gate import Gate, written
 from noria.serving.inside import Inside
 from noria.serving.journal import Journal
 from noria.serving.loading import load, log_of, veil_of
 from noria.serving.log import Narrator, narrator, stack
 from noria.serving.metrics import VersionMetrics
+from noria.serving.neighbours import Neighbours
 from noria.serving.outbox import Outbox
 from noria.serving.routes import Front
 from noria.serving.tally import Tally
@@ -53,6 +54,7 @@ EVERY = 0.25  # s between two looks at what is counted only when it is asked for
 FLUSH = 1.0  # s between two flushes of the log to the disk with `durability = "async"`: the bound of what power's loss takes
 HANDSHAKE = 10.0  # s for a client to agree on TLS
 LAST = 45.0  # s in which a TLS connection's next answer may still be its last; the keeper waits for 60 in all
+MODES = 0o600  # of the socket for siblings, who ask for no token: whoever may act as this user may reach it
 LATE = 0.05  # s between two looks at whether the last connection has gone
 
 
@@ -68,7 +70,7 @@ def main() -> int:
     except BaseException as error:  # a user's module may raise anything, SystemExit too, while it is imported
         _tell_failure(error, channel, narrate)
         return 1
-    _open_many_files()
+    open_many_files()
     gc.collect()
     gc.freeze()  # what was imported lives as long as the process: beside scikit-learn a walk through it takes 0.1 s
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -102,6 +104,8 @@ class Worker:
         self._channel = channel
         self._counts = counts
         self._narrate = narrate
+        self._adopting = 0
+        """Connections that have come from elsewhere, and are not open here yet."""
         self._servers: list[asyncio.AbstractServer] = []
         self._tasks: set[asyncio.Task[Any]] = set()
         self._over = asyncio.Event()
@@ -124,6 +128,7 @@ class Worker:
         ]
         wire.say(self._channel, wire.Ready(protocol=wire.PROTOCOL, pid=os.getpid()))
         await self._over.wait()
+        self._side.close()  # not before: what waits there to be accepted has been sent
         for task in beside:
             task.cancel()
         if self._closing is not None:
@@ -171,12 +176,20 @@ class Worker:
     async def _open_doors(self, answering: Answering, metrics: VersionMetrics) -> None:
         """For callers, who come when the keeper says so; for siblings, and for the keeper's messages."""
         loop, bundle = asyncio.get_running_loop(), self._bundle
-        self._gate = Gate(self._served.version.model, RealClock())
-        self._front = Front(answering, metrics, self._narrate, hub=bundle.hub, gate=self._gate)
+        self._gate = Gate(self._served.version.model, RealClock(), beside=bundle.shares)
+        self._neighbours = self._beside(metrics) if bundle.shares else None
+        self._front = Front(
+            answering,
+            metrics,
+            self._narrate,
+            hub=bundle.hub,
+            gate=self._gate,
+            neighbours=self._neighbours,
+        )
         self._door = _door(
             bundle, answering, metrics, self._narrate, self._gate, self._certificates, self._traces
         )
-        inside, traces = Inside(answering, metrics, self._narrate), self._traces
+        inside, traces = Inside(answering, metrics, self._narrate, self._front.inside), self._traces
         self._desk = Desk(
             self._traced(self._front.answer),
             self._front.routes.refused,
@@ -191,12 +204,25 @@ class Worker:
         )
         for desk in (self._desk, self._inside):
             desk.tick()
-        path = str(socket_of(self._counts))
-        self._servers.append(
-            await loop.create_unix_server(lambda: Connection(self._inside, loop), path, backlog=BACKLOG)
+        path = socket_of(self._counts)
+        self._side = await loop.create_unix_server(
+            lambda: Connection(self._inside, loop), str(path), backlog=BACKLOG
         )
+        path.chmod(MODES)
         self._channel.setblocking(False)
         loop.add_reader(self._channel, self._hear)
+
+    def _beside(self, metrics: VersionMetrics) -> Neighbours:
+        bundle = self._bundle
+        return Neighbours(
+            bundle.version.model,
+            hub=bundle.hub,
+            deadline=bundle.deadline,
+            metrics=metrics,
+            narrate=self._narrate,
+            channel=self._channel,
+            gate=self._gate,
+        )
 
     def _hear(self) -> None:
         while True:
@@ -211,17 +237,16 @@ class Worker:
             self._act(*heard)
 
     def _act(self, message: wire.AnyMessage | None, sockets: list[socket.socket]) -> None:
-        loop = asyncio.get_running_loop()
         match message:
             case wire.Accept():
                 if self._door is not None:
                     self._begin(self._open(self._door))
                 for one in sockets:
                     self._begin(self._accept(one))
-            case wire.Take():
+            case wire.Take(moves=moves):
+                self._adopting += len(sockets)
                 for one in sockets:
-                    one.setblocking(False)
-                    self._begin(loop.connect_accepted_socket(self._connection, one))
+                    self._begin(self._adopt(one, moves))
             case wire.Leave():
                 self._leave()
             case wire.Drain():
@@ -230,6 +255,9 @@ class Worker:
                 self._dispatch.follow(message)
                 with suppress(OSError):  # the keeper is gone, and the channel's end says so
                     wire.say(self._channel, wire.Routed(serial=message.serial))
+            case wire.Neighbours() if self._neighbours is not None:
+                with suppress(OSError):  # as above
+                    self._neighbours.follow(message)
             case wire.Tokens():
                 self._admit()
             case wire.Part(share=share):
@@ -245,18 +273,15 @@ class Worker:
         """Go by the tokens that are written down now; where none was ever made, a request pays nothing for them."""
         if not self._bundle.access:
             return
-        try:
-            admitted = parse(Path(self._bundle.access).read_bytes(), Admitted)
-        except (OSError, msgspec.MsgspecError) as error:
-            admitted = Admitted(required=True)  # rather nobody than somebody whose token was revoked
-            self._narrate("tokens.unread", why=str(error))
-        self._gate.follow(admitted)
+        self._gate.follow(written(Path(self._bundle.access), self._narrate))
         required = self._gate.required
         self._desk.answer = self._traced(self._front.guarded if required else self._front.answer)
         self._desk.stranger = self._gate.stranger if required else None
 
     def _traced(self, answer: Answer) -> Answer:
-        return self._traces.over(answer) if self._traces else answer
+        """Where there are several models, whoever answers with another one begins its span."""
+        own = self._served.version.model if self._bundle.shares else None
+        return self._traces.over(answer, own=own) if self._traces else answer
 
     def _begin(self, work: Coroutine[Any, Any, Any]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -269,16 +294,26 @@ class Worker:
 
     async def _accept(self, listening: socket.socket) -> None:
         loop = asyncio.get_running_loop()
-        certificates = self._certificates
-        secured: dict[str, Any] = (
-            {"ssl": certificates.context, "ssl_handshake_timeout": HANDSHAKE} if certificates else {}
-        )
+        more = secured(self._certificates)
         self._servers.append(
-            await loop.create_server(self._connection, sock=listening, backlog=BACKLOG, **secured)
+            await loop.create_server(self._connection, sock=listening, backlog=BACKLOG, **more)
         )
 
-    def _connection(self) -> Connection:
-        return Connection(self._desk, asyncio.get_running_loop())
+    async def _adopt(self, one: socket.socket, moves: int) -> None:
+        """Go on with a connection; while this worker leaves, give it back at once, for nobody else would."""
+        one.setblocking(False)
+        loop = asyncio.get_running_loop()
+        try:
+            _, made = await loop.connect_accepted_socket(partial(self._connection, moves), one)
+        finally:
+            self._adopting -= 1
+        if self._desk.parting is not None:
+            self._desk.parting(made)
+        elif self._desk.closing and made.between:
+            made.transport.close()
+
+    def _connection(self, moves: int = 0) -> Connection:
+        return Connection(self._desk, asyncio.get_running_loop(), moves)
 
     def _leave(self) -> None:
         """Give back each connection as soon as it is between two requests, and end with the last."""
@@ -338,7 +373,7 @@ class Worker:
     def _let_go(self, desk: Desk) -> None:
         desk.closing = True
         for connection in list(desk.connections):
-            if connection.between:
+            if connection.silent:
                 connection.transport.close()
 
     def _stop_accepting(self) -> None:
@@ -348,11 +383,18 @@ class Worker:
         if self._door is not None and self._closing is None:
             self._closing = asyncio.get_running_loop().create_task(self._door.close())
 
-    def _end_with_the_last(self) -> None:
-        if self._desk.connections or self._inside.connections:
-            asyncio.get_running_loop().call_later(LATE, self._end_with_the_last)
-        else:
+    def _end_with_the_last(self, empty: int = 0) -> None:
+        """End once two looks, one after the other, find nobody: a sibling's request may wait to be accepted still."""
+        busy = self._adopting or self._desk.connections or self._inside.connections
+        if not busy and empty == 2:
             self._over.set()
+            return
+        asyncio.get_running_loop().call_later(LATE, self._end_with_the_last, 0 if busy else empty + 1)
+
+
+def secured(certificates: Certificates | None) -> dict[str, Any]:
+    """What a server is told of TLS."""
+    return {"ssl": certificates.context, "ssl_handshake_timeout": HANDSHAKE} if certificates else {}
 
 
 def socket_of(counts: Path) -> Path:
@@ -404,12 +446,12 @@ def _door(
     certificates: Certificates | None,
     traces: Traces | None,
 ) -> GrpcDoor | None:
-    if not bundle.grpc:
+    if not bundle.grpc or bundle.shares:
         return None
-    from noria.serving.grpc_door import GrpcDoor
+    from noria.serving.grpc_door import GrpcDoor, OwnModel
 
     return GrpcDoor(
-        answering,
+        OwnModel(answering),
         metrics,
         narrate,
         gate,
@@ -421,7 +463,7 @@ def _door(
     )
 
 
-def _open_many_files() -> None:
+def open_many_files() -> None:
     """As many connections as the machine lets this user have."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     with suppress(ValueError, OSError):

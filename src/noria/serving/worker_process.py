@@ -12,7 +12,7 @@ from typing import Literal
 
 from noria.records.base import canonical
 from noria.serving import wire
-from noria.serving.bundle import Bundle
+from noria.serving.bundle import Bundle, Entrance
 from noria.serving.errors import WorkerFailed
 
 READY = 300.0  # s for a worker to load its version: a large model over a network takes a minute or two
@@ -24,9 +24,10 @@ State = Literal["starting", "spare", "accepting", "leaving"]
 class Plan:
     """How a version's workers are to be run."""
 
-    bundle: Bundle
+    bundle: Bundle | Entrance
     python: str
     variables: Mapping[str, str]
+    module: str = "noria.serving.worker"
     workers: int = 1
     threads: int = 1
     spare: bool = True
@@ -38,7 +39,7 @@ class Worker:
     """One of them."""
 
     name: str
-    bundle: Bundle
+    bundle: Bundle | Entrance
     process: subprocess.Popen[bytes]
     channel: socket.socket
     counts: Path
@@ -52,6 +53,8 @@ class Worker:
     """Its own, once it is ready."""
     routed: int = 0
     """The last table that it said it goes by."""
+    knows: int = 0
+    """The last word of the service's other models that it said it goes by."""
 
     @property
     def door(self) -> Path:
@@ -108,7 +111,7 @@ def start(plan: Plan, name: str, folder: Path) -> Worker:
     }
     process = subprocess.Popen(
         [
-            *(plan.python, "-P", "-m", "noria.serving.worker"),
+            *(plan.python, "-P", "-m", plan.module),
             *(str(word) for pair in words.items() for word in pair),
         ],
         pass_fds=[theirs.fileno()],

@@ -179,6 +179,8 @@ NUMBER = "[model.delay.monitor]\nfalse_alarm = {}"
         (model('[model.delay.retrain]\nevery = "28d"'), 'line 4: model.delay.retrain.every does nothing unless on has'),
         (model('[model.delay.retrain]\nschedule = "0 3 * * 1"'), "schedule cron rules are not in this release: write every"),
         (model("[service]\nport = 65536"), "service.port is 65536; it must be a port from 0 to 65535"),
+        (model('[service]\nload = "never"'), 'service.load is "never"; it must be "asked" or "start"'),
+        (model('[service]\nidle = "soon"'), 'service.idle is "soon"'),
         (model("[service]\nport = 80.0"), "service.port is 80.0, not a whole number"),
         (model('[service]\nhost = "example.com"'), "it must be an IP address of this machine"),
         (model('[service]\nmax_body = "16 megs"'), 'max_body is "16 megs": write a count and a unit of B, KB, MB'),

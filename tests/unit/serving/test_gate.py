@@ -54,7 +54,7 @@ def refusal(
     made: Gate, value: str, scope: Scope | None = "infer", model: str | None = None
 ) -> tuple[int, str]:
     with pytest.raises(Unauthorised) as caught:
-        made.check(value.encode(), scope, model)
+        made.check(value.encode(), scope, *([model] if model else []))
     return caught.value.status, caught.value.code
 
 
@@ -147,7 +147,9 @@ def test_two_headers_are_none() -> None:
 
 
 def test_whether_it_lives_and_is_ready_is_all_that_needs_no_token() -> None:
-    paths = Front.__new__(Front)._paths()
+    front = Front.__new__(Front)
+    front._neighbours = None
+    paths = front._paths()
     assert {path for _, _, path, _, scope in paths if scope is None} == {
         V2 + "/ready",
         "/v2/health/live",
@@ -167,3 +169,29 @@ def test_whoever_sends_much_needs_some_token() -> None:
     made, _ = gate(token(a_secret(), "feedback"))
     assert made.stranger([(b"authorization", f"Bearer {a_secret()}".encode())]) is None
     assert made.stranger([]) is not None
+
+
+def several(*tokens: Token) -> Gate:
+    made = Gate("delay", VirtualClock(NOW), beside=("delay", "demand"))
+    made.follow(Admitted(required=True, tokens=tokens))
+    return made
+
+
+def test_among_several_models_a_token_is_for_those_that_it_names() -> None:
+    secret = a_secret()
+    made, value = several(token(secret, "infer", models=("demand",))), f"Bearer {secret}"
+    made.check(value.encode(), "infer", "demand")
+    made.check(value.encode(), "infer")  # of none: it is for one of this service's
+    assert made.stranger([(b"authorization", value.encode())]) is None
+    for asked in ("delay", "other"):
+        assert refusal(made, value, model=asked) == (403, "TOKEN-MODEL")
+    with pytest.raises(Unauthorised):
+        made.check(value.encode(), "infer", *made.models)
+    assert not made.lets(raw(value.encode(), Line())), "the quick way is for the worker's own model"
+
+
+def test_among_several_models_a_token_for_none_of_them_is_a_strangers() -> None:
+    secret = a_secret()
+    made, value = several(token(secret, "infer", models=("other",))), f"Bearer {secret}"
+    assert refusal(made, value) == (403, "TOKEN-MODEL")
+    assert made.stranger([(b"authorization", value.encode())]) is not None

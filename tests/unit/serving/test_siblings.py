@@ -148,6 +148,29 @@ def test_a_connection_that_was_closed_meanwhile_is_not_used(folder: Path) -> Non
     assert play(folder, [], scene).connections == 2
 
 
+@pytest.mark.parametrize("there", [True, False])
+def test_who_leaves_while_a_connection_is_opened_is_not_asked(folder: Path, there: bool) -> None:
+    """It was told that nobody asks it any more, and closes what is silent."""
+
+    async def scene(siblings: Siblings, peer: Peer) -> None:
+        leaving = Peer([])
+        server = await asyncio.start_unix_server(leaving.met, str(folder / "leaving"))
+        siblings.move((str(folder / "leaving"),))
+        asking = asyncio.create_task(ask(siblings))
+        await asyncio.sleep(0)  # it has begun to connect
+        siblings.move((str(folder / "peer"),) if there else ())
+        if there:
+            assert (await asking).status == 200
+        else:
+            with pytest.raises(Unanswered) as told:
+                await asking
+            assert not told.value.sent
+        assert leaving.heard == []
+        server.close()
+
+    play(folder, [OK], scene)
+
+
 def test_a_shadow_that_is_behind_is_spared(folder: Path) -> None:
     metrics = VersionMetrics(Tally(), model="m", version=1)
     beyond = 5

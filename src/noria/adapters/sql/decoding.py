@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, TypeVar
@@ -10,6 +9,7 @@ from typing import ClassVar, TypeVar
 import msgspec
 
 from noria.errors import Corrupt
+from noria.records.base import decoder_of
 
 R = TypeVar("R")
 
@@ -29,13 +29,9 @@ def reader(kind: type[R], name: str = "") -> Callable[[str], R]:
     """A function that parses one kind of record. Its decoder is built once, when it is first needed: a command reads one
     kind or two. `name` is for a union."""
 
-    @functools.cache
-    def decoder() -> msgspec.json.Decoder[R]:
-        return msgspec.json.Decoder(kind)
-
     def read(body: str) -> R:
         try:
-            return decoder().decode(body)
+            return decoder_of(kind).decode(body)
         except msgspec.MsgspecError as error:
             raise UnreadableRecord(kind=name or kind.__name__, problem=str(error)) from error
 

@@ -7,12 +7,12 @@ that was altered in its own table breaks the chain just as an altered event does
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
+from noria.records.base import decoder_of
 from noria.records.events import Change
 
 PARTS: Mapping[str, Mapping[str, str]] = {
@@ -84,10 +84,12 @@ def join(kind: str, outline: str, bodies: Mapping[tuple[str, int], str | None]) 
     return _changes().decode(_encoder.encode(fields))
 
 
-@functools.cache
 def _changes() -> msgspec.json.Decoder[Change]:
     """Made when it is first needed: 8 ms, of which a command that looks at runs has no use."""
-    return msgspec.json.Decoder(Change)
+    decoder: msgspec.json.Decoder[Change] = decoder_of(
+        cast("Any", Change)
+    )  # of a union, which is no type to mypy
+    return decoder
 
 
 def _text(raw: msgspec.Raw) -> str:
