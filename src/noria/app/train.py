@@ -89,14 +89,20 @@ class Wish:
     """True: let new data pass whatever the canary finds, for this once."""
 
 
-def train(app: App, model: str | None, wish: Wish, listener: Listener) -> Trained:
-    """Run a model's pipeline to its end. One run a model at a time: raises `Busy`.
+def train(
+    app: App, model: str | None, wish: Wish, listener: Listener, *, rest: ExitStack | None = None
+) -> Trained:
+    """Run a model's pipeline to its end. One run a model at a time: raises `Busy`. `rest`: ends the workers when it is
+    closed, which takes longer than making a version durable; without it they are gone on return.
 
     Every finished step is durable at once; version, verdicts and promotion are one transaction at the end. So a
     kill at any moment leaves either a run that the next call goes on with, or all of it done.
     """
     policy = app.model(model)
-    with app.alone(policy.name), closing(app.engine()) as engine, ExitStack() as stack:
+    with ExitStack() as own:
+        stack = own if rest is None else rest
+        stack.enter_context(app.alone(policy.name))
+        engine = stack.enter_context(closing(app.engine()))
         engine.warm(policy.pipeline)
         asked, resolved, plan = asked_for(app, policy, wish)
         require(app, asked.provenance.environment)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import ExitStack
 
 from noria.app.train import Wish, train
 from noria.app.wiring import open_app
@@ -109,17 +110,17 @@ def run(args: argparse.Namespace) -> int:
         from noria.cli.run_plan import run_plan
 
         return run_plan(args, wish)
-    with open_app(project(args)) as app:
+    with open_app(project(args)) as app, ExitStack() as rest:
         if not args.quiet and (left := uncommitted(app.git.look(app.project))):
             note(left)
         try:
             with listening(quiet=args.quiet) as listener:
-                trained = train(app, args.model, wish, listener)
+                trained = train(app, args.model, wish, listener, rest=rest)
         except KeyboardInterrupt:
             note("what is finished is kept: `noria run` goes on from there")
             raise
-    if args.json:
-        say_json(trained)
-    else:
-        say(*trained_lines(trained))
+        if args.json:
+            say_json(trained)
+        else:
+            say(*trained_lines(trained))
     return exit_code(trained)
