@@ -136,12 +136,12 @@ def _length(head: bytes) -> int:
 
 
 def cpu_seconds(pids: Sequence[int]) -> float:
-    """Of the processes and of all below them, as they are now."""
+    """Of the processes and of all below them, those among them that have ended and were waited for."""
     total = 0.0
     for pid in pids:
         for each in (pid, *below(pid)):
             fields = Path(f"/proc/{each}/stat").read_text().rpartition(")")[2].split()
-            total += (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+            total += sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
     return total
 
 

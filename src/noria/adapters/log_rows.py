@@ -13,7 +13,7 @@ import msgspec
 
 from noria.adapters import log_segment as segments
 from noria.ports.serving import AT, ID, KEY, TIME, TOOK, TRACE, UNIT, VALUES, VERSION, WAY, Values
-from noria.records.predictions import prediction_ids
+from noria.records.predictions import IdWriter, prediction_ids
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -121,7 +121,11 @@ def schema_of(columns: pa.Schema) -> pa.Schema:
 
 
 def _ids(frames: Sequence[segments.Frame], segment: str) -> Iterator[str]:
+    one = IdWriter().one
     for frame in frames:
+        if frame.rows == 1 and frame.places is None:
+            yield one(segment, frame.first)
+            continue
         ids = prediction_ids(segment, frame.first, frame.rows)
         if frame.places is None:
             yield from ids
