@@ -12,7 +12,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,7 +68,6 @@ def script_server(script: str, python: str, model: Path, first: First) -> Iterat
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
-        start_new_session=True,
     )
     assert process.stdout is not None
     try:
@@ -77,7 +76,9 @@ def script_server(script: str, python: str, model: Path, first: First) -> Iterat
         _answered(url, *first)
         yield Server(url, [process.pid], time.perf_counter() - began)
     finally:
-        os.killpg(process.pid, signal.SIGKILL)
+        for each in (*below(process.pid), process.pid):  # some give their workers sessions of their own
+            with suppress(ProcessLookupError):
+                os.kill(each, signal.SIGKILL)
         process.wait()
 
 
