@@ -42,6 +42,12 @@ def add(subparsers: Subparsers) -> None:
         ],
         reads=True,
     )
+    _what(parser)
+    _how(parser)
+
+
+def _what(parser: argparse.ArgumentParser) -> None:
+    """What is answered, and what is written."""
     add_ = parser.add_argument
     add_("ref", metavar="REF", help="delay@champion, delay:3 or delay")
     add_(
@@ -60,6 +66,10 @@ def add(subparsers: Subparsers) -> None:
         default="fail",
         help="a row that a service would refuse fails its part (default), or gets a null answer and says why",
     )
+
+
+def _how(parser: argparse.ArgumentParser) -> None:
+    add_ = parser.add_argument
     add_(
         "--batch-rows",
         type=whole,

@@ -46,6 +46,12 @@ def add(subparsers: Subparsers) -> None:
         ],
         reads=True,
     )
+    _space(parser)
+    _search(parser)
+
+
+def _space(parser: argparse.ArgumentParser) -> None:
+    """Of what, by what, and among what."""
     parser.add_argument("model", metavar="MODEL", nargs="?", help="may be left out when there is only one")
     parser.add_argument("--metric", required=True, metavar="NAME", help="what a @metrics step calls it")
     better = parser.add_mutually_exclusive_group()
@@ -66,6 +72,10 @@ def add(subparsers: Subparsers) -> None:
         action="append",
         help="a hyperparameter for all trials; may be given several times",
     )
+
+
+def _search(parser: argparse.ArgumentParser) -> None:
+    """How long, and how many at once."""
     parser.add_argument("--trials", type=whole, default=20, metavar="N", help="in all (default: 20)")
     parser.add_argument("--jobs", type=whole, default=1, metavar="N", help="trials at once (default: 1)")
     parser.add_argument(

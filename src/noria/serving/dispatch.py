@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from noria.records.routing import Routing
 from noria.serving import wire
+from noria.serving.chores import Chores
 from noria.serving.connection import Raw
 from noria.serving.errors import TooLate, Unreachable
 from noria.serving.log import Narrator, stack
@@ -78,7 +79,7 @@ class Dispatch:
         self._metrics = metrics
         self._narrate = narrate
         self._loop = loop
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._chores = Chores()
 
     def follow(self, message: wire.Route) -> None:
         """Go by another table from now on."""
@@ -114,9 +115,7 @@ class Dispatch:
         self, version: int, raw: Raw, send: Callable[[Response], None], instead: Callable[[], None]
     ) -> None:
         """Let a challenger answer; where it does not, `instead` is called."""
-        task = self._loop.create_task(self._first(version, raw, send, instead))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._chores.begin(self._first(version, raw, send, instead))
 
     async def _first(
         self, version: int, raw: Raw, send: Callable[[Response], None], instead: Callable[[], None]

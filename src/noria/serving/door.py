@@ -13,11 +13,11 @@ import os
 import re
 import socket
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import uvloop
 
@@ -26,7 +26,9 @@ from noria.ports.clock import RealClock
 from noria.records.base import parse
 from noria.serving import pages, wire
 from noria.serving.bundle import Entrance
-from noria.serving.connection import Connection, Desk, Raw
+from noria.serving.callers import Callers, open_many_files
+from noria.serving.chores import Chores
+from noria.serving.connection import Desk, Raw
 from noria.serving.gate import Gate, written
 from noria.serving.hub import pass_on
 from noria.serving.log import Narrator, narrator
@@ -34,6 +36,7 @@ from noria.serving.messages import Request, Response, reply
 from noria.serving.metrics import VersionMetrics
 from noria.serving.neighbours import LOAD_SECONDS, Neighbours
 from noria.serving.paths import DOCS, INDEX, LOAD, MODELS, OPENAPI, UNLOAD
+from noria.serving.post import Post
 from noria.serving.routes import (
     HUB_SECONDS,
     Entry,
@@ -44,14 +47,12 @@ from noria.serving.routes import (
 )
 from noria.serving.tally import Tally
 from noria.serving.tls import Certificates, renew
-from noria.serving.worker import BACKLOG, open_many_files, secured
 
 if TYPE_CHECKING:
     from noria.serving.grpc_door import GrpcDoor
 
 Send = Callable[[bytes | Response], None]
 EVERY = 0.25  # s between two looks at what is counted only when it is asked for
-LATE = 0.05  # s between two looks at whether the last connection has gone
 
 
 def main() -> int:
@@ -171,59 +172,46 @@ class Door:
         )
         self._neighbours = neighbours
         self._metrics = metrics
-        self._channel = channel
         self._narrate = narrate
         self._calls = _calls(entrance, neighbours, metrics, narrate, gate, self._certificates)
-        self._servers: list[asyncio.AbstractServer] = []
-        self._tasks: set[asyncio.Task[Any]] = set()
-        self._over = asyncio.Event()
+        self._chores = Chores()
+        self._post = Post(channel, self._act, lambda: self._callers.drain())
+        self._callers = Callers(self._desk, self._post, self._certificates)
         self._admit()
 
     async def live(self) -> None:
         """Until the keeper says that it is over, or is gone."""
         loop = asyncio.get_running_loop()
         self._desk.tick()
-        self._channel.setblocking(False)
-        loop.add_reader(self._channel, self._hear)
+        self._post.open()
         beside = [loop.create_task(self._desk.sweep()), loop.create_task(self._gauge())]
         if self._certificates is not None:
             beside.append(loop.create_task(renew(self._certificates, self._narrate)))
-        wire.say(self._channel, wire.Ready(protocol=wire.PROTOCOL, pid=os.getpid()))
-        await self._over.wait()
+        self._post.say(wire.Ready(protocol=wire.PROTOCOL, pid=os.getpid()))
+        await self._callers.over.wait()
         for task in beside:
             task.cancel()
         if self._calls is not None:
             await self._calls.close()
         self._metrics.tally.close()
 
-    def _hear(self) -> None:
-        while True:
-            try:
-                heard = wire.hear(self._channel)
-            except BlockingIOError:
-                return
-            if heard is None:  # the keeper is gone
-                asyncio.get_running_loop().remove_reader(self._channel)
-                self._close()
-                return
-            self._act(*heard)
-
-    def _act(self, message: wire.AnyMessage | None, sockets: list[socket.socket]) -> None:
+    def _act(self, message: wire.AnyMessage | None, sockets: list[socket.socket]) -> bool:
         match message:
             case wire.Accept():
-                self._begin(self._open(sockets))
+                self._chores.begin(self._open(sockets))
             case wire.Take(moves=moves):
-                for one in sockets:
-                    self._begin(self._adopt(one, moves))
+                self._callers.adopt(sockets, moves)
             case wire.Neighbours():
                 with suppress(OSError):  # the keeper is gone, and the channel's end says so
                     self._neighbours.follow(message)
             case wire.Tokens():
                 self._admit()
             case wire.Leave() | wire.Drain():
-                self._close()
+                self._callers.drain()
             case _:
                 self._narrate("door.puzzled", message=str(message))
+                return False
+        return True
 
     def _admit(self) -> None:
         """Go by the tokens that are written down now."""
@@ -232,38 +220,11 @@ class Door:
         self._desk.stranger = self._gate.stranger if self._gate.required else None
 
     async def _open(self, sockets: list[socket.socket]) -> None:
-        loop = asyncio.get_running_loop()
         for one in sockets:
-            server = await loop.create_server(
-                lambda: Connection(self._desk, loop), sock=one, backlog=BACKLOG, **secured(self._certificates)
-            )
-            self._servers.append(server)
+            await self._callers.accept(one)
         if self._calls is not None:
             await self._calls.open()
-        wire.say(self._channel, wire.Listening())
-
-    async def _adopt(self, connection: socket.socket, moves: int) -> None:
-        """Go on with a connection whose model is not there any more."""
-        loop = asyncio.get_running_loop()
-        connection.setblocking(False)
-        await loop.connect_accepted_socket(lambda: Connection(self._desk, loop, moves), connection)
-
-    def _close(self) -> None:
-        """Let nobody in, and each answer be the last of its connection."""
-        for server in self._servers:
-            server.close()
-        self._servers.clear()
-        self._desk.closing = True
-        for connection in list(self._desk.connections):
-            if connection.between:
-                connection.transport.close()
-        self._end_with_the_last()
-
-    def _end_with_the_last(self) -> None:
-        if self._desk.connections:
-            asyncio.get_running_loop().call_later(LATE, self._end_with_the_last)
-        else:
-            self._over.set()
+        self._post.say(wire.Listening())
 
     async def _gauge(self) -> None:
         tally = self._metrics.tally
@@ -271,11 +232,6 @@ class Door:
             tally.put(self._metrics.connections, len(self._desk.connections))
             tally.settle()
             await asyncio.sleep(EVERY)
-
-    def _begin(self, work: Coroutine[Any, Any, Any]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
 
 def _calls(

@@ -10,13 +10,14 @@ from __future__ import annotations
 import asyncio
 import itertools
 import socket
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
 from noria.serving import wire
 from noria.serving.account import Account
+from noria.serving.chores import Chores
 from noria.serving.errors import WorkerFailed
 from noria.serving.log import Narrator
 from noria.serving.tally import Place
@@ -85,7 +86,7 @@ class Fleet:
         self._turn = itertools.count()
         self._homeless: list[socket.socket] = []
         self._failures = 0
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._chores = Chores(lambda error: narrate("fleet.broke", why=repr(error)))
         self._closing = False
         self._guarded = False
 
@@ -257,8 +258,7 @@ class Fleet:
     async def close(self) -> None:
         """Let every worker finish what is in flight, and wait for their ends."""
         self._closing = True
-        for task in list(self._tasks):
-            task.cancel()
+        self._chores.cancel()
         for worker in self._workers:
             if worker.state in ("starting", "spare"):
                 worker.process.kill()  # it has answered nobody
@@ -323,7 +323,7 @@ class Fleet:
         if plan is None or not plan.spare or plan.workers != 1 or self._closing:
             return
         if not any(worker.state in ("spare", "starting") for worker in self._workers):
-            self._begin(self._spare(plan))
+            self._chores.begin(self._spare(plan))
 
     async def _spare(self, plan: Plan) -> None:
         worker = self._start(plan)
@@ -396,7 +396,7 @@ class Fleet:
         """A worker's channel has ended: it has left, or was lost."""
         asyncio.get_running_loop().remove_reader(worker.channel)
         worker.process.kill()  # it may be ending in its own time, and answers nobody any more
-        self._begin(self._reap(worker))
+        self._chores.begin(self._reap(worker))
 
     async def _reap(self, worker: Worker) -> None:
         code = await asyncio.to_thread(worker.process.wait)
@@ -456,7 +456,7 @@ class Fleet:
         except WorkerFailed as error:
             self._narrate("worker.failed", worker=worker.name, why=str(error))
             worker.end()
-            self._begin(self._replace("accepting"))
+            self._chores.begin(self._replace("accepting"))
             return False
         if plan is self._plan and worker.state == "starting":
             self._accept(worker)
@@ -473,16 +473,6 @@ class Fleet:
         for path in self._folder.glob(f"{worker.name}.*"):
             path.unlink(missing_ok=True)
         return in_flight
-
-    def _begin(self, work: Coroutine[object, object, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._done)
-
-    def _done(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            self._narrate("fleet.broke", why=repr(error))
 
 
 def _let_leave(workers: Sequence[Worker]) -> None:

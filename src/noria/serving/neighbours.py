@@ -18,6 +18,7 @@ import msgspec
 from noria.errors import NoriaError
 from noria.serving import wire
 from noria.serving.cause import reference
+from noria.serving.chores import Chores
 from noria.serving.connection import Connection, Raw
 from noria.serving.errors import (
     Broken,
@@ -79,7 +80,7 @@ class Neighbours:
         self._siblings: dict[str, Siblings] = {}
         self._loading: dict[str, asyncio.Task[NoriaError | None]] = {}
         self._waiting = 0
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._chores = Chores()
 
     # -- what the keeper says
 
@@ -103,7 +104,7 @@ class Neighbours:
         model = model_of(raw.url)
         if model is None or model == self._own:
             return False
-        self._begin(self._answer(model, raw, send))
+        self._chores.begin(self._answer(model, raw, send))
         return True
 
     def loaded(self, model: str) -> bool:
@@ -226,11 +227,6 @@ class Neighbours:
         if told["serial"] >= self._serial:  # else the keeper has said something newer meanwhile
             self._find(model, tuple(told["sockets"]))
         return None
-
-    def _begin(self, work: Any) -> None:
-        task = self._loop.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
 
 def model_of(url: bytes) -> str | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 import secrets
 from collections.abc import Awaitable, Callable
@@ -16,6 +15,7 @@ from noria.records.tokens import Scope
 from noria.serving import docs_page, openapi, pages
 from noria.serving.answering import Answering, Quick
 from noria.serving.cause import ASKED, OWN, Cause, Reference, reference
+from noria.serving.chores import Chores
 from noria.serving.connection import Raw
 from noria.serving.errors import Broken, NoSuchPath, Unauthorised, WhichModel, WrongMethod
 from noria.serving.forms import FORMS
@@ -66,13 +66,11 @@ class Routes:
         self._metrics = metrics
         self._narrate = narrate
         self._about = about
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._chores = Chores()
 
     def answer(self, raw: Raw, send: Send) -> None:
         """Answer a request, sometime."""
-        task = asyncio.get_running_loop().create_task(self._answer(raw, send))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._chores.begin(self._answer(raw, send))
 
     def refused(self, error: NoriaError) -> None:
         """Count a request that could not even be read whole."""

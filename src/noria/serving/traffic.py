@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import msgspec
@@ -19,6 +19,7 @@ from noria.records.routing import Routing
 from noria.records.versions import Version
 from noria.serving import wire
 from noria.serving.change import Wanted, without, worked_out
+from noria.serving.chores import Chores
 from noria.serving.errors import NotLoaded, RoutingStale, WorkerFailed
 from noria.serving.fleet import Fleet
 from noria.serving.follow import find
@@ -73,7 +74,7 @@ class Traffic:
         )  # a fleet may start while the one before, of the same version, still ends
         self._restored = False
         self._lane = asyncio.Lock()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._chores = Chores(lambda error: self.narrate("routing.broke", why=stack(error)))
 
     # -- what is asked for
 
@@ -124,7 +125,7 @@ class Traffic:
 
     def crowned(self, version: int) -> None:
         """The champion has changed: it is nobody's challenger any more."""
-        self._begin(self._crown(version))
+        self._chores.begin(self._crown(version))
 
     async def _crown(self, version: int) -> None:
         async with self._lane:
@@ -171,8 +172,7 @@ class Traffic:
                 await self._dismiss(version, fleet)
 
     async def close(self) -> None:
-        for task in list(self._tasks):
-            task.cancel()
+        self._chores.cancel()
         await asyncio.gather(*(fleet.close() for fleet in self._fleets.values()))
 
     def counts(self) -> dict[Place, float]:
@@ -228,7 +228,7 @@ class Traffic:
         self._tell()
         told = await self.champion.all_routed(self._serial)
         for version in self._fleets.keys() - set(new.beside()):
-            self._begin(self._dismiss(version, self._fleets.pop(version)))
+            self._chores.begin(self._dismiss(version, self._fleets.pop(version)))
         return Outcome(new, changed, *told)
 
     def _tell(self) -> None:
@@ -249,7 +249,7 @@ class Traffic:
 
     def _giving_up(self, version: int) -> Callable[[str], None]:
         def give_up(why: str) -> None:
-            self._begin(self._take_out(version, why))
+            self._chores.begin(self._take_out(version, why))
 
         return give_up
 
@@ -263,16 +263,6 @@ class Traffic:
         told = str(error) if isinstance(error, NoriaError) else f"{type(error).__name__}: {error}"
         self.problems[version] = told
         self.narrate("version.taken-out", version=f"{self.model}:{version}", why=told, stack=stack(error))
-
-    def _begin(self, work: Coroutine[object, object, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._done)
-
-    def _done(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            self.narrate("routing.broke", why=stack(error))
 
 
 def _nothing() -> None:

@@ -9,14 +9,11 @@ import argparse
 import asyncio
 import gc
 import os
-import resource
 import socket
 import sys
-from collections.abc import Coroutine
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import uvloop
 
@@ -30,6 +27,8 @@ from noria.serving import wire
 from noria.serving.answering import Answering
 from noria.serving.batching import Batcher
 from noria.serving.bundle import Bundle
+from noria.serving.callers import BACKLOG, Callers, open_many_files
+from noria.serving.chores import Chores
 from noria.serving.connection import Connection, Desk
 from noria.serving.dispatch import Dispatch
 from noria.serving.gate import Gate, written
@@ -40,6 +39,7 @@ from noria.serving.log import Narrator, narrator, stack
 from noria.serving.metrics import VersionMetrics
 from noria.serving.neighbours import Neighbours
 from noria.serving.outbox import Outbox
+from noria.serving.post import Post
 from noria.serving.routes import Front
 from noria.serving.tally import Tally
 from noria.serving.tls import Certificates, renew
@@ -49,13 +49,9 @@ if TYPE_CHECKING:
     from noria.serving.grpc_door import GrpcDoor
     from noria.serving.served import Served
 
-BACKLOG = 2048  # connections that wait to be accepted
 EVERY = 0.25  # s between two looks at what is counted only when it is asked for
 FLUSH = 1.0  # s between two flushes of the log to the disk with `durability = "async"`: the bound of what power's loss takes
-HANDSHAKE = 10.0  # s for a client to agree on TLS
-LAST = 45.0  # s in which a TLS connection's next answer may still be its last; the keeper waits for 60 in all
 MODES = 0o600  # of the socket for siblings, who ask for no token: whoever may act as this user may reach it
-LATE = 0.05  # s between two looks at whether the last connection has gone
 
 
 def main() -> int:
@@ -104,11 +100,8 @@ class Worker:
         self._channel = channel
         self._counts = counts
         self._narrate = narrate
-        self._adopting = 0
-        """Connections that have come from elsewhere, and are not open here yet."""
-        self._servers: list[asyncio.AbstractServer] = []
-        self._tasks: set[asyncio.Task[Any]] = set()
-        self._over = asyncio.Event()
+        self._chores = Chores()
+        self._post = Post(channel, self._act, self._gone)
         self._closing: asyncio.Task[None] | None = None
         self._certificates = Certificates(bundle.tls) if bundle.tls else None
 
@@ -126,8 +119,8 @@ class Worker:
             loop.create_task(_flush(log, bundle.durability, self._narrate)),
             *([loop.create_task(renew(self._certificates, self._narrate))] if self._certificates else []),
         ]
-        wire.say(self._channel, wire.Ready(protocol=wire.PROTOCOL, pid=os.getpid()))
-        await self._over.wait()
+        self._post.say(wire.Ready(protocol=wire.PROTOCOL, pid=os.getpid()))
+        await self._callers.over.wait()
         self._side.close()  # not before: what waits there to be accepted has been sent
         for task in beside:
             task.cancel()
@@ -209,8 +202,8 @@ class Worker:
             lambda: Connection(self._inside, loop), str(path), backlog=BACKLOG
         )
         path.chmod(MODES)
-        self._channel.setblocking(False)
-        loop.add_reader(self._channel, self._hear)
+        self._callers = Callers(self._desk, self._post, self._certificates, inside=self._inside)
+        self._post.open()
 
     def _beside(self, metrics: VersionMetrics) -> Neighbours:
         bundle = self._bundle
@@ -224,50 +217,42 @@ class Worker:
             gate=self._gate,
         )
 
-    def _hear(self) -> None:
-        while True:
-            try:
-                heard = wire.hear(self._channel)
-            except BlockingIOError:
-                return
-            if heard is None:  # the keeper is gone: nobody could be told of anything any more
-                asyncio.get_running_loop().remove_reader(self._channel)
-                self._drain()
-                return
-            self._act(*heard)
+    def _gone(self) -> None:
+        """Without a keeper nobody could be told of anything any more."""
+        self._close_door()
+        self._callers.drain()
 
-    def _act(self, message: wire.AnyMessage | None, sockets: list[socket.socket]) -> None:
+    def _act(self, message: wire.AnyMessage | None, sockets: list[socket.socket]) -> bool:
         match message:
             case wire.Accept():
                 if self._door is not None:
-                    self._begin(self._open(self._door))
+                    self._chores.begin(self._open(self._door))
                 for one in sockets:
-                    self._begin(self._accept(one))
+                    self._chores.begin(self._callers.accept(one))
             case wire.Take(moves=moves):
-                self._adopting += len(sockets)
-                for one in sockets:
-                    self._begin(self._adopt(one, moves))
+                self._callers.adopt(sockets, moves)
             case wire.Leave():
-                self._leave()
+                self._close_door()
+                self._callers.leave()
             case wire.Drain():
-                self._drain()
+                self._close_door()
+                self._callers.drain()
             case wire.Route():
                 self._dispatch.follow(message)
-                with suppress(OSError):  # the keeper is gone, and the channel's end says so
-                    wire.say(self._channel, wire.Routed(serial=message.serial))
+                self._post.say(wire.Routed(serial=message.serial))
             case wire.Neighbours() if self._neighbours is not None:
-                with suppress(OSError):  # as above
+                with suppress(OSError):  # the keeper is gone, and the channel's end says so
                     self._neighbours.follow(message)
             case wire.Tokens():
                 self._admit()
             case wire.Part(share=share):
-                self._share(share)
+                self._callers.share(share)
             case wire.Told(problem=problem):
                 self._front.problem = problem
             case _:
                 self._narrate("worker.puzzled", message=str(message))
-                for one in sockets:
-                    one.close()
+                return False
+        return True
 
     def _admit(self) -> None:
         """Go by the tokens that are written down now; where none was ever made, a request pays nothing for them."""
@@ -283,118 +268,13 @@ class Worker:
         own = self._served.version.model if self._bundle.shares else None
         return self._traces.over(answer, own=own) if self._traces else answer
 
-    def _begin(self, work: Coroutine[Any, Any, Any]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
     async def _open(self, door: GrpcDoor) -> None:
         await door.open()
-        wire.say(self._channel, wire.Listening())
+        self._post.say(wire.Listening())
 
-    async def _accept(self, listening: socket.socket) -> None:
-        loop = asyncio.get_running_loop()
-        more = secured(self._certificates)
-        self._servers.append(
-            await loop.create_server(self._connection, sock=listening, backlog=BACKLOG, **more)
-        )
-
-    async def _adopt(self, one: socket.socket, moves: int) -> None:
-        """Go on with a connection; while this worker leaves, give it back at once, for nobody else would."""
-        one.setblocking(False)
-        loop = asyncio.get_running_loop()
-        try:
-            _, made = await loop.connect_accepted_socket(partial(self._connection, moves), one)
-        finally:
-            self._adopting -= 1
-        if self._desk.parting is not None:
-            self._desk.parting(made)
-        elif self._desk.closing and made.between:
-            made.transport.close()
-
-    def _connection(self, moves: int = 0) -> Connection:
-        return Connection(self._desk, asyncio.get_running_loop(), moves)
-
-    def _leave(self) -> None:
-        """Give back each connection as soon as it is between two requests, and end with the last."""
-        self._stop_accepting()
-        self._let_go(self._inside)
-        if self._certificates is not None:
-            self._leave_slowly()
-            return
-        self._desk.parting = self._part
-        for connection in list(self._desk.connections):
-            self._part(connection)
-        self._end_with_the_last()
-
-    def _leave_slowly(self) -> None:
-        """The keys of a TLS connection live in this process, so nobody else can go on with it: its next answer says that
-        it is the last. What is idle waits for that, since a request may be on its way; so does who is still agreeing."""
-        loop = asyncio.get_running_loop()
-        self._desk.closing = True
-        loop.call_later(HANDSHAKE, self._end_with_the_last)
-        loop.call_later(LAST, self._let_go, self._desk)
-
-    def _share(self, share: float) -> None:
-        """Give back some connections, for others to go on with; this worker goes on."""
-        if self._certificates is not None:
-            return  # they cannot move: new workers get new ones
-        wanted = int(len(self._desk.connections) * share)
-
-        def part(connection: Connection) -> None:
-            nonlocal wanted
-            if wanted > 0 and self._part(connection):
-                wanted -= 1
-            if wanted == 0 and self._desk.parting is part:
-                self._desk.parting = None
-
-        self._desk.parting = part
-        for connection in list(self._desk.connections):
-            part(connection)
-
-    def _part(self, connection: Connection) -> bool:
-        taken = connection.part()
-        if taken is None:
-            return False
-        try:
-            wire.give(self._channel, [taken])
-        except OSError:
-            taken.close()
-        return True
-
-    def _drain(self) -> None:
-        """Let each answer be the last of its connection; who asks nothing is let go."""
-        self._stop_accepting()
-        self._desk.parting = None
-        for desk in (self._desk, self._inside):
-            self._let_go(desk)
-        self._end_with_the_last()
-
-    def _let_go(self, desk: Desk) -> None:
-        desk.closing = True
-        for connection in list(desk.connections):
-            if connection.silent:
-                connection.transport.close()
-
-    def _stop_accepting(self) -> None:
-        for server in self._servers:
-            server.close()
-        self._servers.clear()
+    def _close_door(self) -> None:
         if self._door is not None and self._closing is None:
             self._closing = asyncio.get_running_loop().create_task(self._door.close())
-
-    def _end_with_the_last(self, empty: int = 0) -> None:
-        """End once two looks, one after the other, find nobody: a sibling's request may wait to be accepted still."""
-        busy = self._adopting or self._desk.connections or self._inside.connections
-        if not busy and empty == 2:
-            self._over.set()
-            return
-        asyncio.get_running_loop().call_later(LATE, self._end_with_the_last, 0 if busy else empty + 1)
-
-
-def secured(certificates: Certificates | None) -> dict[str, Any]:
-    """What a server is told of TLS."""
-    return {"ssl": certificates.context, "ssl_handshake_timeout": HANDSHAKE} if certificates else {}
 
 
 def socket_of(counts: Path) -> Path:
@@ -461,13 +341,6 @@ def _door(
         certificates=certificates,
         traces=traces,
     )
-
-
-def open_many_files() -> None:
-    """As many connections as the machine lets this user have."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with suppress(ValueError, OSError):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _parser() -> argparse.ArgumentParser:

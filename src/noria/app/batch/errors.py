@@ -94,7 +94,7 @@ class OutputTaken(Conflict):
 @dataclass(eq=False)
 class OtherBatch(Conflict):
     code: ClassVar[str] = "BATCH-OTHER"
-    what: ClassVar[str] = "{batch}, which was begun in {output}, is another batch: its {differs} differ"
+    what: ClassVar[str] = "{batch}, which was begun in {output}, is another batch: not alike in {differs}"
     next: ClassVar[str] = "ask for the same, or begin anew: --overwrite"
     batch: str
     output: str

@@ -1,0 +1,152 @@
+"""The connections of a process that answers: who comes in, who moves on to another process, and who is let go at the end."""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+import socket
+from collections.abc import Sequence
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+from noria.serving.chores import Chores
+from noria.serving.connection import Connection, Desk
+from noria.serving.post import Post
+from noria.serving.tls import Certificates
+
+BACKLOG = 2048  # connections that wait to be accepted
+HANDSHAKE = 10.0  # s for a client to agree on TLS
+LAST = 45.0  # s in which a TLS connection's next answer may still be its last; the keeper waits for 60 in all
+LATE = 0.05  # s between two looks at whether the last connection has gone
+
+
+class Callers:
+    """Of one desk. For the event loop's thread.
+
+    `inside`: the desk of the service's own processes, which is left with it. `over` is set when the last is gone.
+    """
+
+    def __init__(
+        self, desk: Desk, post: Post, certificates: Certificates | None, *, inside: Desk | None = None
+    ) -> None:
+        self.over = asyncio.Event()
+        self._desk = desk
+        self._inside = [inside] if inside is not None else []
+        self._post = post
+        self._certificates = certificates
+        self._servers: list[asyncio.AbstractServer] = []
+        self._chores = Chores()
+        self._adopting = 0
+        """Connections that have come from elsewhere, and are not open here yet."""
+
+    async def accept(self, listening: socket.socket) -> None:
+        """Let in who connects to this socket, from now on."""
+        loop, certificates = asyncio.get_running_loop(), self._certificates
+        more: dict[str, Any] = {}
+        if certificates is not None:
+            more = {"ssl": certificates.context, "ssl_handshake_timeout": HANDSHAKE}
+        server = await loop.create_server(self._connection, sock=listening, backlog=BACKLOG, **more)
+        self._servers.append(server)
+
+    def adopt(self, connections: Sequence[socket.socket], moves: int) -> None:
+        """Go on with connections that have moved `moves` times."""
+        self._adopting += len(connections)  # at once: whoever is told to end next must know of them
+        for one in connections:
+            self._chores.begin(self._adopt(one, moves))
+
+    async def _adopt(self, one: socket.socket, moves: int) -> None:
+        """While this process leaves, it is given back at once, for nobody else would."""
+        one.setblocking(False)
+        loop = asyncio.get_running_loop()
+        try:
+            _, made = await loop.connect_accepted_socket(partial(self._connection, moves), one)
+        finally:
+            self._adopting -= 1
+        if self._desk.parting is not None:
+            self._desk.parting(made)
+        elif self._desk.closing and made.between:
+            made.transport.close()
+
+    def leave(self) -> None:
+        """Let nobody in, give back each connection as soon as it is between two requests, and end with the last."""
+        self._shut()
+        for desk in self._inside:
+            _let_go(desk)
+        if self._certificates is not None:
+            self._leave_slowly()
+            return
+        self._desk.parting = self._part
+        for connection in list(self._desk.connections):
+            self._part(connection)
+        self._end_with_the_last()
+
+    def drain(self) -> None:
+        """Let nobody in, and each answer be the last of its connection; who asks nothing is let go."""
+        self._shut()
+        self._desk.parting = None
+        for desk in (self._desk, *self._inside):
+            _let_go(desk)
+        self._end_with_the_last()
+
+    def share(self, share: float) -> None:
+        """Give back some connections, for others to go on with; this process goes on."""
+        if self._certificates is not None:
+            return  # they cannot move: new workers get new ones
+        wanted = int(len(self._desk.connections) * share)
+
+        def part(connection: Connection) -> None:
+            nonlocal wanted
+            if wanted > 0 and self._part(connection):
+                wanted -= 1
+            if wanted == 0 and self._desk.parting is part:
+                self._desk.parting = None
+
+        self._desk.parting = part
+        for connection in list(self._desk.connections):
+            part(connection)
+
+    def _connection(self, moves: int = 0) -> Connection:
+        return Connection(self._desk, asyncio.get_running_loop(), moves)
+
+    def _leave_slowly(self) -> None:
+        """The keys of a TLS connection live in this process, so nobody else can go on with it: its next answer says that
+        it is the last. What is idle waits for that, since a request may be on its way; so does who is still agreeing."""
+        loop = asyncio.get_running_loop()
+        self._desk.closing = True
+        loop.call_later(HANDSHAKE, self._end_with_the_last)
+        loop.call_later(LAST, _let_go, self._desk)
+
+    def _part(self, connection: Connection) -> bool:
+        taken = connection.part()
+        if taken is None:
+            return False
+        self._post.give([taken])
+        return True
+
+    def _shut(self) -> None:
+        for server in self._servers:
+            server.close()
+        self._servers.clear()
+
+    def _end_with_the_last(self, empty: int = 0) -> None:
+        """End once two looks, one after the other, find nobody: a sibling's request may wait to be accepted still."""
+        busy = self._adopting or any(desk.connections for desk in (self._desk, *self._inside))
+        if not busy and empty == 2:
+            self.over.set()
+            return
+        asyncio.get_running_loop().call_later(LATE, self._end_with_the_last, 0 if busy else empty + 1)
+
+
+def open_many_files() -> None:
+    """As many connections as the machine lets this user have."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def _let_go(desk: Desk) -> None:
+    desk.closing = True
+    for connection in list(desk.connections):
+        if connection.silent:
+            connection.transport.close()
