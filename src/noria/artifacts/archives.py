@@ -40,10 +40,13 @@ Node = dict[str, Any]
 
 
 def canonical_archive(data: bytes) -> tuple[bytes, set[str]]:
-    """The same model in the one form, which skops reads as any other, and the full names of the classes in it. Raises
-    TypeError for what skops would misread."""
-    schema, members = unpacked(data)
-    _refuse_keys(schema)
+    """`canonical` for an archive that skops has written."""
+    return canonical(*unpacked(data))
+
+
+def canonical(schema: Node, members: dict[str, bytes]) -> tuple[bytes, set[str]]:
+    """The same model in the one form, which skops reads as any other, and the full names of the classes in it. The
+    schema is changed. Raises TypeError for what skops would misread."""
     names: dict[str, str] = {}
     kept: dict[str, bytes] = {}
     for name, content in members.items():
@@ -52,15 +55,18 @@ def canonical_archive(data: bytes) -> tuple[bytes, set[str]]:
         kept[names[name]] = content
     schema.pop("_skops_version", None)
     _rewrite(schema, names)
-    _number(schema)
-    return _packed(schema, kept), {f"{node['__module__']}.{node['__class__']}" for node in _nodes(schema)}
+    nodes = list(_nodes(schema))
+    _refuse_keys(nodes)
+    _number(nodes)
+    return _packed(schema, kept), {f"{node['__module__']}.{node['__class__']}" for node in nodes}
 
 
-def _refuse_keys(schema: Node) -> None:
+def _refuse_keys(nodes: list[Node]) -> None:
     """skops writes keys as text, and takes any text for True."""
-    for node in nodes_loaded_by(schema, "DictNode"):
-        kinds = {key["__class__"] for key in node["key_types"]["content"]}
-        if kinds & {"bool", "NoneType"}:
+    for node in nodes:
+        if node["__loader__"] == "DictNode" and {"bool", "NoneType"} & {
+            key["__class__"] for key in node["key_types"]["content"]
+        }:
             raise TypeError("a dict with keys that are True, False or None")
 
 
@@ -169,9 +175,8 @@ def _text(node: Any) -> str:
     return "[" + ",".join(map(_text, node)) + "]" if isinstance(node, list) else repr(node)
 
 
-def _number(schema: Node) -> None:
+def _number(nodes: list[Node]) -> None:
     """Numbers from 1 for what is shared and can change; none for the rest, whose sharing nobody can see."""
-    nodes = list(_nodes(schema))
     uses = Counter(node["__id__"] for node in nodes if "__id__" in node and not _fixed(node))
     numbers: dict[int, int] = {}
     for node in nodes:

@@ -71,13 +71,13 @@ class SkopsCodec:
 
 def _dumped(value: Any) -> tuple[bytes, set[str]]:
     """Its bytes, and the classes in it."""
-    from skops import io
     from skops.io.exceptions import UnsupportedTypeException
 
-    from noria.artifacts.archives import canonical_archive
+    from noria.artifacts.archives import canonical
+    from noria.artifacts.parted import parts_of
 
     try:
-        return canonical_archive(io.dumps(value))
+        return canonical(*parts_of(value))
     except (UnsupportedTypeException, TypeError, RecursionError) as error:
         raise CannotStore(
             type=public_name(type(value)), reason=f"skops has no form for a part of it: {error}", where=""

@@ -16,9 +16,10 @@ import numpy as np
 import pytest
 
 from noria.artifacts import Artifacts, CannotStore, estimators
-from noria.artifacts.archives import canonical_archive
+from noria.artifacts.archives import canonical, canonical_archive
 from noria.artifacts.estimators import UntrustedTypes
 from noria.artifacts.forged import ForgedTree
+from noria.artifacts.parted import parts_of
 from noria.artifacts.trusted import TRUSTED
 from noria.errors import ConfigError, render
 from unit.artifacts import zoo
@@ -104,6 +105,27 @@ def test_what_is_shared_inside_of_a_model_is_shared_again(artifacts: Artifacts) 
     assert kept["one"] is kept["two"]
     assert kept["other"] is not kept["one"]
     assert kept["other"][0] is not kept["one"][0]
+
+
+@pytest.mark.parametrize("kind", [zoo.boosting, zoo.linear])
+def test_what_skops_takes_apart_is_what_it_writes(kind: Callable[[], dict[str, Callable[[], Any]]]) -> None:
+    """A release of skops that takes models apart in another way is found here."""
+    from skops import io as skops_io
+
+    for name, make in kind().items():
+        fitted = make()
+        assert canonical(*parts_of(fitted)) == canonical_archive(skops_io.dumps(fitted)), name
+
+
+def test_a_skops_whose_inner_names_have_moved_is_read_through_its_archive(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from skops.io import _utils
+
+    fitted = zoo.boosting()["random forest"]()
+    wanted = canonical(*parts_of(fitted))
+    monkeypatch.delattr(_utils, "SaveContext")
+    assert canonical(*parts_of(fitted)) == wanted
 
 
 def test_sets_are_written_in_one_order() -> None:
