@@ -23,7 +23,7 @@ from noria.ports.serving import AT
 if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
-    from pyarrow.parquet import ParquetFile
+    from pyarrow.parquet import ParquetFile, ParquetWriter
 
 SUFFIX = ".parquet"
 PARTIAL = ".parquet.partial"
@@ -79,8 +79,6 @@ def sync_folder(folder: Path) -> None:
 
 
 def _write(opened: Opened, file: Any) -> Facts | None:
-    from pyarrow.parquet import ParquetWriter
-
     marks: list[tuple[int, int]] = []
     ids = rows = torn = newest = 0
     end, writer = opened.start, None
@@ -89,12 +87,12 @@ def _write(opened: Opened, file: Any) -> Facts | None:
         ids, end, torn = ids + part.ids, part.end, torn + part.torn
         if part.table is None:
             continue
-        writer = writer or ParquetWriter(file, part.table.schema, compression="zstd")
+        writer = writer or _writer(file, part.table.schema)
         writer.write_table(part.table)
         rows, newest = rows + part.table.num_rows, max(newest, _newest(part.table))
     if not ids:
         return None
-    writer = writer or ParquetWriter(file, _empty(opened).schema, compression="zstd")
+    writer = writer or _writer(file, _empty(opened).schema)
     facts = Facts(
         model=opened.told.model,
         version=opened.told.version,
@@ -107,6 +105,15 @@ def _write(opened: Opened, file: Any) -> Facts | None:
     writer.add_key_value_metadata({NOTE: msgspec.json.encode(facts), MARKS: _packed(marks)})
     writer.close()
     return facts
+
+
+def _writer(file: Any, schema: pa.Schema) -> ParquetWriter:
+    """Fractions hardly repeat: a dictionary of them takes half of the time of a file, and no byte off it."""
+    import pyarrow as pa
+    from pyarrow.parquet import ParquetWriter
+
+    repeat = [field.name for field in schema if not pa.types.is_floating(field.type)]
+    return ParquetWriter(file, schema, compression="zstd", use_dictionary=repeat)
 
 
 def _empty(opened: Opened) -> pa.Table:

@@ -7,18 +7,15 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import msgspec
+from typing import TYPE_CHECKING
 
 from noria.adapters import log_segment as segments
-from noria.ports.serving import AT, ID, KEY, TIME, TOOK, TRACE, UNIT, VALUES, VERSION, WAY, Values
-from noria.records.predictions import IdWriter, prediction_ids
+from noria.adapters.log_gathered import gathered
+from noria.ports.serving import ID, VALUES, VERSION
+from noria.records.predictions import prediction_ids
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-_values = msgspec.msgpack.Decoder(Values)
 
 
 @dataclass(frozen=True)
@@ -51,7 +48,7 @@ class Opened:
 
     def part(self, at: int, limit: int, *, keep: bool = True) -> Part:
         """Requests from byte `at` of `data` on, until there are about `limit` rows; only counted unless `keep`."""
-        rows, ids, kept, marks, torn = 0, 0, [], [], False
+        rows, ids, found, marks, torn = 0, 0, [], [], False
         while rows < limit:
             try:
                 frame = segments.read_frame(self.data, at)
@@ -61,12 +58,13 @@ class Opened:
             at = frame.end
             if frame.kind == segments.END:
                 break
-            rows, ids = rows + (frame.kept if keep else frame.rows), ids + frame.rows
-            marks.append((self.start + at, frame.kept))
-            if keep and frame.kept:
-                kept.append(frame)
+            kept = frame.rows if frame.places is None else len(frame.places)
+            rows, ids = rows + (kept if keep else frame.rows), ids + frame.rows
+            marks.append((self.start + at, kept))
+            if keep and kept:
+                found.append(frame)
         over = len(self.data) - at if self.dead and torn else 0
-        table = _table(kept, self) if kept else None
+        table = _table(found, self) if found else None
         return Part(table, ids, self.start + at, self.start + at + over, 1 if over else 0, marks)
 
     def parts(self, size: int) -> Iterator[Part]:
@@ -105,8 +103,11 @@ def _table(frames: Sequence[segments.Frame], opened: Opened) -> pa.Table:
     import pyarrow as pa
 
     columns = pa.ipc.read_schema(pa.py_buffer(opened.schema))
-    batches = list(_batches(frames, opened.told, columns))
-    rows = pa.Table.from_batches(batches, columns).combine_chunks()
+    tables = [
+        one if isinstance(one, pa.Table) else pa.Table.from_batches([one], columns)
+        for one in _batches(frames, columns)
+    ]
+    rows = pa.concat_tables(tables).combine_chunks()
     ids = pa.array(list(_ids(frames, opened.name)), pa.string())
     version = pa.array([opened.told.version] * rows.num_rows, pa.int64())
     return pa.Table.from_arrays([ids, version, *rows.columns], schema=schema_of(columns))
@@ -121,62 +122,35 @@ def schema_of(columns: pa.Schema) -> pa.Schema:
 
 
 def _ids(frames: Sequence[segments.Frame], segment: str) -> Iterator[str]:
-    one = IdWriter().one
+    first, count = 0, 0  # of frames that follow one another, whole
     for frame in frames:
-        if frame.rows == 1 and frame.places is None:
-            yield one(segment, frame.first)
+        if frame.places is None and frame.first == first + count:
+            count += frame.rows
             continue
-        ids = prediction_ids(segment, frame.first, frame.rows)
-        if frame.places is None:
-            yield from ids
-        else:
-            given = list(ids)
+        yield from prediction_ids(segment, first, count)
+        first, count = frame.first, frame.rows
+        if frame.places is not None:
+            given = list(prediction_ids(segment, first, count))
             yield from (given[place] for place in frame.places)
+            first, count = first + count, 0
+    yield from prediction_ids(segment, first, count)
 
 
-def _batches(
-    frames: Sequence[segments.Frame], told: segments.Header, columns: pa.Schema
-) -> Iterator[pa.RecordBatch]:
-    """Batches as they are; requests of values gathered into one batch as far as they follow one another."""
+def _batches(frames: Sequence[segments.Frame], columns: pa.Schema) -> Iterator[pa.RecordBatch | pa.Table]:
+    """Batches as they are; requests of values gathered as far as they follow one another."""
     import pyarrow as pa
 
-    waiting: list[Values] = []
+    waiting: list[memoryview] = []
     for frame in frames:
         if frame.kind == VALUES:
-            waiting.append(_values.decode(frame.payload))
+            waiting.append(frame.payload)
             continue
         if waiting:
-            yield _gathered(waiting, told, columns)
+            yield gathered(waiting, columns)
             waiting = []
         yield pa.ipc.read_record_batch(pa.py_buffer(frame.payload), columns)
     if waiting:
-        yield _gathered(waiting, told, columns)
-
-
-def _gathered(requests: Sequence[Values], told: segments.Header, columns: pa.Schema) -> pa.RecordBatch:
-    import pyarrow as pa
-
-    counts = [len(one.rows) for one in requests]
-    keys = list(zip(*(each for one in requests for each in one.keys), strict=True))
-    own: dict[str, list[Any]] = {
-        AT: _repeated([one.at for one in requests], counts),
-        TIME: list(keys[2]),
-        KEY: list(keys[0]),
-        UNIT: list(keys[1]),
-        TOOK: _repeated([one.took for one in requests], counts),
-        WAY: _repeated([one.way for one in requests], counts),
-        TRACE: _repeated([one.trace for one in requests], counts),
-    }
-    given = zip(*(row for one in requests for row in one.rows), strict=True)
-    answered = zip(*(row for one in requests for row in one.answers), strict=True)
-    user = dict(zip([name for name in columns.names if name not in own], [*given, *answered], strict=True))
-    return pa.RecordBatch.from_arrays(
-        [pa.array(own.get(field.name) or user[field.name], field.type) for field in columns], schema=columns
-    )
-
-
-def _repeated(values: Sequence[Any], counts: Sequence[int]) -> list[Any]:
-    return [value for value, count in zip(values, counts, strict=True) for _ in range(count)]
+        yield gathered(waiting, columns)
 
 
 def header_of(descriptor: int) -> tuple[segments.Header, bytes, int]:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import struct
 import zlib
-from dataclasses import dataclass
 
 import msgspec
 
@@ -38,9 +37,8 @@ class Header(msgspec.Struct, omit_defaults=True):
     """How many of a row's values are the request's; the rest are the answer's."""
 
 
-@dataclass(frozen=True)
-class Frame:
-    """One request in a segment."""
+class Frame(msgspec.Struct, frozen=True, gc=False):
+    """One request in a segment. There are millions: made in a tenth of the time that a dataclass takes."""
 
     kind: int
     """The port's, without `SOME`."""
@@ -52,11 +50,6 @@ class Frame:
     """The byte after it."""
     places: tuple[int, ...] | None = None
     """Of a sample: which of its rows were kept."""
-
-    @property
-    def kept(self) -> int:
-        """Rows in the payload."""
-        return self.rows if self.places is None else len(self.places)
 
 
 class Torn(Exception):
@@ -94,12 +87,12 @@ def read_frame(data: memoryview, at: int) -> Frame:
     payload = data[start:end]
     if zlib.crc32(payload) != check:
         raise Torn
+    if kind < NONE:
+        return Frame(kind, rows, first, payload, end)
     if kind == NONE:
         return Frame(kind, rows, first, payload, end, ())
-    if kind & SOME:
-        places, payload = _chosen(payload)
-        return Frame(kind & ~SOME, rows, first, payload, end, places)
-    return Frame(kind, rows, first, payload, end)
+    places, payload = _chosen(payload)
+    return Frame(kind & ~SOME, rows, first, payload, end, places)
 
 
 def _chosen(payload: memoryview) -> tuple[tuple[int, ...], memoryview]:
