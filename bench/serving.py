@@ -5,13 +5,15 @@
 Noria trains, registers and serves each model by its commands, with the prediction log on. Beside it, in the same rounds:
 `bare`, a handler written by hand around the same compiled model without checks, log or counts, and with --peers FastAPI,
 MLServer and BentoML around scikit-learn's own predict, the latter two with their batching. Client and server share the machine, so what counts is the server's CPU seconds, its workers' and its
-keeper's together. Every twentieth answer is read and held against the library's own: trees to the last bit, linear models
+keeper's together, and those in which the log becomes Parquet: these are measured after each load, over its rows alone, so
+that none of them falls into another load. Every twentieth answer is read and held against the library's own: trees to the last bit, linear models
 to 1e-12. Ends with 1 when a limit is broken or an answer is wrong.
 """
 
 from __future__ import annotations
 
 import json
+import resource
 import subprocess
 import sys
 import tempfile
@@ -162,21 +164,41 @@ print(json.dumps({"rows": shown.to_dicts(), "right": right}))
 def measured(one: Case, asked: Any, wrong: list[str]) -> list[Figure]:
     figures = Figures(one, asked.seconds, wrong)
     for turn in range(asked.repeat):
+        made_parquet(one.project)  # of what was logged before: it is not this load's
         with noria_server(one.project, "tumours", one.first(NORIA_ROWS)) as server:
             figures.cold(server)
-            figures.single(NORIA, server, NORIA_ROWS)
+            found = figures.single(NORIA, server, NORIA_ROWS)
+        figures.add_single(NORIA, found, kept=made_parquet(one.project))
+        with noria_server(one.project, "tumours", one.first(NORIA_ROWS)) as server:
             figures.many(NORIA, server, NORIA_ROWS)
-            figures.many(NORIA, server, NORIA_COLUMNS, columns=True)
+        figures.add_many(NORIA, kept=made_parquet(one.project))
+        with noria_server(one.project, "tumours", one.first(NORIA_ROWS)) as server:
+            figures.many(NORIA, server, NORIA_COLUMNS)
+        figures.add_many(NORIA, kept=made_parquet(one.project), columns=True)
         with script_server("bare.py", sys.executable, one.document, one.first(BY_HAND)) as server:
-            figures.single(BARE, server, BY_HAND)
+            figures.add_single(BARE, figures.single(BARE, server, BY_HAND))
         for who, (script, way, models) in PEERS.items():
             if not asked.peers or one.name not in models or turn >= asked.peer_rounds:
                 continue
             if (python := peers.python_of(who)) is not None:
                 with script_server(script, str(python), one.joblib, one.first(way)) as server:
-                    figures.single(who, server, way)
+                    figures.add_single(who, figures.single(who, server, way))
                     figures.many(who, server, way)
+                    figures.add_many(who)
     return figures.all()
+
+
+def made_parquet(project: Path) -> float:
+    """CPU seconds a row of making Parquet of what the workers logged, as the service does beside them; 0 for no row."""
+    command = [sys.executable, "-P", "-m", "noria.serving.upkeep", "--segments-alone", "--model", "tumours"]
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    said = subprocess.run(
+        [*command, "--state", str(project / ".noria")], capture_output=True, text=True, check=True
+    ).stdout
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    spent = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+    rows = int(json.loads(said).get("rows", 0))
+    return spent / rows if rows else 0.0
 
 
 class Figures:
@@ -204,41 +226,56 @@ class Figures:
         self._times = Figure(f"{name}: the better of both, over the best peer's", "", limit=TWICE, more=True)
         self._first = Figure(f"{name}: from start to the first answer", "s", limit=FIRST)
         self._memory = Figure(f"{name}: memory of a worker", "MB", limit=MEMORY)
+        self._kept = Figure(f"{name}: of which Parquet of its log, a row", "us")
         self._last: dict[str, float] = {}
         self._large: dict[str, float] = {}
+        self._found = 0.0
 
     def all(self) -> list[Figure]:
         theirs = [per for who, per in self._large.items() if who != NORIA]
         if theirs:
             self._times.add(NORIA, self._large[NORIA] / max(theirs))
         speed = [self._rows, self._columns, *([self._times] if theirs else [])]
-        return [*self._per.values(), self._share, self._p50, self._p99, *speed, self._first, self._memory]
+        times = [self._share, self._kept, self._p50, self._p99]
+        return [*self._per.values(), *times, *speed, self._first, self._memory]
 
     def cold(self, server: Server) -> None:
         self._first.add(NORIA, server.first)
         self._memory.add(NORIA, max(memory_mb(pid) for pid in server.pids[1:]))
 
-    def single(self, who: str, server: Server, way: Way) -> None:
-        """One row a request."""
+    def single(self, who: str, server: Server, way: Way) -> dict[int, float]:
+        """One row a request: CPU seconds of one, by the number of connections."""
         bodies = requests(way.path, [way.encoded([row]) for row in self._case.rows])
+        found = {}
         for count in CONNECTIONS:
             load = self._asked(who, server, bodies, count, lambda at, body: self._fault(way, body, [at]))
-            self._per[count].add(who, load.per_cpu_second)
+            found[count] = 1 / load.per_cpu_second
             if count == 1:
                 self._p50.add(who, 1e3 * load.quantile(0.5))
             if count == CONNECTIONS[-1]:
                 self._p99.add(who, 1e3 * load.quantile(0.99))
-                self._last[who] = load.per_cpu_second
-                if who == BARE:
-                    self._share.add(NORIA, self._last[NORIA] / load.per_cpu_second)
+        return found
 
-    def many(self, who: str, server: Server, way: Way, *, columns: bool = False) -> None:
+    def add_single(self, who: str, found: dict[int, float], *, kept: float = 0.0) -> None:
+        """`kept`: what each request costs besides, after its answer."""
+        for count, seconds in found.items():
+            self._per[count].add(who, 1 / (seconds + kept))
+        self._last[who] = 1 / (found[CONNECTIONS[-1]] + kept)
+        if who == NORIA:
+            self._kept.add(who, 1e6 * kept)
+        if who == BARE:
+            self._share.add(NORIA, self._last[NORIA] / self._last[BARE])
+
+    def many(self, who: str, server: Server, way: Way) -> None:
         """Large requests."""
         rows = self._case.rows
         chosen = [[(start * 31 + at) % len(rows) for at in range(MANY)] for start in range(8)]
         bodies = requests(way.many or way.path, [way.encoded([rows[at] for at in each]) for each in chosen])
         load = self._asked(who, server, bodies, 4, lambda at, body: self._fault(way, body, chosen[at]))
-        per = load.per_cpu_second * MANY
+        self._found = 1 / load.per_cpu_second / MANY
+
+    def add_many(self, who: str, *, kept: float = 0.0, columns: bool = False) -> None:
+        per = 1 / (self._found + kept)
         (self._columns if columns else self._rows).add(who, per)
         self._large[who] = max(per, self._large.get(who, 0.0))
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from noria.errors import NoriaError
-from noria.ports.serving import Layout
+from noria.ports.serving import VALUES, Layout, Values
 from noria.records.versions import Version
 from noria.serving.errors import GraphFailed
 from noria.serving.log import Narrator, stack
@@ -16,6 +20,8 @@ from noria.serving.veil import Payload, Veil, take
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+_pack = msgspec.msgpack.Encoder().encode
 
 
 class Journal:
@@ -58,6 +64,16 @@ class Journal:
         self.metrics.left_out(left_out)
         return segment, first
 
+    def take_values(self, rows: int, logged: Values) -> tuple[str, int]:
+        """`take` for rows that are no Arrow, in the version's own layout."""
+        if self._sample != 1.0:
+            return self.take(self.layout, VALUES, rows, partial(_packed, logged))
+        try:
+            return self._outbox.take(self.layout, VALUES, rows, _pack(logged))
+        except NoriaError as error:
+            self.refused(error)
+            raise
+
     def layout_of(self, rows: pa.RecordBatch) -> Layout:
         """The version's own, wherever its answers have the types that the signature promises."""
         schema = rows.schema.serialize().to_pybytes()
@@ -82,3 +98,10 @@ class Journal:
         """The version could not answer, for a reason that is known."""
         self.metrics.failed(error.code)
         self._narrate("answer.failed", version=self._version.name, code=error.code, stack=stack(error))
+
+
+def _packed(logged: Values, kept: Sequence[int] | None) -> bytes:
+    if kept is None:
+        return _pack(logged)
+    rows, keys, answers = ([each[at] for at in kept] for each in (logged.rows, logged.keys, logged.answers))
+    return _pack(Values(logged.at, logged.took, logged.way, rows, keys, answers, logged.trace))

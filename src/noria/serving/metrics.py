@@ -57,7 +57,7 @@ class Metrics:
         if place is None:
             place = self.tally.counter("noria_requests", route=route, code=str(code))
             self._requests[route, code] = place
-        self.tally.add(place)
+        self.tally.values[place] += 1
 
     def feedback(self, result: str, count: int = 1) -> None:
         self.tally.add(self.tally.counter("noria_feedback", result=result), count)
@@ -84,13 +84,13 @@ class VersionMetrics(Metrics):
 
     def began(self) -> None:
         """A request has come whole."""
-        self.tally.add(self.in_flight)
+        self.tally.values[self.in_flight] += 1
 
     def ended(self, count: int = 1) -> None:
         self.tally.add(self.in_flight, -count)
 
     def answered(self, rows: int, seconds: float, not_finite: int) -> None:
-        self.tally.add(self._rows, rows)
+        self.tally.values[self._rows] += rows
         self.tally.observe(self._seconds, seconds)
         if not_finite:
             self.tally.add(self.tally.counter("noria_not_finite_answers", **self._own), not_finite)

@@ -29,6 +29,8 @@ class Outbox:
         sent: Callable[[int], None],
     ) -> None:
         """`sent`: told how many of the answers that count have left."""
+        self.take = log.take
+        """The place of a request's rows in the log; its answer has to be `put` in the same turn of the loop."""
         self._log = log
         self._durability = durability
         self._loop = loop
@@ -41,10 +43,6 @@ class Outbox:
     def place(self, layout: Layout, rows: int) -> tuple[str, int]:
         """What the next `take` of such rows gives, in the same turn of the loop."""
         return self._log.place(layout, rows)
-
-    def take(self, layout: Layout, kind: int, rows: int, payload: bytes) -> tuple[str, int]:
-        """The place of a request's rows in the log; its answer has to be `put` in the same turn of the loop."""
-        return self._log.take(layout, kind, rows, payload)
 
     def put(self, send: Send, answer: bytes | Response, refuse: Refuse, *, counts: bool = False) -> None:
         """Send an answer once the rows taken so far are in the log; `refuse` is told instead when they cannot be."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import date
 from typing import Annotated, Any
 
@@ -30,8 +29,7 @@ EPOCH = date(1970, 1, 1).toordinal()
 LARGEST = 2**63 - 1  # what msgspec can bound an integer by
 
 
-@dataclass(frozen=True)
-class Read:
+class Read(msgspec.Struct, frozen=True):
     """The rows of one request."""
 
     rows: Sequence[Values]
@@ -71,6 +69,7 @@ class QuickReader:
         self._refuses = signature.unknown == "refuse"
         self.names = [column.name for column in columns]
         """The columns, in the order of a row's values."""
+        self._telling = _telling(self.names)
 
     def read(self, body: bytes) -> Read | None:
         """The rows in a body of JSON; None where only the careful reader can tell."""
@@ -84,9 +83,7 @@ class QuickReader:
             return None
         if self._refuses and self.unknown(rows):
             return None
-        return Read(
-            rows, b"null" in body
-        )  # in C, on bytes: comparing each value with None costs ten times as much
+        return Read(rows, self._telling in body and b"null" in body)
 
     def lines(self, body: bytes) -> Sequence[Values] | None:
         """The rows in a body of one object a line; None where only the careful reader can tell."""
@@ -138,6 +135,13 @@ class QuickReader:
             elif at in self._never_null:
                 raise Misfit("null")
         return tuple(changed)
+
+
+def _telling(names: Sequence[str]) -> bytes:
+    """A letter of `null` that no column has in its name: one byte is found, or not, in a tenth of the time that four take,
+    and those in a tenth of the time in which each value is compared with None."""
+    written = msgspec.json.encode([*names, "rows"])
+    return next((letter for letter in (b"u", b"l", b"n") if letter not in written), b"null")
 
 
 def _row_type(signature: Signature) -> type[msgspec.Struct]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from math import isfinite
 from time import perf_counter, time_ns
@@ -13,7 +12,6 @@ from typing import Any
 import msgspec
 
 from noria.errors import NoriaError
-from noria.ports.serving import VALUES
 from noria.ports.serving import Values as Logged
 from noria.records.predictions import IdWriter, prediction_ids
 from noria.serving.batching import Batcher, Job
@@ -32,12 +30,10 @@ from noria.serving.served import Few, Served
 LOOKED_AT = 16  # of so many requests of the quickest kind, one has its stages timed: the clock costs as much as they do
 AT_ONCE = 32  # rows that are answered in the event loop, past the graph; more would keep others waiting
 
-_pack = msgspec.msgpack.Encoder().encode
 _json = msgspec.json.Encoder().encode
 
 
-@dataclass(slots=True)
-class Taken:
+class Taken(msgspec.Struct):
     """A request that has been read."""
 
     read: Read | ReadTensors
@@ -218,9 +214,7 @@ class QuickWay:
         trace = None if span is None else span.trace
         logged = Logged(at, int(took * 1e6), taken.cause.way, shown, keys, answers, trace)
         try:
-            segment, first = self._journal.take(
-                self._journal.layout, VALUES, len(rows), partial(_packed, logged)
-            )
+            segment, first = self._journal.take_values(len(rows), logged)
         except NoriaError as error:
             self._fail(taken, error)
             return
@@ -262,13 +256,6 @@ class QuickWay:
         self._metrics.ended()
         self._metrics.request(taken.route, known.status)
         taken.send(refusal(known, protocol=taken.tensors))
-
-
-def _packed(logged: Logged, kept: Sequence[int] | None) -> bytes:
-    if kept is None:
-        return _pack(logged)
-    rows, keys, answers = ([each[at] for at in kept] for each in (logged.rows, logged.keys, logged.answers))
-    return _pack(Logged(logged.at, logged.took, logged.way, rows, keys, answers, logged.trace))
 
 
 def _not_finite(answers: Sequence[tuple[Any, ...]]) -> int:
