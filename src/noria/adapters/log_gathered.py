@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
-from noria.adapters.log_values import Form, Matrix, column, formed
-from noria.ports.serving import AT, KEY, TIME, TOOK, TRACE, UNIT, WAY, Values
+from noria.adapters.log_values import Form, Matrix, column, formed, request_form, row_form
+from noria.ports.serving import AT, KEY, TIME, TOOK, TRACE, UNIT, WAY
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -23,7 +23,22 @@ OWN = (
     WAY,
     TRACE,
 )  # the log's own columns; the others are the request's and the answer's
-_values = msgspec.msgpack.Decoder(Values)
+
+
+class _Request(msgspec.Struct, array_like=True, gc=False):
+    """`ports.serving.Values`, whose rows and answers are looked at later."""
+
+    at: int
+    took: int
+    way: str
+    rows: list[msgspec.Raw]
+    keys: Sequence[tuple[str | None, str | None, int | None]]
+    answers: list[msgspec.Raw]
+    trace: str | None = None
+
+
+_request = msgspec.msgpack.Decoder(_Request).decode
+_values = msgspec.msgpack.Decoder(list[Any]).decode
 
 
 def gathered(payloads: Sequence[memoryview], columns: pa.Schema) -> pa.Table:
@@ -34,17 +49,17 @@ def gathered(payloads: Sequence[memoryview], columns: pa.Schema) -> pa.Table:
     starts = np.full(len(payloads), -1, np.int64)  # each request's first row among the parts
     parts: list[pa.RecordBatch] = []
     rows = 0
-    for form, which, matrix in formed(payloads):
+    for form, which, matrix in formed(payloads, request_form):
         part = _in_bulk(form, matrix, columns)
         if part is not None:
             starts[which] = rows + np.arange(len(which))
             parts.append(part)
             rows += len(which)
     if left := np.flatnonzero(starts < 0).tolist():
-        requests = [_values.decode(payloads[at]) for at in left]
+        requests = [_request(payloads[at]) for at in left]
         counts[left] = [len(one.rows) for one in requests]
         starts[left] = rows + np.cumsum(counts[left]) - counts[left]
-        parts.append(_one_by_one(requests, columns))
+        parts.append(_by_row(requests, columns))
     return _ordered(pa.Table.from_batches(parts, columns), starts, counts)
 
 
@@ -72,26 +87,55 @@ def _in_bulk(form: Form, matrix: Matrix, columns: pa.Schema) -> pa.RecordBatch |
     return pa.RecordBatch.from_arrays(arrays, schema=columns)
 
 
-def _one_by_one(requests: Sequence[Values], columns: pa.Schema) -> pa.RecordBatch:
+def _by_row(requests: Sequence[_Request], columns: pa.Schema) -> pa.RecordBatch:
     import pyarrow as pa
 
     counts = [len(one.rows) for one in requests]
     keys = list(zip(*(each for one in requests for each in one.keys), strict=True))
-    own: dict[str, list[Any]] = {
+    own: dict[str, Sequence[Any]] = {
         AT: _repeated([one.at for one in requests], counts),
-        TIME: list(keys[2]),
-        KEY: list(keys[0]),
-        UNIT: list(keys[1]),
+        TIME: keys[2],
+        KEY: keys[0],
+        UNIT: keys[1],
         TOOK: _repeated([one.took for one in requests], counts),
         WAY: _repeated([one.way for one in requests], counts),
         TRACE: _repeated([one.trace for one in requests], counts),
     }
-    given = zip(*(row for one in requests for row in one.rows), strict=True)
-    answered = zip(*(row for one in requests for row in one.answers), strict=True)
-    user = dict(zip([name for name in columns.names if name not in own], [*given, *answered], strict=True))
-    return pa.RecordBatch.from_arrays(
-        [pa.array(own.get(field.name) or user[field.name], field.type) for field in columns], schema=columns
-    )
+    user = [field for field in columns if field.name not in own]
+    rows = [each for one in requests for each in one.rows]
+    answers = [each for one in requests for each in one.answers]
+    given = len(_values(rows[0]))
+    made = {
+        name: pa.array(values, columns.field(name).type)
+        for name, values in own.items()
+        if name in columns.names
+    }
+    made |= _columns(rows, user[:given]) | _columns(answers, user[given:])
+    return pa.RecordBatch.from_arrays([made[name] for name in columns.names], schema=columns)
+
+
+def _columns(rows: Sequence[msgspec.Raw], fields: Sequence[pa.Field]) -> dict[str, pa.Array]:
+    """Lists of values as columns: those of one form in bulk, the others one by one."""
+    import pyarrow as pa
+
+    place = np.full(len(rows), -1, np.int64)
+    parts: list[list[pa.Array]] = []
+    done = 0
+    for form, which, matrix in formed([memoryview(row) for row in rows], row_form):
+        arrays = [column(matrix, value, field.type) for value, field in zip(form.values, fields, strict=True)]
+        if any(array is None for array in arrays):
+            continue
+        place[which] = done + np.arange(len(which))
+        parts.append(arrays)
+        done += len(which)
+    if left := np.flatnonzero(place < 0).tolist():
+        place[left] = done + np.arange(len(left))
+        values = zip(*(_values(rows[at]) for at in left), strict=True)
+        parts.append([pa.array(each, field.type) for each, field in zip(values, fields, strict=True)])
+    found = [pa.concat_arrays(each) for each in zip(*parts, strict=True)]
+    if (place[1:] < place[:-1]).any():
+        found = [each.take(pa.array(place)) for each in found]
+    return {field.name: each for field, each in zip(fields, found, strict=True)}
 
 
 def _repeated(values: Sequence[Any], counts: Sequence[int]) -> list[Any]:

@@ -1,14 +1,14 @@
-"""Requests of one row each, from MessagePack to Arrow's columns, without a Python object for a value.
+"""Logged values from MessagePack to Arrow's columns, without a Python object for a value.
 
-Payloads of one length mostly have one *form*: the same markers at the same places, other bytes between them. The form is
+Rows of one length mostly have one *form*: the same markers at the same places, other bytes between them. The form is
 read off one of them; those that have the same markers are a matrix of bytes, in which each value is a few columns. What
-does not fit (several rows, lists, rare forms) is decoded one by one, as before.
+does not fit (lists, rare forms) is decoded one by one, as before.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -59,11 +59,20 @@ class Form:
     """The bytes that every payload of this form has alike."""
 
 
-def form_of(payload: bytes | memoryview) -> Form | None:
-    """The form of a request's one row; None for what is decoded one by one."""
-    reading = _Reading(bytes(payload))
+def request_form(payload: memoryview) -> Form | None:
+    """The form of a request of one row; None for what is decoded one by one."""
+    return _form(payload, _Reading.request)
+
+
+def row_form(row: memoryview) -> Form | None:
+    """The form of the values of a row."""
+    return _form(row, _Reading.row)
+
+
+def _form(data: memoryview, read: Callable[[_Reading], int]) -> Form | None:
+    reading = _Reading(bytes(data))
     try:
-        return reading.form()
+        return reading.form(read(reading))
     except (_Unread, IndexError, struct.error):
         return None
 
@@ -74,7 +83,8 @@ class _Reading:
         self._at = 0
         self._values: list[Value] = []
 
-    def form(self) -> Form:
+    def request(self) -> int:
+        """How many values its row has."""
         parts = self._array()
         for _ in range(3):  # at, took, way
             self._value()
@@ -83,6 +93,15 @@ class _Reading:
         self._one_row()  # the answer
         for _ in range(parts - 6):  # the trace, where there is one
             self._value()
+        return given
+
+    def row(self) -> int:
+        count = self._array()
+        for _ in range(count):
+            self._value()
+        return count
+
+    def form(self, given: int) -> Form:
         fixed = np.ones(len(self._data), bool)
         for value in self._values:
             fixed[value.at + value.head : value.at + value.head + value.size] = False
@@ -94,10 +113,7 @@ class _Reading:
         """How many values it has."""
         if self._array() != 1:
             raise _Unread
-        count = self._array()
-        for _ in range(count):
-            self._value()
-        return count
+        return self.row()
 
     def _array(self) -> int:
         marker = self._data[self._at]
@@ -134,7 +150,9 @@ def _value_at(data: bytes, at: int) -> Value:
     raise _Unread
 
 
-def formed(payloads: Sequence[memoryview]) -> Iterator[tuple[Form, Sequence[int], Matrix]]:
+def formed(
+    payloads: Sequence[memoryview], form_of: Callable[[memoryview], Form | None]
+) -> Iterator[tuple[Form, Sequence[int], Matrix]]:
     """Groups of payloads of one form: which of them, and their bytes. What is in no group is decoded one by one."""
     lengths = np.fromiter(map(len, payloads), np.int64, len(payloads))
     for length in np.unique(lengths).tolist():
