@@ -20,12 +20,31 @@ class Way:
     answers: Callable[[Any], list[float]]
     many: str = ""
     """The path for several rows, where it is another."""
+    content: str = "application/json"
 
     def encoded(self, rows: Sequence[Row]) -> bytes:
         return json.dumps(self.body(rows)).encode()
 
     def read(self, reply: bytes) -> list[float]:
         return self.answers(json.loads(reply))
+
+
+class Arrow(Way):
+    """Record batches of Arrow both ways."""
+
+    def encoded(self, rows: Sequence[Row]) -> bytes:
+        import pyarrow as pa
+
+        table, sink = pa.table(self.body(rows)), pa.BufferOutputStream()
+        with pa.ipc.new_stream(sink, table.schema) as stream:
+            stream.write_table(table)
+        return sink.getvalue().to_pybytes()
+
+    def read(self, reply: bytes) -> list[float]:
+        import pyarrow as pa
+
+        with pa.ipc.open_stream(reply) as stream:
+            return self.answers(stream.read_all())
 
 
 def _values(row: Row) -> list[float]:
@@ -61,6 +80,12 @@ NORIA_COLUMNS = Way(
     path="/v2/models/tumours/infer",
     body=_columns,
     answers=lambda reply: next(one["data"] for one in reply["outputs"] if one["name"] == "answer"),
+)
+NORIA_ARROW = Arrow(
+    path="/v1/models/tumours/predict",
+    body=lambda rows: {name: [row[name] for row in rows] for name in rows[0]},
+    answers=lambda reply: reply.column("answer").to_pylist(),
+    content="application/vnd.apache.arrow.stream",
 )
 BY_HAND = Way(path="/", body=_plain, answers=lambda reply: [reply["answer"]])
 FASTAPI = Way(

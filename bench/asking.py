@@ -38,12 +38,10 @@ class Load:
         return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
 
-def requests(path: str, bodies: Sequence[bytes]) -> list[bytes]:
-    """Whole requests of JSON, as they go over the wire."""
-    head = (
-        b"POST %b HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
-    )
-    return [head % (path.encode(), len(body)) + body for body in bodies]
+def requests(path: str, bodies: Sequence[bytes], content: str = "application/json") -> list[bytes]:
+    """Whole requests, as they go over the wire."""
+    head = f"POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: {content}\r\ncontent-length: %d\r\n\r\n"
+    return [head.encode() % len(body) + body for body in bodies]
 
 
 def ask(

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import peers
-from asked_of import BENTOML, BY_HAND, FASTAPI, MLSERVER, NORIA_COLUMNS, NORIA_ROWS, Way
+from asked_of import BENTOML, BY_HAND, FASTAPI, MLSERVER, NORIA_ARROW, NORIA_COLUMNS, NORIA_ROWS, Way
 from asking import Load, ask, memory_mb, requests
 from measuring import NORIA, Figure, compiled, options, report, repository, surroundings, took, versions_of
 from started import Server, noria_server, script_server
@@ -35,6 +35,11 @@ PEERS = {  # server, how it is asked, and the models that it is measured with
     "MLServer": ("mlserver_sklearn.py", MLSERVER, ("boosted", "linear")),
     "BentoML": ("bentoml_sklearn.py", BENTOML, ("boosted", "linear")),
 }
+FORMS = {
+    NORIA_ROWS: "JSON",
+    NORIA_COLUMNS: "tensors in JSON",
+    NORIA_ARROW: "Arrow",
+}  # how Noria is asked for many
 CONNECTIONS = (1, 16, 64)
 MANY = 256  # rows of a large request
 TWICE = 2.0  # the best peer's rows a CPU second in large requests
@@ -169,12 +174,10 @@ def measured(one: Case, asked: Any, wrong: list[str]) -> list[Figure]:
             figures.cold(server)
             found = figures.single(NORIA, server, NORIA_ROWS)
         figures.add_single(NORIA, found, kept=made_parquet(one.project))
-        with noria_server(one.project, "tumours", one.first(NORIA_ROWS)) as server:
-            figures.many(NORIA, server, NORIA_ROWS)
-        figures.add_many(NORIA, kept=made_parquet(one.project))
-        with noria_server(one.project, "tumours", one.first(NORIA_ROWS)) as server:
-            figures.many(NORIA, server, NORIA_COLUMNS)
-        figures.add_many(NORIA, kept=made_parquet(one.project), columns=True)
+        for way in FORMS:
+            with noria_server(one.project, "tumours", one.first(NORIA_ROWS)) as server:
+                figures.many(NORIA, server, way)
+            figures.add_many(NORIA, way, kept=made_parquet(one.project))
         with script_server("bare.py", sys.executable, one.document, one.first(BY_HAND)) as server:
             figures.add_single(BARE, figures.single(BARE, server, BY_HAND))
         for who, (script, way, models) in PEERS.items():
@@ -184,7 +187,7 @@ def measured(one: Case, asked: Any, wrong: list[str]) -> list[Figure]:
                 with script_server(script, str(python), one.joblib, one.first(way)) as server:
                     figures.add_single(who, figures.single(who, server, way))
                     figures.many(who, server, way)
-                    figures.add_many(who)
+                    figures.add_many(who, way)
     return figures.all()
 
 
@@ -221,9 +224,11 @@ class Figures:
         )
         self._p50 = Figure(f"{name}: half of the answers within, 1 connection", "ms", limit=P50)
         self._p99 = Figure(f"{name}: 99 % of the answers within, 64 connections", "ms")
-        self._rows = Figure(f"{name}: rows a CPU second, {MANY} a request, 4 connections", "", more=True)
-        self._columns = Figure(f"{name}: the same as Open Inference columns", "", more=True)
-        self._times = Figure(f"{name}: the better of both, over the best peer's", "", limit=TWICE, more=True)
+        self._rows = {
+            way: Figure(f"{name}: rows a CPU second, {MANY} a request, 4 connections: {form}", "", more=True)
+            for way, form in FORMS.items()
+        }
+        self._times = Figure(f"{name}: the best of these, over the best peer's", "", limit=TWICE, more=True)
         self._first = Figure(f"{name}: from start to the first answer", "s", limit=FIRST)
         self._memory = Figure(f"{name}: memory of a worker", "MB", limit=MEMORY)
         self._kept = Figure(f"{name}: of which Parquet of its log, a row", "us")
@@ -235,7 +240,7 @@ class Figures:
         theirs = [per for who, per in self._large.items() if who != NORIA]
         if theirs:
             self._times.add(NORIA, self._large[NORIA] / max(theirs))
-        speed = [self._rows, self._columns, *([self._times] if theirs else [])]
+        speed = [*self._rows.values(), *([self._times] if theirs else [])]
         times = [self._share, self._kept, self._p50, self._p99]
         return [*self._per.values(), *times, *speed, self._first, self._memory]
 
@@ -270,13 +275,17 @@ class Figures:
         """Large requests."""
         rows = self._case.rows
         chosen = [[(start * 31 + at) % len(rows) for at in range(MANY)] for start in range(8)]
-        bodies = requests(way.many or way.path, [way.encoded([rows[at] for at in each]) for each in chosen])
+        encoded = [way.encoded([rows[at] for at in each]) for each in chosen]
+        bodies = requests(way.many or way.path, encoded, way.content)
+        self._asked(
+            who, server, bodies[:1], 1, lambda at, body: None
+        )  # what is imported for the first of its kind
         load = self._asked(who, server, bodies, 4, lambda at, body: self._fault(way, body, chosen[at]))
         self._found = 1 / load.per_cpu_second / MANY
 
-    def add_many(self, who: str, *, kept: float = 0.0, columns: bool = False) -> None:
+    def add_many(self, who: str, way: Way, *, kept: float = 0.0) -> None:
         per = 1 / (self._found + kept)
-        (self._columns if columns else self._rows).add(who, per)
+        self._rows[way if way in FORMS else NORIA_ROWS].add(who, per)
         self._large[who] = max(per, self._large.get(who, 0.0))
 
     def _asked(self, who: str, server: Server, bodies: Sequence[bytes], count: int, right: Any) -> Load:

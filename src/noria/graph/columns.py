@@ -21,6 +21,7 @@ from noria.errors import ConfigError
 from noria.records.base import Json
 
 if TYPE_CHECKING:
+    import numpy as np
     import pyarrow as pa
 
 SHOWN = 60  # characters of a value that an error repeats
@@ -152,6 +153,14 @@ def type_name(kind: pa.DataType) -> str:
     if pa.types.is_large_list(kind) or pa.types.is_list(kind):
         return f"list<{type_name(kind.value_type)}>"
     return str(kind)
+
+
+def floats(array: pa.Array) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """An array of doubles without nulls as numpy has it, over the same bytes."""
+    import numpy as np
+
+    data = array.buffers()[1]
+    return np.frombuffer(data, np.float64, len(array), 8 * array.offset) if data else np.empty(0)
 
 
 def values_of(array: pa.Array) -> list[Any]:

@@ -216,7 +216,7 @@ def event_times(signature: Signature, rows: pa.RecordBatch, at: datetime) -> pa.
     import pyarrow as pa
 
     wanted = pa.timestamp("us", tz="UTC")
-    received = pa.array([at] * rows.num_rows, wanted)
+    received = pa.repeat(pa.scalar(at, wanted), rows.num_rows)
     if signature.time is None:
         return received
     times = rows.column(signature.time)

@@ -15,6 +15,7 @@ import msgspec
 
 from noria.fast.direct import Direct, open_direct
 from noria.fast.opened import open_model, read_compiled
+from noria.graph.columns import floats
 from noria.ports.objects import ObjectStore
 from noria.records.fast import FastPath, Plan
 from noria.records.versions import Version
@@ -106,6 +107,8 @@ def column_of(array: pa.Array) -> Any:
     import pyarrow as pa
 
     kind = array.type
+    if pa.types.is_float64(kind) and not array.null_count:
+        return floats(array)
     if pa.types.is_floating(kind) or pa.types.is_integer(kind):
         return array.to_numpy(zero_copy_only=False)
     return array.to_pylist()

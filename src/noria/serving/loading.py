@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 def load(bundle: Bundle, narrate: Narrator) -> Served:
     """The version, loaded and tried. Raises whatever keeps it from answering."""
     from noria.adapters.objects import open_objects
+    from noria.fast.apart import with_pandas, without_pandas
     from noria.serving.by_model import direct_of, open_by_model
 
     if bundle.grpc:
@@ -32,12 +33,14 @@ def load(bundle: Bundle, narrate: Narrator) -> Served:
     store, _ = open_objects(bundle.objects, state)
     path = direct_of(version)
     if path is not None:
+        without_pandas()
         try:
             return open_by_model(version, path, store, max_rows=bundle.max_rows).tried(bundle.sample)
         except (
             NoriaError
         ) as error:  # such as a library that is not in this environment: the graph still answers
             narrate("fast.unused", version=version.name, why=str(error))
+            with_pandas()
     return _load_graph(bundle, store, narrate)
 
 

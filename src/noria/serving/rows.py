@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
@@ -86,7 +87,7 @@ def log_schema(signature: Signature, hashed: Collection[str] = (), *, traced: bo
         for each in signature.request
     ]
     answered = [pa.field(name, kind or pa.null()) for name, kind in answers.items()]
-    schema: bytes = _schema(pa.schema(asked), answered, traced=traced).serialize().to_pybytes()
+    schema: bytes = _schema(pa.schema(asked), pa.schema(answered), traced=traced).serialize().to_pybytes()
     return schema
 
 
@@ -106,16 +107,17 @@ def log_rows(
 
     signature, rows = served.version.signature, asked.rows if veil is None else veil.batch(asked.rows)
     key, count = keys(signature, rows), rows.num_rows
+    text = pa.string()
     own = [
-        pa.array([at] * count, pa.timestamp("us", tz="UTC")),
+        pa.repeat(pa.scalar(at, pa.timestamp("us", tz="UTC")), count),
         event_times(signature, rows, at),
-        pa.array(key if key is not None else [None] * count, pa.string()),
-        pa.array(units(signature, rows, key), pa.string()),
-        pa.array([int(took * 1e6)] * count, pa.int64()),
-        pa.array([way] * count, pa.string()),
-        *([] if trace is None else [pa.array([trace or None] * count, pa.string())]),
+        pa.array(key, text) if key is not None else pa.nulls(count, text),
+        pa.array(units(signature, rows, key), text),
+        pa.repeat(pa.scalar(int(took * 1e6), pa.int64()), count),
+        pa.repeat(pa.scalar(way, text), count),
+        *([] if trace is None else [pa.repeat(pa.scalar(trace or None, text), count)]),
     ]
-    schema = _schema(rows.schema, list(answers.schema), traced=trace is not None)
+    schema = _schema(rows.schema, answers.schema, traced=trace is not None)
     return pa.RecordBatch.from_arrays([*own, *rows.columns, *answers.columns], schema=schema)
 
 
@@ -126,7 +128,8 @@ def unit_of(signature: Signature, rows: pa.RecordBatch) -> str | None:
     return found
 
 
-def _schema(request: pa.Schema, answers: Sequence[pa.Field], *, traced: bool) -> pa.Schema:
+@lru_cache(maxsize=8)  # one a version, as long as its answers have one type
+def _schema(request: pa.Schema, answers: pa.Schema, *, traced: bool) -> pa.Schema:
     import pyarrow as pa
 
     moment = pa.timestamp("us", tz="UTC")

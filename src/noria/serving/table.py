@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
-from noria.graph.columns import type_name
+from noria.graph.columns import floats, type_name
 from noria.serving.asked import Asked, Faults, Reader
 from noria.serving.errors import BadArrow, TooManyRows
 
 if TYPE_CHECKING:
+    import numpy as np
     import pyarrow as pa
 
 ID = "id"  # the answer's column of ids; an answer's own column of this name becomes `answer.id`
@@ -31,12 +33,12 @@ def read(body: bytes, reader: Reader) -> Asked:
     reader.check_count(table.num_rows)
     faults = Faults()
     columns: dict[str, pa.Array] = {}
-    for name, column in zip(names, table.columns, strict=True):
+    for name, column in zip(names, table.columns, strict=True):  # arrays, or chunks of several batches
         if name in columns:
             faults.add(None, name, "two columns", "one column")
         elif name not in reader.kinds:
             reader.extra(None, name, faults)
-        elif (made := _fitted(name, column.combine_chunks(), reader, faults)) is not None:
+        elif (made := _fitted(name, column, reader, faults)) is not None:
             columns[name] = made
     for name in reader.kinds:
         if name not in names:
@@ -60,7 +62,7 @@ def written(ids: Sequence[str], answers: pa.RecordBatch, version: str) -> bytes:
     return written
 
 
-def _whole(body: bytes, most: int) -> pa.Table:
+def _whole(body: bytes, most: int) -> pa.Table | pa.RecordBatch:
     """Whole and sound: what does not hold together would let Arrow read beside the body."""
     import pyarrow as pa
 
@@ -73,7 +75,7 @@ def _whole(body: bytes, most: int) -> pa.Table:
                 raise TooManyRows(rows=rows, limit=most)
             batch.validate(full=True)
             batches.append(batch)
-        return pa.Table.from_batches(batches, stream.schema)
+        return batches[0] if len(batches) == 1 else pa.Table.from_batches(batches, stream.schema)
 
 
 def _refuse_compressed(body: bytes) -> None:
@@ -114,8 +116,11 @@ def _fitted(name: str, array: Any, reader: Reader, faults: Faults) -> pa.Array |
     import pyarrow as pa
 
     kind = reader.kinds[name]
-    if isinstance(array, pa.ChunkedArray):  # of no chunk at all, or of dictionaries
+    if isinstance(array, pa.ChunkedArray):
         array = pa.concat_arrays(array.chunks) if array.num_chunks else pa.nulls(0, array.type)
+    if array.type == kind.type:
+        _check_finite(name, array, kind.expected, faults)
+        return array
     if pa.types.is_null(array.type):
         return pa.nulls(len(array), kind.type)
     if family(array.type) not in families(kind.type):
@@ -140,6 +145,8 @@ def _check_finite(name: str, array: pa.Array, expected: str, faults: Faults) -> 
         flat, width = array.flatten(), 0
     if not pa.types.is_floating(flat.type) or not len(flat):
         return
+    if pa.types.is_float64(flat.type) and not flat.null_count and isfinite(_sum(floats(flat))):
+        return  # a sum with a term that is not finite is not finite either; the other way round is looked into
     finite = pc.is_finite(flat)
     if pc.all(finite).as_py() is not False:
         return
@@ -148,6 +155,13 @@ def _check_finite(name: str, array: pa.Array, expected: str, faults: Faults) -> 
         faults.add(
             at if width else None, name, str(flat[at].as_py()), f"{expected}; null is the missing value"
         )
+
+
+def _sum(numbers: np.ndarray[Any, Any]) -> float:
+    import numpy as np
+
+    with np.errstate(over="ignore", invalid="ignore"):
+        return float(numbers.sum())
 
 
 def family(kind: pa.DataType) -> str:

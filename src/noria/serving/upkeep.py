@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from noria.errors import NoriaError, render
+from noria.fast.apart import without_pandas
 from noria.ports.clock import RealClock
 from noria.records.debt import AgeGroup
 from noria.records.versions import Version
@@ -45,6 +46,7 @@ def main() -> int:
     """The exit code."""
     options = _parser().parse_args()
     os.nice(POLITE)
+    without_pandas()
     gc.disable()  # a round makes millions of values and no cycles: looking for them takes a fifth of it
     try:
         report = care(options)
