@@ -51,21 +51,34 @@ def _all_scaled(compiled: Compiled) -> Encode | None:
 
 def matrix_of(compiled: Compiled, columns: Sequence[Any]) -> np.ndarray:
     """Columns (arrays, or sequences for categories) to the model's float64 matrix in C order."""
-    import numpy as np
+    return ColumnEncoder(compiled).matrix(columns)
 
-    blocks = compiled.blocks or tuple(Number(source=at) for at in range(compiled.width))
-    count = len(columns[blocks[0].source])
-    made = np.empty((count, sum(map(width_of, blocks))))
-    at = 0
-    for block in blocks:
-        values, end = columns[block.source], at + width_of(block)
-        if isinstance(block, Number):
-            made[:, at] = _changed_all(numbers_of(values), block.changes)
-        else:
-            table = Table(block, _name(compiled, block.source))
-            made[:, at:end] = [table.numbers(value) for value in plain_values(values)]
-        at = end
-    return made
+
+class ColumnEncoder:
+    """From columns to a model's matrix; what its categories become is looked up once."""
+
+    def __init__(self, compiled: Compiled) -> None:
+        self._blocks = compiled.blocks or tuple(Number(source=at) for at in range(compiled.width))
+        self._tables = [
+            None if isinstance(block, Number) else Table(block, _name(compiled, block.source))
+            for block in self._blocks
+        ]
+        self._width = sum(map(width_of, self._blocks))
+
+    def matrix(self, columns: Sequence[Any]) -> np.ndarray:
+        """float64, C order."""
+        import numpy as np
+
+        made = np.empty((len(columns[self._blocks[0].source]), self._width))
+        at = 0
+        for block, table in zip(self._blocks, self._tables, strict=True):
+            values, end = columns[block.source], at + width_of(block)
+            if isinstance(block, Number):
+                made[:, at] = _changed_all(numbers_of(values), block.changes)
+            elif table is not None:
+                made[:, at:end] = [table.numbers(value) for value in plain_values(values)]
+            at = end
+        return made
 
 
 def width_of(block: Block) -> int:

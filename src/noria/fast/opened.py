@@ -12,7 +12,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from noria.fast.compiled import Compiled, Leaves, Linear, MethodName, Onnx, Trees, XgBoost, read_compiled
-from noria.fast.encode import NAN, matrix_of, row_encoder
+from noria.fast.encode import NAN, ColumnEncoder, row_encoder
 from noria.fast.errors import CannotAnswer, WrongWidth
 from noria.fast.linear import LinearScores
 from noria.fast.links import link_many, link_one
@@ -38,6 +38,7 @@ class Fast:
     def __init__(self, compiled: Compiled) -> None:
         self.compiled = compiled
         self._encode = row_encoder(compiled)
+        self.columns = ColumnEncoder(compiled)
         self._opened: dict[tuple[MethodName, int | None], Method] = {}
         self._scores: dict[bool, Scores] = {}
         for name in compiled.methods:
@@ -77,13 +78,14 @@ class Method:
 
     def __init__(self, fast: Fast, name: MethodName, column: int | None) -> None:
         self._compiled = fast.compiled
+        self._columns = fast.columns
         self._column = column
         self._scored = fast.scores(name)
         self._name: MethodName = name
         self.one: One = _guarded(fast, _one(fast, name, column, self._scored))
 
     def many(self, columns: Any) -> np.ndarray:
-        matrix = _matrix(self._compiled, columns)
+        matrix = _matrix(self._compiled, self._columns, columns)
         _check_finite(self._compiled, matrix)
         answer: np.ndarray = link_many(self._compiled, self._name)(self._scored.many(matrix))
         if self._column is not None:
@@ -232,7 +234,7 @@ def _check_finite(compiled: Compiled, matrix: np.ndarray) -> None:
         )
 
 
-def _matrix(compiled: Compiled, columns: Any) -> np.ndarray:
+def _matrix(compiled: Compiled, encoder: ColumnEncoder, columns: Any) -> np.ndarray:
     import numpy as np
 
     if isinstance(columns, np.ndarray) and columns.ndim == 2:
@@ -240,14 +242,14 @@ def _matrix(compiled: Compiled, columns: Any) -> np.ndarray:
             raise WrongWidth(given=columns.shape[1], wanted=compiled.width)
         if not compiled.blocks and columns.dtype != object:
             return np.ascontiguousarray(columns, np.float64)
-        return matrix_of(compiled, [columns[:, at] for at in range(compiled.width)])
+        return encoder.matrix([columns[:, at] for at in range(compiled.width)])
     if len(columns) != compiled.width:
         raise WrongWidth(given=len(columns), wanted=compiled.width)
     if isinstance(compiled.model, Onnx) and compiled.model.once:
         from noria.fast.sessions import rounded_columns
 
         columns = rounded_columns(columns, compiled.model.once)
-    return matrix_of(compiled, columns)
+    return encoder.matrix(columns)
 
 
 def _numeric(compiled: Compiled) -> frozenset[int]:
