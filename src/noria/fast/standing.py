@@ -71,10 +71,10 @@ def _known(compiled: Compiled) -> dict[str, Any]:
 
 
 def _answering(one: _StandIn, fast: Fast, name: MethodName) -> Callable[..., Any]:
-    method = fast.method(name)
+    method, reader = fast.method(name), TableReader(fast.compiled)
 
     def answer(*given: Any, **more: Any) -> Any:
-        columns = columns_of(fast.compiled, given[0]) if len(given) == 1 and not more else None
+        columns = reader.columns(given[0]) if len(given) == 1 and not more else None
         if columns is None:
             return getattr(_original(one), name)(*given, **more)
         return method.many(columns)
@@ -85,14 +85,47 @@ def _answering(one: _StandIn, fast: Fast, name: MethodName) -> Callable[..., Any
 
 def columns_of(compiled: Compiled, table: Any) -> Any:
     """A frame or matrix as the compiled model takes it; None for what only the original should read."""
-    package = type(table).__module__.partition(".")[0]
-    if package == "numpy":
-        return _matrix(compiled, table)
-    if package == "polars" and type(table).__name__ == "DataFrame":
-        return _of_frame(compiled, table, list(table.columns), _polars_column)
-    if package == "pandas" and type(table).__name__ == "DataFrame":
-        return _of_frame(compiled, table, list(table.columns), _pandas_column)
-    return None
+    return TableReader(compiled).columns(table)
+
+
+class TableReader:
+    """Reads what an estimator is called with, as its compiled model takes it."""
+
+    def __init__(self, compiled: Compiled) -> None:
+        self._compiled = compiled
+        self._inputs = list(compiled.inputs)
+        self._texts, self._used = _texts(compiled), _used(compiled)
+        self._any_float = _takes_any_float(compiled)
+
+    def columns(self, table: Any) -> Any:
+        """None for what only the original should read."""
+        package = type(table).__module__.partition(".")[0]
+        if package == "numpy":
+            return _matrix(self._compiled, table)
+        if type(table).__name__ != "DataFrame":
+            return None
+        if package == "polars":
+            return self._of_frame(
+                dict(zip(table.columns, table.get_columns(), strict=True)), len(table), _polars_column
+            )
+        if package == "pandas" and table.columns.is_unique:
+            return self._of_frame(table, len(table), _pandas_column)
+        return None
+
+    def _of_frame(self, table: Any, rows: int, column: Callable[..., Any]) -> Any:
+        names = list(table)
+        wanted = self._inputs or names
+        if (
+            (names != wanted and not _by_name(self._compiled, names))
+            or len(wanted) != self._compiled.width
+            or not rows
+        ):
+            return None
+        made = [
+            column(table[name], at in self._texts, self._any_float) if at in self._used else ()
+            for at, name in enumerate(wanted)
+        ]
+        return None if any(one is None for one in made) else made
 
 
 def _matrix(compiled: Compiled, table: Any) -> Any:
@@ -101,21 +134,6 @@ def _matrix(compiled: Compiled, table: Any) -> Any:
     kinds = "fiub" if _takes_any_float(compiled) else "iu"
     fits = table.dtype.kind in kinds or table.dtype == "float64"
     return table if fits or (table.dtype == object and compiled.blocks) else None
-
-
-def _of_frame(compiled: Compiled, table: Any, names: Sequence[Any], column: Callable[..., Any]) -> Any:
-    wanted = list(compiled.inputs) or names
-    if (
-        (list(names) != wanted and not _by_name(compiled, names))
-        or len(wanted) != compiled.width
-        or not len(table)
-    ):
-        return None
-    texts, used, any_float = _texts(compiled), _used(compiled), _takes_any_float(compiled)
-    made = [
-        column(table[name], at in texts, any_float) if at in used else () for at, name in enumerate(wanted)
-    ]
-    return None if any(one is None for one in made) else made
 
 
 def _by_name(compiled: Compiled, names: Sequence[Any]) -> bool:
