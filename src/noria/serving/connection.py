@@ -19,6 +19,7 @@ import httptools
 
 from noria.errors import NoriaError
 from noria.serving.errors import BadHttp, BodyTooLarge, BodyTooSlow, HeadersTooLarge, TooManyConnections
+from noria.serving.http_text import PLAIN, TOLD, accepts_json, is_plain, written
 from noria.serving.messages import Request, Response, refusal
 
 if TYPE_CHECKING:
@@ -38,44 +39,6 @@ HEADER = 32  # bytes that each header counts for beside its own, as in HTTP/2: s
 READ = 256 * 2**10  # bytes that the event loop reads at once: so much of a body may come with the headers
 SWEEP = 0.5  # s between two looks at what has waited too long
 PIPELINED = 64  # requests of one connection that wait for those before them, until no more are read
-
-REASONS = {
-    200: b"OK",
-    400: b"Bad Request",
-    401: b"Unauthorized",
-    403: b"Forbidden",
-    404: b"Not Found",
-    405: b"Method Not Allowed",
-    408: b"Request Timeout",
-    409: b"Conflict",
-    413: b"Content Too Large",
-    415: b"Unsupported Media Type",
-    422: b"Unprocessable Content",
-    429: b"Too Many Requests",
-    431: b"Request Header Fields Too Large",
-    500: b"Internal Server Error",
-    502: b"Bad Gateway",
-    503: b"Service Unavailable",
-    504: b"Gateway Timeout",
-}
-
-TOLD = frozenset(
-    map(
-        len,
-        (
-            b"accept",
-            b"content-type",
-            b"content-encoding",
-            b"content-length",
-            b"expect",
-            b"x-noria-version",
-            b"transfer-encoding",
-        ),
-    )
-)
-PLAIN = frozenset(
-    (b"application/json", b"application/json; charset=utf-8", b"application/json;charset=utf-8")
-)
 
 Headers = list[tuple[bytes, bytes]]
 Send = Callable[[Response], None]
@@ -281,11 +244,11 @@ class Connection(asyncio.Protocol):
     def _look_at(self, name: bytes, value: bytes) -> None:
         """Headers that decide how the body is read."""
         if name == b"content-type":
-            self._plain = self._plain and (value in PLAIN or _is_plain(value))
+            self._plain = self._plain and (value in PLAIN or is_plain(value))
         elif name in (b"content-encoding", b"x-noria-version"):
             self._plain = False
         elif name == b"accept":
-            self._plain = self._plain and (value == b"*/*" or _accepts_json(value))
+            self._plain = self._plain and (value == b"*/*" or accepts_json(value))
         elif name == b"content-length":
             if int(value) > self._desk.max_body and not self._stopped:
                 self._refuse(BodyTooLarge(limit=self._desk.max_body))
@@ -370,28 +333,7 @@ class Connection(asyncio.Protocol):
             self._begin(raw)
 
     def _write(self, answer: bytes | Response, *, keep: bool, bodiless: bool = False) -> None:
-        ending = b"\r\n" if keep else b"connection: close\r\n\r\n"
-        if type(answer) is bytes:
-            self.transport.write(
-                b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n%b%b%b"
-                % (len(answer), self._desk.date, ending, b"" if bodiless else answer)
-            )
-            return
-        response = cast("Response", answer)
-        more = "".join(f"{name}: {value}\r\n" for name, value in response.headers.items()).encode("latin-1")
-        self.transport.write(
-            b"HTTP/1.1 %d %b\r\ncontent-type: %b\r\ncontent-length: %d\r\n%b%b%b%b"
-            % (
-                response.status,
-                REASONS.get(response.status, b"Other"),
-                response.content_type.encode(),
-                len(response.body),
-                more,
-                self._desk.date,
-                ending,
-                b"" if bodiless else response.body,
-            )
-        )
+        self.transport.write(written(answer, self._desk.date, keep=keep, bodiless=bodiless))
 
     # -- ends
 
@@ -472,14 +414,3 @@ class Connection(asyncio.Protocol):
             if self.transport.can_write_eof():
                 self.transport.write_eof()
         self._loop.call_later(LINGER, self.transport.close)
-
-
-def _is_plain(content_type: bytes) -> bool:
-    """Whether a type is JSON in UTF-8, however it is written."""
-    kind, _, more = content_type.lower().replace(b" ", b"").partition(b";")
-    return kind == b"application/json" and more in (b"", b"charset=utf-8", b'charset="utf-8"')
-
-
-def _accepts_json(value: bytes) -> bool:
-    """Whether an answer in JSON is certain to be welcome."""
-    return b"application/json" in value and b"ndjson" not in value and b"arrow" not in value
