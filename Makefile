@@ -24,7 +24,7 @@ demo: setup
 test: setup browser
 	@# once for all processes that the tests start; some machines forbid Python to write bytecode by itself
 	@$(BIN)/python -m compileall -q src
-	@$(BIN)/python -m pytest -q -n 2 --dist worksteal tests
+	@$(BIN)/python -m pytest -q -n 3 --dist worksteal tests
 
 # peers' clients of the inference protocol, in an environment of their own: they want older libraries than Noria
 clients: .clients/ready
@@ -45,6 +45,7 @@ browser:
 
 soak: setup
 	@NORIA_KILLS=200 $(BIN)/python -m pytest -q -n 2 --dist worksteal tests/e2e/test_random_kills.py
+	@NORIA_SOAK=1 $(BIN)/python -m pytest -q -n 2 --dist worksteal tests -m soak
 	@NORIA_SOAK=1 $(BIN)/python -m pytest -q tests/integration/test_routing.py -k 'load or killed or dying'
 	@NORIA_SOAK=1 $(BIN)/python -m pytest -q -s tests/integration/test_soak.py
 	@NORIA_SOAK=1 $(BIN)/python -m pytest -q tests/integration/test_many_models.py tests/integration/test_service_parts.py -k "load_and or keep_a_table"

@@ -206,7 +206,9 @@ def test_a_kill_while_the_gates_judge_leaves_nothing_and_the_next_run_promotes(p
     project.noria("audit")
 
 
-@pytest.mark.parametrize("moment", ["before", "within", "after"])
+@pytest.mark.parametrize(
+    "moment", ["within", *(pytest.param(rare, marks=pytest.mark.soak) for rare in ("before", "after"))]
+)
 def test_a_kill_around_the_last_transaction_leaves_all_or_nothing(trained: Project, moment: str) -> None:
     script = Path(__file__).with_name("killed.py")
     killed = subprocess.run(

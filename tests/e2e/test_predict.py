@@ -256,6 +256,7 @@ def test_from_a_bucket_into_a_bucket(trained: Project, given: Path, tmp_path: Pa
     assert "OBJECTS-CREDENTIALS" in told and "not-the-secret" not in told
 
 
+@pytest.mark.soak
 def test_on_a_cluster_as_on_one_machine(
     make_project: Callable[..., Project], given: Path, tmp_path: Path, bucket: str, ray_cluster: RayServer
 ) -> None:

@@ -13,7 +13,7 @@ from e2e.test_ray import begun, slow
 from servers_ray import own_cluster
 from servers_s3 import environment
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.soak]
 PATIENCE = "18"  # s, of which all but 15 are waited for the head
 
 

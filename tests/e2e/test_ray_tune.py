@@ -16,7 +16,7 @@ from servers_ray import RayServer
 from servers_s3 import environment
 
 pytest.importorskip("optuna", reason="pip install 'noria[tune]'")
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.soak]
 
 PIPELINE = """
 import os, time

@@ -165,7 +165,7 @@ def test_figures_that_nobody_logs_are_told(hill: Callable[..., Project]) -> None
     assert len(found["notes"]) == 1 and "'hieght'" in found["notes"][0]
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("how", [signal.SIGKILL, pytest.param(signal.SIGINT, marks=pytest.mark.soak)])
 def test_a_search_that_is_broken_off_goes_on(hill: Callable[..., Project], how: signal.Signals) -> None:
     project = hill(epochs=600, pause=0.1)
     search = project.start("tune", *TRY, "--trials", "2", "--jobs", "2", "--quiet")

@@ -56,6 +56,7 @@ def test_the_world_changes_and_the_wheel_turns(project: Project) -> None:
     assert json.dumps(status)
 
 
+@pytest.mark.soak
 def test_a_kill_in_the_middle_of_a_retraining(project: Project) -> None:
     process = start(project)
     service = raised = None

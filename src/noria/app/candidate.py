@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from noria.app.overlap import Look
+from noria.artifacts.unframed import moment_of
 from noria.errors import ConfigError, StepFailed
 from noria.gates.judge import judge
 from noria.gates.paired import Paired, pair
@@ -197,8 +198,7 @@ def _holdout_begins(app: App, candidate: Version) -> datetime | None:
         return None
     import pyarrow.compute as pc
 
-    first: datetime = pc.min(app.artifacts.table(quality.losses).column(time)).as_py()
-    return first
+    return moment_of(pc.min(app.artifacts.table(quality.losses).column(time)))
 
 
 def shared(gates: Sequence[Gate], attempts: int) -> list[Gate]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from noria.artifacts.codec import CannotStore
 from noria.artifacts.kinds import COLUMNS, TABLES, kind_of, kind_wanted
+from noria.artifacts.unframed import numpy_of
 from noria.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -209,8 +210,8 @@ def _column(table: Any, name: str, kind: str) -> Any:
 
 
 def _array(values: Any) -> np.ndarray[Any, Any]:
-    if kind_of(values) == "pyarrow.Array":
-        return values.to_numpy(zero_copy_only=False)  # type: ignore[no-any-return]
+    if kind_of(values) in ("pyarrow.Array", "pyarrow.ChunkedArray"):
+        return numpy_of(values)
     return values.to_numpy()  # type: ignore[no-any-return]
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from noria.artifacts.tables import as_wanted, column, is_table, row_count, to_arrow
+from noria.artifacts.unframed import array_of
 from noria.declare import PredictSpec, Resolved, Step
 from noria.graph.errors import BadAnswer, BadLoss, NotATable, RowsChanged
 from noria.records.versions import AnswerKind
@@ -171,7 +172,7 @@ def _array(value: Any, step: Step) -> Any:
     array = np.asarray(value)
     if array.ndim != 1:
         raise BadAnswer(step=step.name, problem=f"gave a column of shape {array.shape}")
-    return pa.array(array.tolist() if array.dtype == object else array)
+    return pa.array(array.tolist()) if array.dtype == object else array_of(array)
 
 
 def _matrix(array: np.ndarray, classes: tuple[str, ...], step: Step) -> pa.Table:

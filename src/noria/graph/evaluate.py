@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from noria.artifacts.unframed import array_of
 from noria.declare import DataSpec, Resolved
 from noria.graph.answer import Graph, answer_kind, answer_table, losses
 from noria.graph.open import open_graph
@@ -43,7 +44,6 @@ def answer(task: Answer, resolved: Resolved, artifacts: Artifacts, graph: Graph 
 def score(task: Score, resolved: Resolved, artifacts: Artifacts) -> Scored:
     """The losses of answers that have labels, as a table of key, time and loss."""
     import numpy as np
-    import pyarrow as pa
 
     spec, loss = resolved.data, resolved.loss_spec
     if resolved.loss is None or loss is None:
@@ -51,7 +51,7 @@ def score(task: Score, resolved: Resolved, artifacts: Artifacts) -> Scored:
     rows = artifacts.table(task.rows)
     each, clipped = losses(resolved, rows, artifacts.table(task.answers), task.kind)
     beside = [name for name in dict.fromkeys((*spec.key, spec.time)) if name in rows.column_names]
-    table = rows.select(beside).append_column(LOSS, pa.array(each))
+    table = rows.select(beside).append_column(LOSS, array_of(each))
     return Scored(
         quality=Quality(
             loss=resolved.loss.name,
@@ -79,7 +79,7 @@ def chosen(task: Answer, spec: DataSpec, artifacts: Artifacts) -> tuple[pa.Table
         fresh = wanted & ~_among(rows, artifacts.table(task.seen), spec.key)
         if task.kept is not None:
             fresh |= wanted & _among(rows, artifacts.table(task.kept), spec.key)
-    return rows.filter(fresh), int(wanted.sum() - fresh.sum())
+    return rows.filter(array_of(fresh)), int(wanted.sum() - fresh.sum())
 
 
 def _among(rows: pa.Table, others: pa.Table, key: tuple[str, ...]) -> np.ndarray:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from noria.artifacts.unframed import array_of
 from noria.declare import Resolved
 from noria.fast.compiled import Compiled, Uncompiled
 from noria.fast.compiling import compile_model
@@ -82,9 +83,12 @@ def _original(why: str) -> Quickened:
 
 def _sample(task: Quicken, resolved: Resolved, artifacts: Artifacts) -> pa.Table:
     """Visible raw rows, from all over the holdout."""
+    import numpy as np
+
     rows, _ = chosen(Answer(graph=task.graph, rows=task.rows, keys=task.keys), resolved.data, artifacts)
     step = max(1, rows.num_rows // SAMPLE)
-    return visible(rows.take(list(range(0, rows.num_rows, step))[:SAMPLE]), resolved.data)
+    places = np.arange(0, rows.num_rows, step)[:SAMPLE]
+    return visible(rows.take(array_of(places)), resolved.data)
 
 
 def _compared(graph: Graph, sample: pa.Table) -> dict[str, Compared] | str:

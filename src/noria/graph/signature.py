@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from noria.artifacts.unframed import ticks_of
 from noria.declare import DataSpec, Resolved
 from noria.graph.answer import Graph, answer_kind, answer_table
 from noria.graph.columns import type_name
@@ -80,4 +81,4 @@ def _label_delay(rows: pa.Table, spec: DataSpec) -> float | None:
 def _micros(times: pa.ChunkedArray) -> Any:
     import pyarrow as pa
 
-    return times.cast(pa.timestamp("us", tz="UTC")).cast(pa.int64()).to_numpy()
+    return ticks_of(times.cast(pa.timestamp("us", tz="UTC")))

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from noria.artifacts.tables import as_wanted, to_arrow
+from noria.artifacts.unframed import array_of
 from noria.declare import Step
 from noria.graph.answer import apply
 from noria.pipeline.errors import FailsAlone, LooksAtOtherRows
@@ -48,9 +49,11 @@ def check_alone(
     `rows` are the inputs that go row by row, `others` those that don't, `made` what all rows gave together, `keys`
     names a row in an error. Raises `LooksAtOtherRows`, `FailsAlone`.
     """
+    import numpy as np
+
     whole = to_arrow(made)
     picked = sorted(random.Random(seed).sample(range(whole.num_rows), min(ROWS, whole.num_rows)))
-    together = whole.take(picked)
+    together = whole.take(array_of(np.array(picked, np.int64)))
     wanted = {name: step.wanted(name) for name in rows}
     until = time.monotonic() + BUDGET
     alone: list[pa.Table] = []

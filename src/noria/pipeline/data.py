@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from noria.artifacts.kinds import kind_of
 from noria.artifacts.tables import as_wanted, to_arrow
+from noria.artifacts.unframed import moment_of, timestamp
 from noria.declare import DataSpec, Step
 from noria.graph.rows import require
 from noria.pipeline.errors import BadKey, BadTime, NoData
@@ -92,12 +93,11 @@ def _known(table: pa.Table, spec: DataSpec, as_of: datetime) -> pa.Table:
     """The rows whose label was known by then; a row without that time has no label yet."""
     if not spec.known:
         return table
-    import pyarrow as pa
     import pyarrow.compute as pc
 
     when = table.column(spec.known)
-    mask = pc.less_equal(when, pa.scalar(as_of, pa.timestamp("us", tz=when.type.tz)))
-    mask = pc.fill_null(mask, False)
+    mask = pc.less_equal(when, timestamp(as_of, when.type.tz))
+    mask = pc.and_kleene(mask, pc.is_valid(mask))  # a null is no yes
     return table if pc.all(mask).as_py() else table.filter(mask)
 
 
@@ -129,12 +129,5 @@ def _span(table: pa.Table, spec: DataSpec) -> tuple[datetime | None, datetime | 
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    ends = pc.min_max(table.column(spec.time)).as_py() if _is_micro(table, spec.time) else None
-    if ends is None:
-        coarse = table.column(spec.time).cast(pa.timestamp("us", tz="UTC"), safe=False)
-        ends = pc.min_max(coarse).as_py()
-    return ends["min"].astimezone(UTC), ends["max"].astimezone(UTC)
-
-
-def _is_micro(table: pa.Table, name: str) -> bool:
-    return str(table.schema.field(name).type.unit) == "us"
+    ends = pc.min_max(table.column(spec.time).cast(pa.timestamp("us", tz="UTC"), safe=False))
+    return moment_of(ends["min"]), moment_of(ends["max"])
