@@ -247,7 +247,7 @@ def service(
             yield Running(process, ready, client, log)
     finally:
         process.terminate()
-        process.wait(timeout=20)
+        process.wait(timeout=60)
         process.stdout.close()
 
 

@@ -371,7 +371,7 @@ def test_a_service_that_is_started_again_goes_by_the_table_of_before(fresh: Worl
     with routed(fresh, "--no-spare") as (running, admin):
         table = admin.canary(0.3, salt="a trial")
         running.process.kill()
-        running.process.wait(timeout=20)
+        running.process.wait(timeout=60)
     with routed(fresh, "--no-spare") as (running, admin):
         until(lambda: admin.table() == table, 60, "the table")
         assert admin.canary(0.3) == table

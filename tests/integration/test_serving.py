@@ -546,7 +546,7 @@ def test_sigterm_lets_what_is_in_flight_finish(fresh: World) -> None:
     with service(fresh) as running, _Load(running.url) as load:
         until(lambda: len(load.answers) > 20, 10, "traffic")
         running.process.send_signal(signal.SIGTERM)
-        running.process.wait(timeout=20)
+        running.process.wait(timeout=60)
         load.stop()
     assert running.process.returncode == 0
     rows = logged(fresh)
@@ -560,7 +560,7 @@ def test_kill_9_loses_no_answer_that_was_given(fresh: World, seed: int) -> None:
     with service(fresh) as running, _Load(running.url) as load:
         until(lambda: len(load.ids) > 30 + 17 * seed, 10, "traffic")
         running.process.kill()
-        running.process.wait(timeout=20)
+        running.process.wait(timeout=60)
         load.stop()
     rows = logged(fresh)
     assert set(load.ids) <= rows.keys()
@@ -581,9 +581,9 @@ def test_a_service_ends_quietly_with_whoever_started_it(fresh: World, by: str) -
     assert json.loads(process.stdout.readline())["ready"]
     if by == "a signal":
         process.terminate()
-        assert process.wait(timeout=20) == 0  # with the pipe still open, on which a thread waits
+        assert process.wait(timeout=60) == 0  # with the pipe still open, on which a thread waits
     process.stdin.close()
-    assert process.wait(timeout=20) == 0
+    assert process.wait(timeout=60) == 0
     events = [json.loads(line)["event"] for line in process.stderr.read().splitlines()]
     assert [event for event in events if event.startswith("service.")] == ["service.ready", "service.stopped"]
     assert not {"worker.lost", "fleet.broke"} & set(events)

@@ -104,6 +104,6 @@ def test_a_service_that_its_supervisor_starts_again_goes_on_and_loses_no_row(rid
                 callers.until_more()
                 if turn % 2:
                     running.process.kill()
-                    running.process.wait(timeout=20)
+                    running.process.wait(timeout=60)
     assert callers.strange == []
     settled(rides, callers)
