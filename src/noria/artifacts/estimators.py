@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,9 +45,13 @@ class SkopsCodec:
         name = public_name(type(value))
         if shelf.fresh is None or len(data) > READ_BACK:
             made, trusted = None, _trusted_in(data, name, shelf)
-        else:
-            made, trusted = _read_back(data, classes, name, shelf)
-        artifact = Artifact(digest=shelf.store.put(data), codec=spelled(self), size=len(data), type=name)
+            digest = shelf.store.put(data)
+        else:  # the disk needs some 10 ms to be sure of it; bytes of a model that is then refused go with `noria gc`
+            with ThreadPoolExecutor(1) as beside:
+                putting = beside.submit(shelf.store.put, data)
+                made, trusted = _read_back(data, classes, name, shelf)
+            digest = putting.result()
+        artifact = Artifact(digest=digest, codec=spelled(self), size=len(data), type=name)
         shelf.looked_into[artifact.digest] = trusted
         if shelf.fresh is not None:
             shelf.fresh.clear()  # one at a time: it may be as large as what the step still holds
