@@ -18,6 +18,7 @@ from noria.app.environments.wanted import Wanted, wanted
 from noria.app.wiring import open_shelf
 from noria.cli.commands import project
 from noria.cli.render import count, note, span
+from noria.ports.surroundings import in_force
 from noria.source.environment import lock_of
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def inside(args: argparse.Namespace, *, drives: Iterable[str] = (), build: bool 
     policy, shelf, quiet = load_policy(folder / "noria.toml"), open_shelf(), getattr(args, "quiet", False)
     wish = wanted(folder, policy, shelf, drives)
     if wish is None:
-        if not quiet and lock_of(folder) is None:
+        if not quiet and not in_force() and lock_of(folder) is None:  # else it has been told before beginning again
             note(COST)
         return
     found = wish.found(shelf)
