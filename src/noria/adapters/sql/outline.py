@@ -26,6 +26,8 @@ PARTS: Mapping[str, Mapping[str, str]] = {
     "alarm.raised": {"alarm": "alarms"},
     "data.refused": {},
     "version.proved": {},
+    "version.approved": {},
+    "gates.drilled": {},
     "garbage.collected": {},
     "token.made": {},
     "token.revoked": {},

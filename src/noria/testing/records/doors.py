@@ -18,8 +18,10 @@ from noria.records.events import (
     AliasMoved,
     BlockScored,
     Change,
+    GatesDrilled,
     Judged,
     RunStarted,
+    VersionApproved,
     VersionRegistered,
 )
 from noria.records.runs import Run
@@ -27,12 +29,14 @@ from noria.testing.samples import (
     MODEL,
     NOON,
     a_block,
+    a_drill,
     a_judgement,
     a_new_run,
     a_result,
     a_state,
     a_version,
     an_alarm,
+    an_approval,
     run_finished,
     step_finished,
 )
@@ -74,6 +78,8 @@ def every_change(records: Doors) -> list[Change]:
         run_finished(run, flights, split, a_result("features", reused="delay/0")),
         BlockScored(block=a_block(), state=a_state()),
         AlarmRaised(alarm=an_alarm()),
+        VersionApproved(approval=an_approval()),
+        GatesDrilled(drill=a_drill()),
     ]
     append(records, *changes)
     return [RunStarted(run=run), *changes]

@@ -1,0 +1,74 @@
+"""`noria drill`"""
+
+from __future__ import annotations
+
+import argparse
+
+from noria.app.judging.drill import drill_gates
+from noria.app.wiring import open_app
+from noria.cli.commands import Subparsers, dry_run, parser_of, project
+from noria.cli.drilled import rate_line
+from noria.cli.inside import inside
+from noria.cli.render import note, paint, say, say_json, span, table
+from noria.pipeline.listen import Silent
+from noria.records.drills import Drill, Plant
+
+COLOURS = {"caught": "green", "held back": "yellow", "missed": "red", "not planted": "dim"}
+
+
+def add(subparsers: Subparsers) -> None:
+    parser = parser_of(
+        subparsers,
+        "drill",
+        what="`gates`: plant known faults into the newest version's run (shuffled labels, a leaked label, truncated data, stale\n"
+        "features, another unit, swapped columns, NaN weights, a slow model), train a candidate with each, and let the\n"
+        "model's data checks and gates judge it as they judge all. Nothing is registered or promoted; the report is\n"
+        "recorded, and shown beside the gates. Steps that a fault does not reach are reused.\n"
+        "Exit code 0: every planted candidate was caught or held back; 1: one was missed.\n"
+        "With --json: a Drill with `plants` (`name`, `what`, `caught`, `by`, `why`, `seconds`), `control`, `champion`.",
+        examples=[
+            ("noria drill gates", "of the only model"),
+            ("noria drill gates delay --json", "for CI"),
+        ],
+        reads=True,
+    )
+    parser.add_argument("what", metavar="WHAT", choices=("gates",), help="gates")
+    parser.add_argument("model", metavar="MODEL", nargs="?", help="the only one when left out")
+    parser.add_argument("--quiet", action="store_true", help="no progress, only what came of it")
+    dry_run(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    inside(args)
+    told = (lambda plant: None) if args.quiet else _told
+    with open_app(project(args)) as app:
+        drill = drill_gates(app, args.model, Silent(), told, dry_run=args.dry_run)
+    if args.json:
+        say_json(drill)
+    else:
+        say(*drill_lines(drill))
+    return 1 if any(plant.caught == "missed" for plant in drill.plants) else 0
+
+
+def _told(plant: Plant) -> None:
+    note(f"{plant.name}: {plant.caught}, {span(plant.seconds)}")
+
+
+def drill_lines(drill: Drill) -> list[str]:
+    """The report: a line a fault, and the rate."""
+    rows = [(each.name, each.caught, ", ".join(each.by), each.what or each.why) for each in drill.plants]
+    beside = f", beside {drill.model}:{drill.champion}" if drill.champion else ""
+    lines = [
+        f"{paint('gate drill', 'bold')}  {drill.model}/{drill.run}{beside}",
+        *table(("planted", "came to", "by", "what was done"), rows, indent=2),
+        *(f"  {each.name}: {each.why}" for each in drill.plants if each.why and each.caught != "missed"),
+        rate_line(drill),
+    ]
+    missed = [each.name for each in drill.plants if each.caught == "missed"]
+    if missed:
+        lines.append(paint(f"no gate sees: {', '.join(missed)}", "red"))
+    if drill.control != "pass":
+        lines.append(f"without a fault, too, {drill.control}: {drill.why}; such gates count for nothing here")
+    if drill.left_out:
+        lines.append(f"not asked in a drill: {', '.join(drill.left_out)}")
+    return lines
