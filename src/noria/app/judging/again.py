@@ -38,8 +38,9 @@ def judge_again(app: App, text: str, *, as_recorded: bool = False, dry_run: bool
     found = app.records.runs.run(version.model, version.run)
     if found is None:
         raise RuntimeError(f"{version.name} has no run")
-    proof = _proof(app, policy, version, found[0])
     with ExitStack() as stack:
+        stack.enter_context(app.driving(f"a judgement of {version.name}"))
+        proof = _proof(app, policy, version, found[0])
         engine = stack.enter_context(workers_of(app, version))
         ground = own_ground(version) if as_recorded else _todays(app, version, found[0], engine)
         expecting = _expecting(app, policy, stack)
