@@ -71,6 +71,20 @@ def test_a_person_has_the_last_word_and_then_holds_the_anchor(trained: Project) 
     assert "demand:2 refused by" in trained.noria("audit", "--events").stdout
 
 
+def test_margins_do_not_add_up_unseen(trained: Project) -> None:
+    trained.noria("run", "--as-of", LATER)  # the gates promote demand:2: its word moves no anchor
+    third = trained.json("run", "--as-of", "2024-02-28T00:00:00Z", exit=None)["judgement"]
+    assert (third["champion"], third["anchor"]) == (2, 1)
+    against = {
+        one["gate"]: one["evidence"]["against"] for one in third["verdicts"] if "alpha" in one["evidence"]
+    }
+    assert against == {"error against champion": "demand:2", "error against anchor": "demand:1"}
+    trained.noria("promote", "demand:2", "--alias", "base")
+    trained.replace("noria.toml", "margin = 0.5", "margin = 0.5, anchor = false")
+    without = trained.json("gate", "demand:3", "--as-recorded", "--dry-run", exit=None)
+    assert "error against anchor" not in verdicts(without) and "anchor" not in without
+
+
 def test_approval_means_nothing_where_no_gate_waits_for_it(trained: Project) -> None:
     done = trained.noria("approve", "demand:1", "--why", "x", exit=2)
     assert "APPROVAL-NOT-ASKED" in done.stderr and 'approval = "required"' in done.stderr

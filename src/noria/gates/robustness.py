@@ -10,6 +10,7 @@ from noria.records.gates import Outcome, Robustness, Verdict
 
 if TYPE_CHECKING:
     from noria.gates.paired import Paired
+    from noria.statistics import Comparison
 
 ROBUSTNESS = "robustness"
 
@@ -47,7 +48,15 @@ def robust(gate: Robustness, perturbed: Perturbed | str | None) -> Verdict:
         outcome = "pass"
     elif found.lower > gate.at_most:
         outcome = "fail"
-    evidence: dict[str, Json] = {
+    why = (
+        f"the loss rises by {found.estimate:+.4g} [{found.lower:+.4g}, {found.upper:+.4g}] of {found.blocks} blocks, at "
+        f"most {gate.at_most:g}: {_how(gate, perturbed)}"
+    )
+    return Verdict(gate=ROBUSTNESS, outcome=outcome, why=why, evidence=_evidence(gate, perturbed, found))
+
+
+def _evidence(gate: Robustness, perturbed: Perturbed, found: Comparison) -> dict[str, Json]:
+    return {
         "estimate": found.estimate,
         "lower": found.lower,
         "upper": found.upper,
@@ -59,15 +68,10 @@ def robust(gate: Robustness, perturbed: Perturbed | str | None) -> Verdict:
         "holed": list(perturbed.holed),
         "seed": perturbed.seed,
         "blocks": found.blocks,
-        "block": paired.block,
-        "rows": paired.rows,
+        "block": perturbed.paired.block,
+        "rows": perturbed.paired.rows,
         "needed": found.needed,
     }
-    why = (
-        f"the loss rises by {found.estimate:+.4g} [{found.lower:+.4g}, {found.upper:+.4g}] of {found.blocks} blocks, at "
-        f"most {gate.at_most:g}: {_how(gate, perturbed)}"
-    )
-    return Verdict(gate=ROBUSTNESS, outcome=outcome, why=why, evidence=evidence)
 
 
 def _how(gate: Robustness, perturbed: Perturbed) -> str:
