@@ -16,7 +16,7 @@ from noria.app.environments.groups import Prepareds, prepared
 from noria.app.judging.expecting import expectations_of
 from noria.app.judging.gathered import workers_of
 from noria.app.judging.judged import Expecting, judged
-from noria.app.judging.plants import Soil, Sown
+from noria.app.judging.plants import CannotPlant, Soil, Sown
 from noria.app.proof.rebuild import Nowhere, recorded_data
 from noria.declare import Resolved, resolve
 from noria.graph.load import forget, load_pipeline
@@ -140,6 +140,8 @@ class Field:
 
         from noria.profiles.leakage import telling
 
+        if not self.version.rows.codec.startswith("arrow/"):
+            raise CannotPlant(f"has data that are no table ({self.version.rows.codec})")
         spec, table = self.resolved.data, self.app.artifacts.table(self.version.rows)
         rows = pl.DataFrame(table)
         trains = np.ones(rows.height, dtype=bool)

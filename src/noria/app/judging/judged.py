@@ -241,7 +241,11 @@ def _expected(app: App, gathered: Gathered, expecting: Expecting) -> Sequence[tu
 
 def _is_served(app: App, model: str, champion: int | None) -> bool:
     """Whether a service answers with the champion now, as far as this machine can see."""
+    if champion is None:
+        return False
+    found = [one for one in app.records.services.services(model) if one.version == champion]
+    if not found:
+        return False
     from noria.app.read import running
 
-    services = app.records.services.services(model) if champion else ()
-    return any(service.version == champion and running(service.pid) for service in services)
+    return any(running(one.pid) for one in found)

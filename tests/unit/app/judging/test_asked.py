@@ -1,10 +1,14 @@
 """Which gates a candidate meets, and who is the anchor."""
 
+from datetime import timedelta
+
 from noria.app.judging.approve import waits
 from noria.app.judging.asked import anchor_of, gates_of, with_anchor
+from noria.app.keeping import Past, kept
 from noria.records.events import AliasMoved
 from noria.records.gates import Expectation, Judgement, NoWorse, Schema, Threshold, Verdict
-from noria.testing.samples import NOON
+from noria.records.policy import KeepPolicy
+from noria.testing.samples import NOON, a_version
 
 
 def moved(after: int | None, by: str, alias: str = "champion") -> AliasMoved:
@@ -38,6 +42,14 @@ def test_gates_move_no_anchor_and_people_do() -> None:
     by_gates = [moved(1, "gates"), moved(2, "gates"), moved(9, "ada", alias="challenger")]
     assert anchor_of(by_gates) == 1
     assert anchor_of([*by_gates, moved(3, "ada"), moved(4, "gates"), None, moved(None, "ada")]) == 3
+
+
+def test_a_collection_keeps_the_anchor() -> None:
+    moves = [(NOON, moved(number, "gates")) for number in (1, 2, 3)]
+    versions = [a_version(number, run=number) for number in (4, 3, 2, 1)]
+    past = Past(model="delay", runs=(), versions=versions, aliases={"champion": 3}, moves=moves)
+    found = kept(past, KeepPolicy(runs=0, seconds=0.0), NOON + timedelta(days=400)).versions
+    assert "anchor" in found[1] and set(found) == {1, 2, 3, 4}  # 2: a rollback goes there, 4: the newest
 
 
 def test_only_what_lacks_nothing_but_a_word_waits_for_it() -> None:
