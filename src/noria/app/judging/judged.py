@@ -72,8 +72,9 @@ def judged(
     stand_in: int | None = None,
 ) -> Judgement:
     """The judgement as things stand now; appends nothing. `engine`: workers on the version's own tree. `ground`: the rows;
-    None: its holdout. `gates`: others than the policy's. `stand_in`: who is champion where there is none."""
-    asked = gates_of(policy.gates if gates is None else gates)
+    None: its holdout. `gates`: just these, in the place of the policy's and of those that stand by themselves. `stand_in`:
+    who is champion where there is none."""
+    asked = gates_of(policy.gates) if gates is None else list(gates)
     standing = _standing(app, version, asked, stand_in)
     met = list(with_anchor(asked, standing.others.get(ANCHOR)))
     gathered = Gathered(app, version, engine, ground or own_ground(version), policy.monitor.block)
@@ -103,6 +104,7 @@ def _standing(app: App, version: Version, gates: Sequence[Gate], stand_in: int |
     aliases = app.records.versions.aliases(version.model)
     champion = aliases.get(CHAMPION, stand_in)
     others = {**aliases, CHAMPION: champion} if champion else dict(aliases)
+    others.pop(ANCHOR, None)  # an alias of that name is not who is meant
     for gate in gates:
         if isinstance(gate, NoWorse | Better) and ":" in gate.than:
             others[gate.than] = int(gate.than.rpartition(":")[2])

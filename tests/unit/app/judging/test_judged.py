@@ -46,5 +46,13 @@ def test_a_new_column_is_refused_once_the_champion_serves(tmp_path: Path) -> Non
     assert not found.passed and "requests must have a new column wind (double)" in found.verdicts[0].why
 
 
+def test_gates_that_are_given_are_all_that_is_asked(tmp_path: Path) -> None:
+    with opened(history(tmp_path)) as app:
+        second = app.records.versions.version("delay", 2)
+        assert second is not None
+        made = judged(app, app.model("delay"), second, None, gates=[])  # type: ignore[arg-type]
+    assert made.verdicts == () and made.champion == 1
+
+
 def test_a_service_of_another_version_is_no_caller_of_the_champion(tmp_path: Path) -> None:
     assert judgement(history(tmp_path), serving=2).passed
