@@ -106,7 +106,10 @@ def test_a_version_is_judged_again_by_todays_gates_and_data(trained: Project) ->
 
 
 def test_a_drill_says_which_known_faults_the_gates_see(trained: Project) -> None:
-    report = trained.json("drill", "gates", exit=1)
+    trained.replace(
+        "noria.toml", "r2 = ", "latency_p50_ms = { at_most = 80 }\nr2 = "
+    )  # a slow model takes 100 more
+    report = trained.json("drill", "gates")
     came_to = {plant["name"]: plant["caught"] for plant in report["plants"]}
     assert came_to == {
         "label shuffle": "caught",
@@ -116,12 +119,13 @@ def test_a_drill_says_which_known_faults_the_gates_see(trained: Project) -> None
         "unit change": "caught",
         "swapped columns": "not planted",
         "NaN weights": "caught",
-        "slow model": "missed",
+        "slow model": "caught",
     }
     by = {plant["name"]: plant.get("by", []) for plant in report["plants"]}
     assert "error against champion" in by["label shuffle"]
     assert "data check leakage" in by["leaked label"]
     assert len(trained.json("models")[0]["versions"]) == 1  # nothing was registered
-    assert "6 of 7 planted candidates caught (86%)" in trained.noria("status").stdout
-    assert "6 of 7" in trained.noria("show", "demand:1").stdout
+    assert by["slow model"] == ["latency_p50_ms"]
+    assert "7 of 7 planted candidates caught (100%)" in trained.noria("status").stdout
+    assert "7 of 7" in trained.noria("show", "demand:1").stdout
     assert "all as appended" in trained.noria("audit").stdout

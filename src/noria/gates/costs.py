@@ -25,8 +25,6 @@ class Measured:
     how: str
     """In words: rounds and requests, of which the least counts."""
     evidence: Mapping[str, Json]
-    slow: int = 0
-    """Rounds that took longer than the least by half or more: how busy the machine was."""
 
 
 def affordable(gate: Cost, measured: Measured | str | None) -> Verdict:

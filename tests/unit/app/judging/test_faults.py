@@ -149,3 +149,4 @@ def test_of_several_rounds_the_least_counts() -> None:
     found = figures([busy, quiet, busy], 50e6)
     assert found.figures == {"latency_p50_ms": 1.0, "latency_p99_ms": 4.0, "memory_mb": 50.0}
     assert found.evidence["p99_ms"] == [500.0, 4.0, 500.0]
+    assert found.how.endswith("; 2 of them took half as long again")
