@@ -95,16 +95,19 @@ def _shown(found: Changed, excess: np.ndarray) -> list[Json]:
     worst = [int(place) for place in np.argsort(-excess, kind="stable")[:SHOWN] if excess[place] > 0.0]
     return [
         {
-            "key": _plain(found.keys.slice(place, 1).to_pylist()[0]),
-            "before": _plain(found.before.slice(place, 1).to_pylist()[0]),
-            "after": _plain(found.after.slice(place, 1).to_pylist()[0]),
+            "key": _plain(found.keys, place),
+            "before": _plain(found.before, place),
+            "after": _plain(found.after, place),
         }
         for place in worst
     ]
 
 
-def _plain(row: Mapping[str, object]) -> Json:
+def _plain(table: pa.Table, place: int) -> Json:
     """A row as evidence: one value where it has one column, text for what JSON does not hold."""
+    import polars as pl
+
+    row = pl.DataFrame(table.slice(place, 1)).row(0, named=True)
     values = {name: _json(value) for name, value in row.items()}
     return next(iter(values.values())) if len(values) == 1 else values
 

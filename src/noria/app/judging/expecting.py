@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from noria.app.judging.gathered import Gathered
+from noria.artifacts.unframed import array_of
 from noria.declare import ExpectSpec, Resolved
 from noria.errors import ConfigError, StepFailed
 from noria.gates.expectations import Changed
@@ -73,6 +74,7 @@ def _answers(gathered: Gathered, rows: Artifact, known: dict[str, Artifact]) -> 
 
 
 def _keys(rows: pa.Table, key: tuple[str, ...]) -> pa.Table:
+    import numpy as np
     import pyarrow as pa
 
-    return rows.select(list(key)) if key else pa.table({"row": list(range(rows.num_rows))})
+    return rows.select(list(key)) if key else pa.table({"row": array_of(np.arange(rows.num_rows))})

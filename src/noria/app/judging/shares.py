@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from noria.artifacts.unframed import moment_of
 from noria.gates.calibration import CALIBRATION
 from noria.gates.robustness import ROBUSTNESS
 from noria.records.artifacts import Artifact
@@ -79,5 +80,4 @@ def _begins(app: App, candidate: Version, losses: Artifact | None) -> datetime |
         return None
     import pyarrow.compute as pc
 
-    first: datetime = pc.min(app.artifacts.table(losses).column(time)).as_py()
-    return first
+    return moment_of(pc.min(app.artifacts.table(losses).column(time)))
