@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from noria.statistics import mixture
 from noria.statistics.arrays import Floats
@@ -30,6 +31,8 @@ from noria.statistics.drift_bets import BETS, fair_prices, gains
 from noria.statistics.drift_counting import OpenUnits, Whole
 from noria.statistics.drift_reference import CODES, GROUPS, VARIATION, DriftReference, Summaries
 from noria.statistics.exact import pack, unpack
+
+Codes = NDArray[np.uint8]
 
 CEILING = 1e200  # of a capital: times the largest return of 32 units it is a number still
 TOGETHER = 32  # units ranked at once in row mode: each is compared with each
@@ -112,23 +115,25 @@ class _Watch:
     def __init__(self, reference: DriftReference, state: DriftState) -> None:
         self.reference = reference
         self.steps, self.units = state.steps, state.units
-        self.seen, self.windows = state.seen.copy(), state.windows.copy()
+        self.windows = state.windows.copy()
         self.capital, self.proof = state.capital.copy(), state.proof.copy()
         self.peak, self.proved = state.peak.copy(), state.proved.copy()
         self.prices = _prices(reference)
+        self.known = reference.pool[:, :, : reference.summaries]
+        self.all = self.known + state.seen
 
     def state(self, thin: int, left: OpenUnits | None) -> DriftState:
         return DriftState(
-            self.steps,
-            self.units,
-            thin,
-            self.seen,
-            self.capital,
-            self.proof,
-            self.peak,
-            self.proved,
-            self.windows,
-            left,
+            steps=self.steps,
+            units=self.units,
+            thin=thin,
+            seen=self.all - self.known,
+            capital=self.capital,
+            proof=self.proof,
+            peak=self.peak,
+            proved=self.proved,
+            windows=self.windows,
+            open=left,
         )
 
     def step(self, summaries: Summaries, units: slice, groups: Whole) -> None:
@@ -145,19 +150,16 @@ class _Watch:
         self.windows += groups
 
     def bet(self, summaries: Summaries, units: slice) -> None:
-        s = self.reference.summaries
-        values, places = summaries.values[units, :, :s], summaries.strata[units]
+        values, places = summaries.values[units, :, : self.reference.summaries], summaries.strata[units]
         codes = self.reference.codes(values)
         chance = _chance(self.reference.seed, self.units, codes.shape)
         high = np.empty(codes.shape)
         for place in np.unique(places):
             here = places == place
-            pool = self.reference.pool[place, :, :s] + self.seen[place]
-            high[here] = ranks(pool, codes[here], chance[here])
-            self.seen[place] += _counted(codes[here])
-        self.capital = np.concatenate(
-            [_grown(self.capital[:BETS], gains(high)), _grown(self.capital[BETS:], gains(1.0 - high))]
-        )
+            high[here] = ranks(self.all[place], codes[here], chance[here])
+            _add(self.all[place], codes[here])
+        self.capital[:BETS] = _grown(self.capital[:BETS], gains(high))
+        self.capital[BETS:] = _grown(self.capital[BETS:], gains(1.0 - high))
         np.maximum(self.peak, mixture.total(self.capital, self.steps), out=self.peak)
         if self.reference.tolerance:
             self.prove(values, places, chance)
@@ -165,34 +167,29 @@ class _Watch:
 
     def prove(self, values: Floats, places: Whole, chance: Floats) -> None:
         """Bets that the units lie beyond the reference though they are moved back by the tolerance."""
-        s = self.reference.summaries
-        room = self.reference.tolerance * VARIATION[:s]
+        room = self.reference.tolerance * VARIATION[: self.reference.summaries]
         high, low = np.empty(values.shape), np.empty(values.shape)
         for place in np.unique(places):
-            here, pool = places == place, self.reference.pool[place, :, :s]
+            here, pool = places == place, self.known[place]
             high[here] = ranks(pool, self.reference.codes(values[here] - room), chance[here], among=False)
             low[here] = ranks(pool, self.reference.codes(values[here] + room), chance[here], among=False)
         price = self.prices[places].T[:, :, None, None]
-        up = _grown(self.proof[:BETS], gains(high) / price)
-        down = _grown(self.proof[BETS:], gains(1.0 - low) / price)
-        self.proof = np.concatenate([up, down])
-        for capital in (up, down):
-            np.maximum(self.proved, mixture.total(capital, self.steps), out=self.proved)
+        for which, rank in ((slice(BETS), high), (slice(BETS, None), 1.0 - low)):
+            self.proof[which] = _grown(self.proof[which], gains(rank) / price)
+            np.maximum(self.proved, mixture.total(self.proof[which], self.steps), out=self.proved)
 
 
-def ranks(
-    pool: Whole, codes: np.ndarray[Any, np.dtype[np.uint8]], chance: Floats, *, among: bool = True
-) -> Floats:
+def ranks(pool: Whole, codes: Codes, chance: Floats, *, among: bool = True) -> Floats:
     """Conformal ranks (n, features, s) in (0, 1) of units with `codes`, in order of time, among the counts `pool`
     (features, s, CODES) and, if `among`, each among the earlier ones of them.
     """
     n = len(codes)
-    flat = codes.reshape(n, -1)
-    table = pool.reshape(-1, CODES)
+    flat, table = codes.reshape(n, -1), pool.reshape(-1, CODES)
     at = np.arange(len(table)) * CODES + flat
     same = table.ravel()[at]
-    below = np.cumsum(table, axis=1).ravel()[at] - same
-    total = table.sum(axis=1) + 1.0
+    upto = np.cumsum(table, axis=1)
+    below = upto.ravel()[at] - same
+    total = upto[:, -1] + 1.0
     if among and n > 1:
         earlier = np.tri(n, n, -1, dtype=np.bool_).T[:, :, None]
         below += ((flat[:, None] < flat[None]) & earlier).sum(axis=0, dtype=np.uint8)
@@ -209,12 +206,10 @@ def _chance(seed: int, units: int, shape: tuple[int, ...]) -> Floats:
     return np.asarray(source.random((shape[0], ticks * 4))[:, :each].reshape(shape))
 
 
-def _counted(codes: np.ndarray[Any, np.dtype[np.uint8]]) -> Whole:
-    """Units with each code: (features, s, CODES)."""
-    shape = codes.shape[1:]
-    size = shape[0] * shape[1]
-    at = np.arange(size) * CODES + codes.reshape(len(codes), size)
-    return np.bincount(at.ravel(), minlength=size * CODES).reshape(*shape, CODES)
+def _add(pool: Whole, codes: Codes) -> None:
+    """Units with `codes` (n, features, s), to the counts `pool` (features, s, CODES)."""
+    flat = codes.reshape(len(codes), -1)
+    np.add.at(pool.reshape(-1), (np.arange(flat.shape[1]) * CODES + flat).ravel(), 1)
 
 
 def _grown(capital: Floats, returns: Floats) -> Floats:

@@ -58,8 +58,9 @@ class Summaries:
 
     def only(self, which: slice) -> Summaries:
         """Some of the blocks: to look at a block at a time."""
-        parts = (self.units, self.strata, self.rows, self.values, self.groups)
-        return Summaries(*(part[which] for part in parts))
+        return Summaries(
+            self.units[which], self.strata[which], self.rows[which], self.values[which], self.groups[which]
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
