@@ -2,7 +2,7 @@
 
 Some units of the reference are set aside for the *profile*: they cut the cells and define the ranks, and are never ranked
 themselves. All others are reduced to their summaries: the pool that each later unit is ranked among. A summary is kept as
-one of 256 codes, fine around the profile's own and coarser far away, so that a pool is a table of counts and does not grow
+one of 128 codes, fine around the profile's own and coarser far away, so that a pool is a table of counts and does not grow
 with time.
 """
 
@@ -30,11 +30,9 @@ from noria.statistics.drift_counting import (
 from noria.statistics.drift_scores import DISTANCE, SUMMARIES, Scores, thinned
 from noria.statistics.exact import pack, unpack
 
-CODES = 256
+CODES = 128
 GROUPS = 32  # of cells, with like shares of the reference: what windows of rows are kept in
-_REACH = (
-    4.0  # spreads at which half of the codes are used up: 32 codes a spread at the centre, 2 at 12 spreads
-)
+_REACH = 4.0  # spreads that use up half of the codes: 16 a spread at the centre, 1 at 12 spreads
 
 VARIATION = np.array([1.0, 2.0, 1.0, 1.0])
 """How far each summary can move when the distance between the distributions grows by one: a mean of a function of the row
@@ -184,7 +182,7 @@ class DriftReference:
         k = values.shape[-1]
         far = (values - self.centre[:, :k]) / (self.spread[:, :k] * _REACH)
         far /= 1.0 + np.abs(far)
-        return np.asarray(np.rint(far * 127.0) + 128.0, np.uint8)
+        return np.asarray(np.rint(far * (CODES / 2 - 1)) + CODES / 2, np.uint8)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able, to the last bit."""
