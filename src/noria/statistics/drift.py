@@ -26,9 +26,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noria.statistics import mixture
-from noria.statistics.arrays import Floats
+from noria.statistics.arrays import Floats, Whole
 from noria.statistics.drift_bets import BETS, fair_prices, gains
-from noria.statistics.drift_counting import OpenUnits, Whole
+from noria.statistics.drift_counting import OpenUnits
 from noria.statistics.drift_reference import CODES, GROUPS, VARIATION, DriftReference, Summaries
 from noria.statistics.exact import pack, unpack
 

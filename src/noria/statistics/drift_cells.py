@@ -10,14 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import blake2b
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from noria.statistics.arrays import Floats
-from noria.statistics.exact import pack, unpack
+from noria.statistics.exact import hashes_of, pack, unpack
 
 Cells = NDArray[np.int64]
 
@@ -130,12 +129,6 @@ class Levels:
             cells[:-1] = np.where(self.hashes[at] == asked, self.places[at], LEAST)
         cells[-1] = MISSING
         return cells
-
-
-def hashes_of(levels: Sequence[str], key: bytes) -> NDArray[np.uint64]:
-    """A keyed hash of each level: (n,)."""
-    joined = b"".join(blake2b(level.encode(), digest_size=8, key=key).digest() for level in levels)
-    return np.frombuffer(joined, "<u8").astype(np.uint64)
 
 
 def codes_of(column: Categories) -> Cells:

@@ -12,10 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from noria.statistics.arrays import Floats
+from noria.statistics.arrays import Floats, Whole, as_labels
 from noria.statistics.drift_cells import CELLS, CHUNK, Categories, Cells, Column, Levels, Numbers, numbers_of
 
-Whole = NDArray[np.int64]
 Fill = Callable[[slice | Whole, Cells, Floats], None]
 """Writes the cells of the rows asked for; the last array is room to work in."""
 
@@ -225,15 +224,3 @@ def _left(before: OpenUnits, labels: Whole, held: Whole, sums: Whole, whole: NDA
     rows = np.concatenate([before.rows[idle], held[~whole]])
     order = np.argsort(strata)
     return OpenUnits(strata[order], rows[order], np.concatenate([before.sums[idle], sums[~whole]])[order])
-
-
-def as_labels(labels: ArrayLike, what: str) -> Whole:
-    """Whole numbers or datetimes as int64 (n,); ValueError, naming `what`, for anything else."""
-    array = np.asarray(labels)
-    if array.ndim != 1 or array.dtype.kind not in "iumM":
-        raise ValueError(
-            f"{what}: expected whole numbers or datetimes of shape (n,), got {array.dtype} of shape {array.shape}"
-        )
-    return (
-        array.astype("datetime64[us]").astype(np.int64) if array.dtype.kind == "M" else array.astype(np.int64)
-    )

@@ -8,10 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noria.statistics import mixture
-from noria.statistics.arrays import Floats
+from noria.statistics.arrays import Floats, Whole
 from noria.statistics.bands import distribution_radius
 from noria.statistics.drift import DriftState
-from noria.statistics.drift_counting import Whole
 from noria.statistics.drift_reference import DriftReference
 from noria.statistics.drift_scores import SUMMARIES, distances
 

@@ -9,9 +9,9 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from noria.statistics.arrays import Floats, check_error_rate
+from noria.statistics.arrays import Floats, Whole, as_labels, check_error_rate
 from noria.statistics.drift_cells import LEAST, MISSING, Categories, Column, Levels, Numbers, numbers_of
-from noria.statistics.drift_counting import Whole, as_labels, count_blocks, fills, length_of
+from noria.statistics.drift_counting import count_blocks, fills, length_of
 from noria.statistics.drift_reference import CODES, GROUPS, DriftReference, Summaries, grouped
 from noria.statistics.drift_scores import ABSENT, DISTANCE, LOCATION, MOST_ROWS, ONE, SHAPE, SUMMARIES, Scores
 

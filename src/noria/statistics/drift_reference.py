@@ -15,13 +15,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from noria.statistics.arrays import Floats
+from noria.statistics.arrays import Floats, Whole
 from noria.statistics.drift_bets import BETS, units_to_alarm, units_to_prove
 from noria.statistics.drift_cells import CELLS, Column, Levels, Numbers
 from noria.statistics.drift_counting import (
     BlockCounts,
     OpenUnits,
-    Whole,
     count_blocks,
     fills,
     length_of,

@@ -1,10 +1,11 @@
-"""Arrays as text and back, to the last bit: what a state is stored as."""
+"""What a state is stored as: arrays as text and back, to the last bit, and names as numbers."""
 
 from __future__ import annotations
 
 import zlib
 from base64 import b64decode, b64encode
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from hashlib import blake2b
 from typing import Any
 
 import numpy as np
@@ -28,3 +29,9 @@ def unpack(fields: Mapping[str, Any]) -> NDArray[Any]:
         raise ValueError(f"packed array: its bytes cannot be read ({e})") from e
     stored = np.frombuffer(data, np.dtype(fields["dtype"])).reshape(fields["shape"])
     return stored.astype(stored.dtype.newbyteorder("="))
+
+
+def hashes_of(names: Iterable[str], key: bytes) -> NDArray[np.uint64]:
+    """A keyed hash of each name: (n,)."""
+    joined = b"".join(blake2b(name.encode(), digest_size=8, key=key).digest() for name in names)
+    return np.frombuffer(joined, "<u8").astype(np.uint64)
