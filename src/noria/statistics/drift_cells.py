@@ -86,9 +86,9 @@ class Numbers:
         with np.errstate(over="ignore", invalid="ignore"):
             np.multiply(values, self.scale, out=room, dtype=np.float64, casting="unsafe")
             np.add(room, self.offset, out=room)
-        np.maximum(room, LEAST, out=room)
-        np.minimum(room, CELLS - 1, out=room)
-        np.fmax(room, MISSING, out=room)  # the one that takes NaN for the lesser
+        np.clip(room, LEAST, CELLS - 1, out=room)
+        if np.isnan(room.sum()):  # cheaper than to look for NaN in each value
+            np.fmax(room, MISSING, out=room)  # the one that takes NaN for the lesser
         np.copyto(cells, room, casting="unsafe")
 
 
