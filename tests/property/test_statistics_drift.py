@@ -341,3 +341,19 @@ def test_a_late_change_is_seen_as_soon_as_an_early_one_within_a_few_days() -> No
             rung = np.where(alarm & (rung == NEVER), day + 1 - quiet, rung)
         delays[quiet] = float(np.median(rung))
     assert max(delays.values()) <= 12, delays
+
+
+@pytest.mark.parametrize("with_strata", [True, False])
+def test_traffic_with_a_daily_rhythm_is_silent_in_strata_and_loud_without(with_strata: bool) -> None:
+    """What is asked at night is another thing than by day, and this week came by night more often."""
+    rng, streams = np.random.default_rng(27), 200
+
+    def traffic(rows: int, nights: float) -> tuple[dict[str, Column], NDArray[np.int64]]:
+        night = (rng.random(rows) < nights).astype(np.int64)
+        return {f"x {i}": rng.normal(1.5 * night, 1.0) for i in range(streams)}, night
+
+    columns, night = traffic(800, 0.5)
+    reference = drift_reference(columns, strata=night if with_strata else None, unit_rows=5)
+    columns, night = traffic(500, 0.8)
+    later = reference.summarise_rows(columns, night if with_strata else None)
+    assert (broken(reference, watched(reference, later, 50)) == []) == with_strata
