@@ -65,7 +65,7 @@ def checks(
 
 def first(watcher: Callable[[Data], Watch], seed: int, count: int, shift: float) -> int | None:
     rng = np.random.default_rng(seed)
-    watch = watcher(made(rng, 10 * CHECK, 0))
+    watch = watcher(made(rng, REFERENCE, 0))
     for check in range(1, count + 1):
         rows = made(rng, CHECK, 0)
         rows["x0"] = rows["x0"] + shift

@@ -25,17 +25,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from noria.statistics import mixture
 from noria.statistics.arrays import Floats, Whole
-from noria.statistics.drift_bets import BETS, fair_prices, gains
+from noria.statistics.drift_bets import BETS, fair_prices, gains, total
 from noria.statistics.drift_counting import OpenUnits
 from noria.statistics.drift_reference import CODES, GROUPS, VARIATION, DriftReference, Summaries
 from noria.statistics.exact import pack, unpack
 
 Codes = NDArray[np.uint8]
 
-CEILING = 1e200  # of a capital: times the largest return of 32 units it is a number still
-TOGETHER = 32  # units ranked at once in row mode: each is compared with each
+CEILING = 1e200  # of a capital: times the largest return of 40 units it is a number still
+TOGETHER = 40  # units ranked at once in row mode: each is compared with each
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -160,7 +159,7 @@ class _Watch:
             _add(self.all[place], codes[here])
         self.capital[:BETS] = _grown(self.capital[:BETS], gains(high))
         self.capital[BETS:] = _grown(self.capital[BETS:], gains(1.0 - high))
-        np.maximum(self.peak, mixture.total(self.capital, self.steps), out=self.peak)
+        np.maximum(self.peak, evidence(self.capital, self.steps), out=self.peak)
         if self.reference.tolerance:
             self.prove(values, places, chance)
         self.units += len(codes)
@@ -176,7 +175,12 @@ class _Watch:
         price = self.prices[places].T[:, :, None, None]
         for which, rank in ((slice(BETS), high), (slice(BETS, None), 1.0 - low)):
             self.proof[which] = _grown(self.proof[which], gains(rank) / price)
-            np.maximum(self.proved, mixture.total(self.proof[which], self.steps), out=self.proved)
+            np.maximum(self.proved, total(self.proof[which], self.steps), out=self.proved)
+
+
+def evidence(capital: Floats, step: int) -> Floats:
+    """After step `step`, of bets in both directions, whose ranks are the same (2 BETS, ...): their average."""
+    return (total(capital[:BETS], step) + total(capital[BETS:], step)) / 2.0
 
 
 def ranks(pool: Whole, codes: Codes, chance: Floats, *, among: bool = True) -> Floats:

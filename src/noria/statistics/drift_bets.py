@@ -14,9 +14,18 @@ POWERS = (
     16,
 )  # (power + 1) p^power: units that lie beyond nearly all of the reference, as a few blocks after a change do
 BETS = len(SLOPES) + len(POWERS)  # in one direction
+WEIGHTS = np.array(
+    [0.1, 0.3, 0.2, 0.25, 0.15]
+)  # of the bets: most on shifts of half a sd, in rows and in days
 
 _HALVINGS = 50
 _STRENGTHS = 1.0 - np.logspace(-6.0, 0.0, 200)  # of the largest exponent that is finite
+
+
+def total(capital: Floats, step: int) -> Floats:
+    """Evidence after step `step` from the capital of the bets in one direction (BETS, ...): shape (...), see `mixture`."""
+    weights = WEIGHTS.reshape(-1, *(1,) * (capital.ndim - 1))
+    return np.asarray((weights * capital).sum(axis=0) + 1.0 / (step + 1))
 
 
 def gains(p: Floats) -> Floats:
@@ -75,13 +84,13 @@ def units_to_alarm(reference: int, threshold: float, most: int = 10_000) -> int 
     The t-th new unit has a rank between n / (n + t) and 1; its bets return what they do there on average (of the logs).
     """
     growth = np.cumsum(_log_gains_beyond(reference, np.arange(1.0, most + 1.0)), axis=1)
-    return _first_over(growth, 2 * BETS, threshold)
+    return _first_over(growth, threshold * 2.0)  # half of each stake is on low ranks
 
 
 def units_to_prove(reference: int, error: float, threshold: float, most: int = 10_000) -> int | None:
     """The same for the evidence that new units are beyond the reference by more than a tolerance, at `fair_prices`."""
     each = _log_gains_beyond(reference, np.ones(1)) - np.log(fair_prices(reference, error))[:, None]
-    return _first_over(each * np.arange(1, most + 1), BETS, threshold)
+    return _first_over(each * np.arange(1, most + 1), threshold)
 
 
 def _log_gains_beyond(reference: int, t: Floats) -> Floats:
@@ -90,8 +99,8 @@ def _log_gains_beyond(reference: int, t: Floats) -> Floats:
     return np.asarray(np.log(gains(floor + (1.0 - floor) * (np.arange(16) + 0.5) / 16)).mean(axis=-1))
 
 
-def _first_over(growth: Floats, bets: int, threshold: float) -> int | None:
+def _first_over(growth: Floats, threshold: float) -> int | None:
     """First unit at which the mean over bets of exp(growth) (b, units), staked half on the first day, is enough."""
-    total = np.logaddexp.reduce(growth, axis=0) - np.log(bets) - np.log(2.0)
+    total = np.logaddexp.reduce(growth + np.log(WEIGHTS)[:, None], axis=0) - np.log(2.0)
     over = np.flatnonzero(total >= np.log(threshold))
     return int(over[0]) + 1 if over.size else None

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from noria.statistics import mixture
 from noria.statistics.arrays import Floats, Whole
 from noria.statistics.bands import distribution_radius
-from noria.statistics.drift import DriftState
+from noria.statistics.drift import DriftState, evidence
 from noria.statistics.drift_reference import DriftReference
 from noria.statistics.drift_scores import SUMMARIES, distances
 
@@ -41,19 +40,19 @@ class DriftEvidence:
 
 def drift_evidence(reference: DriftReference, state: DriftState) -> DriftEvidence:
     """What `state` says, at any time."""
-    s = reference.summaries
-    peak = state.peak.max(axis=1) / s  # over s summaries, each in a filtration of its own: a union bound
-    proved = np.maximum(1.0, state.proved.max(axis=1) / (2 * s))
+    peaks = state.peak * reference.shares  # each in a filtration of its own: a union bound, with shares
+    peak = peaks.max(axis=1)
+    proved = np.maximum(1.0, (state.proved * reference.shares).max(axis=1) / 2.0)  # of two sides
     alarmed = peak >= reference.threshold
     if reference.tolerance:
         alarmed &= proved >= reference.proof
     distance, window = recent_distances(reference, state)
     return DriftEvidence(
         features=reference.features,
-        now=mixture.total(state.capital, state.steps).max(axis=1) / s,
+        now=(evidence(state.capital, state.steps) * reference.shares).max(axis=1),
         peak=peak,
         threshold=reference.threshold,
-        summary=tuple(SUMMARIES[at] for at in state.peak.argmax(axis=1)),
+        summary=tuple(SUMMARIES[at] for at in peaks.argmax(axis=1)),
         proved=proved,
         proof=reference.proof,
         distance=distance,

@@ -15,10 +15,12 @@ from noria.statistics.drift_counting import count_blocks, fills, length_of
 from noria.statistics.drift_reference import CODES, GROUPS, DriftReference, Summaries, grouped
 from noria.statistics.drift_scores import ABSENT, DISTANCE, LOCATION, MOST_ROWS, ONE, SHAPE, SUMMARIES, Scores
 
-PROFILE_PART = (
-    7  # blocks for each one of the profile: 2 of 14. More make better ranks, and leave fewer to rank among
+# Blocks for each one of the profile. Of 14 one: with 13 to rank among a change that none of them came near to is seen in half
+# the days that it takes with 12.
+PROFILE_PART = 14
+PROFILE_ROWS = (
+    1_000  # in row mode: rows that make good ranks; a quarter of all where there are few, a tenth where many
 )
-PROFILE_ROWS = 4  # in row mode: rows for each one of the profile
 UNIT_ROWS = 20  # in row mode: fewer cost more; with more, 0.3 sd is no longer seen in 1,000 rows
 UNITS = 25  # wanted in row mode, before units get as many rows as that
 BLOCK_ROWS = 1_000  # rows of a block that are looked at: chance then moves a mean rank by 0.01, days by more
@@ -72,7 +74,7 @@ def drift_reference(
     if not 0.0 <= tolerance < 1.0:
         raise ValueError(f"tolerance: expected a distance of at least 0 and under 1, got {tolerance}")
     rows = _rows(columns, blocks, strata, unit_rows, block_rows)
-    aside = _aside(rows.blocks, PROFILE_PART if rows.unit == 0 else PROFILE_ROWS)
+    aside = _aside(rows.blocks, _row_part(rows.blocks.size) if rows.unit else PROFILE_PART)
     if not aside.any() or aside.all():
         raise ValueError("reference: it takes two blocks at least, or two rows where rows are independent")
     draft = _draft(rows.only(aside), np.unique(rows.strata), float(false_alarm), float(tolerance), seed)
@@ -102,6 +104,10 @@ def _rows(
     return _Rows(columns, labels, kinds, unit if blocks is None else 0, thin_to if blocks is not None else 0)
 
 
+def _row_part(rows: int) -> int:
+    return int(np.clip(rows // PROFILE_ROWS, 4, 10))
+
+
 def _default_block(blocks: Whole) -> int:
     sizes = np.unique(blocks, return_counts=True)[1]
     usual = sizes[sizes >= np.median(sizes) / 2.0] if sizes.size else np.ones(1)
@@ -109,7 +115,7 @@ def _default_block(blocks: Whole) -> int:
 
 
 def _default_unit(rows: int) -> int:
-    ranked = rows - rows // PROFILE_ROWS
+    ranked = rows - rows // _row_part(rows)
     return int(np.clip(ranked // UNITS, 1, UNIT_ROWS))
 
 

@@ -26,12 +26,16 @@ from noria.statistics.drift_counting import (
     length_of,
     sum_units,
 )
-from noria.statistics.drift_scores import DISTANCE, SUMMARIES, Scores, thinned
+from noria.statistics.drift_scores import DISTANCE, LOCATION, SUMMARIES, Scores, thinned
 from noria.statistics.exact import pack, unpack
 
 CODES = 128
 GROUPS = 32  # of cells, with like shares of the reference: what windows of rows are kept in
 _REACH = 4.0  # spreads that use up half of the codes: 16 a spread at the centre, 1 at 12 spreads
+
+SHARES_OF_BLOCKS = np.array([0.4, 0.2, 0.15, 0.25])
+SHARES_OF_ROWS = np.array([0.5, 0.3, 0.2])
+"""Of a feature's error, by summary: most changes move the location, and with it the distance."""
 
 VARIATION = np.array([1.0, 2.0, 1.0, 1.0])
 """How far each summary can move when the distance between the distributions grows by one: a mean of a function of the row
@@ -90,6 +94,11 @@ class DriftReference:
         return len(SUMMARIES) if self.by_block else DISTANCE
 
     @property
+    def shares(self) -> Floats:
+        """Each summary's share of a feature's error: (summaries,)."""
+        return SHARES_OF_BLOCKS if self.by_block else SHARES_OF_ROWS
+
+    @property
     def units(self) -> Whole:
         """Ranked units of the reference in each stratum: (strata,)."""
         return np.asarray(self.pool[:, 0, 0].sum(axis=-1))
@@ -103,10 +112,11 @@ class DriftReference:
     def units_to_alarm(self) -> int | None:
         """Units after a change that puts them all beyond the reference until the alarm, at best. None: never."""
         fewest = int(self.units[: max(1, len(self.strata))].min())
-        seen = units_to_alarm(fewest, self.threshold * self.summaries)
+        share = float(self.shares[LOCATION])
+        seen = units_to_alarm(fewest, self.threshold / share)
         if seen is None or not self.tolerance:
             return seen
-        proved = units_to_prove(fewest, self.price_error, self.proof * 2 * self.summaries)
+        proved = units_to_prove(fewest, self.price_error, self.proof * 2.0 / share)
         return None if proved is None else max(seen, proved)
 
     @property
