@@ -4,8 +4,8 @@
     python drift.py WHO checks CHECKS RUNS SHIFT
 
 The last line is JSON: rows a second and memory of a check of ROWS rows of 20 columns of numbers and 5 of categories against
-100,000; or, a run, the check (of 1,000 rows of 20 columns of numbers, the first of which is moved by SHIFT) at which it first
-raises an alarm, null if it does not in CHECKS. Each is asked as its own documentation asks first, all settings its own.
+100,000; or, a run, the check (of 1,000 rows of 20 columns of numbers, the first of which is moved by SHIFT, against 10,000) at which
+it first raises an alarm, null if it does not in CHECKS. Each is asked as its own documentation asks first, all settings its own.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def checks(
 
 def first(watcher: Callable[[Data], Watch], seed: int, count: int, shift: float) -> int | None:
     rng = np.random.default_rng(seed)
-    watch = watcher(made(rng, REFERENCE, 0))
+    watch = watcher(made(rng, 10 * CHECK, 0))
     for check in range(1, count + 1):
         rows = made(rng, CHECK, 0)
         rows["x0"] = rows["x0"] + shift
