@@ -11,9 +11,11 @@ the chance cannot be averaged out either, though it looks free: the average is a
 could look at (docs/decisions/0027).
 
 A tolerance above 0 asks for a second proof before the alarm: that the units lie beyond the reference *by more than the
-tolerance*. If no distribution of a unit's rows is further than the tolerance from the reference's, each summary, moved back
-by it, is stochastically no larger than one of the reference. Such ranks are taken against the reference alone, so each
-bet pays for what n units leave open about it (`drift_bets.fair_prices`), and what happened since cannot hide a change.
+tolerance*. A mean of a function of the row moves by at most the function's variation times the distance between the
+distributions, so a unit of a distribution within the tolerance, moved back by as much, is taken to be stochastically no larger
+than one of the reference (what chance adds to few rows may scatter a little otherwise). Such ranks are taken against the
+reference alone, so each bet pays for what n units leave open about it (`drift_bets.fair_prices`), and what happened since
+cannot hide a change.
 """
 
 from __future__ import annotations

@@ -73,6 +73,8 @@ def drift_reference(
     check_error_rate(false_alarm, "false_alarm")
     if not 0.0 <= tolerance < 1.0:
         raise ValueError(f"tolerance: expected a distance of at least 0 and under 1, got {tolerance}")
+    if seed < 0:
+        raise ValueError(f"seed: expected a whole number of at least 0, got {seed}")
     rows = _rows(columns, blocks, strata, unit_rows, block_rows)
     aside = _aside(rows.blocks, _row_part(rows.blocks.size) if rows.unit else PROFILE_PART)
     if not aside.any() or aside.all():

@@ -139,7 +139,9 @@ class DriftReference:
     ) -> BlockCounts:
         """Rows of some blocks in each cell; merge the counts of calls and workers until a block is complete."""
         found = fills(columns, self.features, self.cells)
-        length_of({name: columns[name] for name in self.features})
+        rows = length_of({name: columns[name] for name in self.features})
+        if np.asarray(blocks).size != rows:
+            raise ValueError(f"columns and blocks differ in length: {rows} and {np.asarray(blocks).size}")
         return count_blocks(found, blocks, strata)
 
     def summarise(self, counts: BlockCounts) -> Summaries:

@@ -195,6 +195,15 @@ def test_bad_columns_are_refused_by_name() -> None:
             reference.count(columns | change, blocks)
     with pytest.raises(ValueError, match="delay: it is not among"):
         reference.count({"gap": columns["gap"], "carrier": columns["carrier"]}, blocks)
+    with pytest.raises(ValueError, match="differ in length: 400 and 7"):
+        reference.count(columns, blocks[:7])
+    for setting, what in (
+        ({"tolerance": 1.0}, "tolerance"),
+        ({"seed": -1}, "seed"),
+        ({"block_rows": 0}, "block_rows"),
+    ):
+        with pytest.raises(ValueError, match=what):
+            drift_reference(columns, blocks=blocks, **setting)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="two blocks"):
         drift_reference(columns, blocks=np.zeros(blocks.size, np.int64))
 
