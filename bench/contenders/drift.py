@@ -21,7 +21,7 @@ import numpy as np
 
 NUMBERS, CATEGORIES, LEVELS = 20, 5, 10
 REFERENCE, CHECK = 100_000, 1_000
-ROUNDS = 2  # the first one also fetches the rows into memory
+ROUNDS = 3  # the first one also fetches the rows into memory
 Data = dict[str, Any]
 Watch = Callable[[Data], bool]
 """Takes the rows of a check, and says whether it raises an alarm."""
