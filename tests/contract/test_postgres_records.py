@@ -22,6 +22,7 @@ from noria.errors import BackendError, Unavailable
 from noria.records.chain import verify_chain
 from noria.records.monitoring import NewFeedback
 from noria.testing.records import (
+    AlarmRecordsContract,
     FeedbackRecordsContract,
     LedgerContract,
     MonitorRecordsContract,
@@ -77,6 +78,10 @@ class TestLedger(LedgerContract):
 
 
 class TestRuns(RunRecordsContract):
+    pass
+
+
+class TestAlarms(AlarmRecordsContract):
     pass
 
 

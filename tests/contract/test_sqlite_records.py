@@ -22,6 +22,7 @@ from noria.adapters.sql.tables import REVISION, metadata
 from noria.errors import BackendError, ConfigError, Corrupt, Unavailable, UsageError
 from noria.records.chain import verify_chain
 from noria.testing.records import (
+    AlarmRecordsContract,
     FeedbackRecordsContract,
     LedgerContract,
     MonitorRecordsContract,
@@ -56,6 +57,10 @@ class TestLedger(LedgerContract):
 
 
 class TestRuns(RunRecordsContract):
+    pass
+
+
+class TestAlarms(AlarmRecordsContract):
     pass
 
 

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from noria.records.alarms import AlarmMoved, AlarmRaised, AlarmSeen
 from noria.records.base import Digest, Record
 from noria.records.chain import BrokenChain, verify_chain
 from noria.records.events import (
     GENESIS,
-    AlarmRaised,
     AliasMoved,
     BatchAnswered,
     BlockScored,
@@ -27,6 +27,7 @@ from noria.records.events import (
     VersionApproved,
     VersionRegistered,
 )
+from noria.records.monitoring import MonitorsBegun
 from noria.records.tokens import CHAIN, TokenMade, TokenRevoked
 
 if TYPE_CHECKING:
@@ -143,6 +144,14 @@ def describe(change: Change) -> str:
             return f"{block.model}:{block.version} {block.start:%Y-%m-%dT%H:%MZ} {loss}"
         case AlarmRaised(alarm=alarm):
             return f"{alarm.id}: {alarm.why}"
+        case MonitorsBegun(plan=plan):
+            shares = ", ".join(f"{name} {share:.3g}" for name, share in plan.shares.items())
+            return f"{plan.model}:{plan.version} may ring falsely with {plan.false_alarm:.3g}: {shares}"
+        case AlarmSeen():
+            return f"{change.alarm}, found again: {change.why}"
+        case AlarmMoved():
+            until = f" until {change.until:%Y-%m-%dT%H:%MZ}" if change.until else ""
+            return f"{change.alarm} {change.to}{until}, by {change.by}: {change.why}"
         case DataRefused(findings=findings):
             return f"{change.model}/{change.run} {change.step}: {'; '.join(one.what for one in findings)}"
         case Proved(proof=proof):

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import ClassVar, Literal, cast
 
 from noria.app.gate_settings import gates_of
+from noria.app.alarm_settings import alarms_of
 from noria.app.installation import data_of, engine_of, environment_of, keep_of, store_of
 from noria.app.log_settings import log_of
 from noria.app.places import Fault, dotted, line_of, lines_of, syntax_fault
@@ -93,6 +94,7 @@ def _policy(top: Section) -> Policy:
             _model(models.table(name, "a model's settings stand in [model.NAME]"), name) for name in models
         ),
         service=_service(top.table("service")),
+        alarms=alarms_of(top.table("alarms"), list(models.values)),
         store=store_of(top.table("store")),
         engine=engine_of(top),
         environment=environment_of(top.table("environment")),
@@ -131,7 +133,7 @@ def _parameters(section: Section) -> dict[str, dict[str, Json]]:
 def _monitor(section: Section) -> MonitorPolicy:
     usual = MonitorPolicy()
     monitor = MonitorPolicy(
-        false_alarm=section.number("false_alarm", usual.false_alarm, PROBABILITY),
+        false_alarm=section.number("false_alarm", None, PROBABILITY),
         block=section.text("block", usual.block, BLOCK),
         loss=_tolerated(section),
         tolerance=_tolerance(section, usual.tolerance),

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from noria.app.alarms.standing import alarms_of
 from noria.app.judging.approve import waits
 from noria.app.judging.drilled import last_drill
 from noria.app.read import ModelView, RunView, VersionView, find_run, list_models, list_runs, running
@@ -73,7 +74,7 @@ class ModelStatus(Record, kw_only=True):
     """Mean loss of the labelled rows in the newest blocks."""
     recent_blocks: int = 0
     alarms: tuple[Alarm, ...] = ()
-    """The champion's."""
+    """The champion's that stand, the newest first."""
     needs_maturity: bool = False
     """True: nothing is scored until `[model.x.monitor] maturity` says how long labels take."""
     left_run: RunView | None = None
@@ -140,9 +141,14 @@ def _watched(app: App, facts: ModelStatus, number: int) -> ModelStatus:
         risk=app.records.monitors.state(facts.model, number),
         recent_loss=_mean_loss(recent),
         recent_blocks=len(recent),
-        alarms=tuple(app.records.monitors.alarms(facts.model, number)),
+        alarms=tuple(_standing(app, facts.model, number)),
         needs_maturity=_needs_maturity(app, facts),
     )
+
+
+def _standing(app: App, model: str, version: int) -> list[Alarm]:
+    found = alarms_of(app, model).standing.values()
+    return [one.alarm for one in found if one.stands and one.alarm.version == version][::-1]
 
 
 def _needs_maturity(app: App, facts: ModelStatus) -> bool:

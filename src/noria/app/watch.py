@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from noria.app.alarms.budget import plan_of
+from noria.app.alarms.raising import changes_for, settle
 from noria.app.labelled import Labelled, labelled
 from noria.errors import Conflict, StepFailed, Unavailable
 from noria.monitor.blocks import Gathered, Ready, block_span
@@ -16,7 +18,7 @@ from noria.monitor.risk import begin, step
 from noria.ports.engine import Engine, ask
 from noria.ports.serving import AT, TIME, VERSION, Cursor
 from noria.records.base import Record
-from noria.records.events import AlarmRaised, BlockScored, Change
+from noria.records.events import BlockScored, Change
 from noria.records.monitoring import Alarm, Block, RiskState
 from noria.records.policy import ModelPolicy
 from noria.records.tasks import Score, Scored
@@ -83,6 +85,7 @@ class Watch:
         number = self._app.records.versions.aliases(self._policy.name).get(CHAMPION)
         if number is None:
             return Watched(version=None)
+        settle(self._app, self._policy.name, number)
         if self._followed is None or self._followed.version.number != number:
             self.close()
             version = self._app.records.versions.version(self._policy.name, number)
@@ -133,7 +136,10 @@ class _Followed:
         self._age = age
         stored = app.records.monitors.state(version.model, version.number)
         blocks = app.records.monitors.blocks(version.model, version.number)
-        self._state = stored or begin(version, _reference(app, version, policy), policy.monitor)
+        self._plan = plan_of(app, policy, version.number, ("risk",))
+        self._state = stored or begin(
+            version, _reference(app, version, policy), policy.monitor, false_alarm=self._plan.shares["risk"]
+        )
         self._gathered = Gathered(
             block_span(policy.monitor.block),
             since=max((block.end for block in blocks), default=None),
@@ -198,7 +204,7 @@ class _Followed:
         now = self._app.clock.now()
         state, rung = step(self._state, block, units, now)
         changes: list[Change] = [BlockScored(block=block, state=state)]
-        changes += [AlarmRaised(alarm=rung)] if rung else []
+        changes += changes_for(self._app, self.version.model, [rung] if rung else [], now)
         if not self._appended(changes, now):
             return None
         self._state = state

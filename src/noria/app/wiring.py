@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from noria.adapters.ray_engine import RayEngine
     from noria.adapters.sql import Records
     from noria.artifacts import Artifacts
+    from noria.ports.alerts import Alert
     from noria.ports.engine import Engine
     from noria.ports.environments import Shelf
     from noria.ports.leases import Leases
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from noria.ports.serving import Predictions
     from noria.ports.slots import Slots
     from noria.ports.source import Git
+    from noria.records.channels import Channel
     from noria.records.predictions import Hashing
     from noria.records.sources import Environment, Machine
 
@@ -83,6 +85,12 @@ class App:
         from noria.adapters.log_secret import hashing_of
 
         return hashing_of(self.state, self.policy.service.log)
+
+    def alert(self, channel: Channel) -> Alert:
+        """What sends alarms to a channel."""
+        from noria.adapters.alerts import open_alert
+
+        return open_alert(channel, self.project)
 
     @property
     def state(self) -> Path:

@@ -110,6 +110,7 @@ def turn_lines(turned: Turn) -> list[str]:
         )
     if turned.watched.alarm:
         lines.append(paint(f"ALARM {turned.watched.alarm.why}", "red"))
+    lines += [paint(f"an alarm waits for {problem}", "yellow") for problem in turned.delivered.problems]
     if turned.trained and turned.trigger:
         lines.append(f"trained, because of {turned.trigger.kind} {turned.trigger.cause}".rstrip())
         lines += trained_lines(turned.trained)[:-2]  # what to do next is Noria's business here

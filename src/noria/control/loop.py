@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from noria.app.alarms.deliver import Delivered, deliver
+from noria.app.alarms.standing import alarms_of
 from noria.app.train import Trained, Wish, train
 from noria.app.watch import Watch, Watched
 from noria.control.triggers import Wheel, due
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from noria.app.wiring import App
     from noria.pipeline.drive import Listener
 
+CALLING = ("open", "acknowledged")  # an alarm that is muted or resolved trains nothing
 BUSY = "RUN-BUSY"  # the code of the conflict when somebody else holds the model
 
 
@@ -28,6 +31,8 @@ class Turn:
     trigger: Trigger | None
     """What is due; also when another process is at work on the model, so that nothing was trained here."""
     trained: Trained | None
+    delivered: Delivered = field(default_factory=Delivered)
+    """What was told of alarms."""
 
 
 def turn(
@@ -44,16 +49,20 @@ def turn(
     Raises what `train` raises, but for a model that another process is at work on: what is due waits for a later
     turn. The run's record says what failed, and the next turn goes on.
     """
-    watched = watch.look()
+    try:
+        watched = watch.look()
+    finally:
+        delivered = deliver(app)  # what an earlier look found is told, although this one failed
     on_watched(watched)
     wheel = _wheel(app, model)
     trigger = due(wheel, app.model(model).retrain, app.clock.now())
     if trigger is None:
-        return Turn(watched=watched, trigger=None, trained=None)
+        return Turn(watched=watched, trigger=None, trained=None, delivered=delivered)
     wish = Wish(
         trigger=trigger, afresh=trigger is not wheel.interrupted
     )  # a person's run is not ours to go on with
-    return Turn(watched=watched, trigger=trigger, trained=_trained(app, model, wish, listener))
+    trained = _trained(app, model, wish, listener)
+    return Turn(watched=watched, trigger=trigger, trained=trained, delivered=delivered)
 
 
 def _trained(app: App, model: str, wish: Wish, listener: Listener) -> Trained | None:
@@ -70,10 +79,11 @@ def _wheel(app: App, model: str) -> Wheel:
     champion = app.records.versions.aliases(model).get(CHAMPION)
     runs = app.records.runs.runs(model, last=1)
     left = app.records.runs.unfinished(model)
-    alarms = app.records.monitors.alarms(model, champion) if champion else ()
+    standing = alarms_of(app, model).standing.values() if champion else ()
+    calls = [one.alarm for one in standing if one.alarm.version == champion and one.state in CALLING]
     return Wheel(
         champion=champion,
         last_run=runs[0][0].started if runs else None,
         interrupted=left.asked.trigger if left else None,
-        alarm=alarms[0] if alarms else None,
+        alarm=calls[-1] if calls else None,
     )

@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 RISK = "risk"  # the monitor's name in alarms
 
 
-def begin(version: Version, reference: np.ndarray, policy: MonitorPolicy) -> RiskState:
-    """The state on a version's first day. `reference`: mean losses (n,) of its holdout's blocks.
+def begin(version: Version, reference: np.ndarray, policy: MonitorPolicy, *, false_alarm: float) -> RiskState:
+    """The state on a version's first day. `reference`: mean losses (n,) of its holdout's blocks; `false_alarm`: the chance
+    that this monitor may ring falsely in the version's life.
 
     With too few blocks for the symmetric bound the bounded one is taken, which assumes less and hears less; the
     state says which, and whether the monitor is deaf.
@@ -27,12 +28,12 @@ def begin(version: Version, reference: np.ndarray, policy: MonitorPolicy) -> Ris
 
     if version.quality is None:
         raise ValueError(f"{version.name} has no loss to watch")
-    enough = len(reference) >= blocks_needed(policy.false_alarm / 2)
+    enough = len(reference) >= blocks_needed(false_alarm / 2)
     monitor = RiskMonitor.from_source(
         reference,
         loss_range=version.quality.range,
         tolerance=policy.tolerance,
-        false_alarm=policy.false_alarm,
+        false_alarm=false_alarm,
         method="symmetric" if enough else "bounded",
     )
     return RiskState(
@@ -97,4 +98,7 @@ def _alarm(state: RiskState, block: Block, now: datetime) -> Alarm:
             f"the risk of {state.model}:{state.version} is over {state.bound:.4g}: evidence {state.e_value:.3g} after "
             f"{state.blocks} blocks reached {state.threshold:.3g}; the last block's loss is {block.loss or 0.0:.4g}"
         ),
+        cause="what the model learnt does not hold any more, or its inputs have changed",
+        action=f"see which features and segments moved, then train anew: noria monitor {state.model}; noria run {state.model}",
+        figures={"blocks": state.blocks, "labelled": block.labelled, "predictions": block.predictions},
     )

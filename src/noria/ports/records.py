@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 from typing import Protocol
 
+from noria.records.alarms import Delivery
 from noria.records.base import Digest
 from noria.records.events import Change, Event
 from noria.records.gates import Judgement
@@ -121,6 +122,32 @@ class FeedbackRecords(Protocol):
 
     def current(self, model: str, by: str, refs: Sequence[str]) -> dict[str, NewFeedback]:
         """The label that holds for each of these references; those without one are left out."""
+        ...
+
+
+class OutboxRecords(Protocol):
+    """Messages of alarms on their way. They come into being with the events that they tell, in `Ledger.append`; what
+    becomes of them is no part of the chain."""
+
+    def waits(self, now: datetime) -> bool:
+        """Whether a message is due."""
+        ...
+
+    def take(self, now: datetime, until: datetime, *, limit: int = 50) -> Sequence[Delivery]:
+        """Messages that are due, the oldest first, for this caller alone until `until`: if it dies meanwhile, they
+        are due again then."""
+        ...
+
+    def sent(self, seq: int, at: datetime) -> None: ...
+
+    def again(self, seq: int, due: datetime, error: str, *, tried: bool = True) -> None:
+        """To be tried at `due`; `tried`: whether it was tried now."""
+        ...
+
+    def give_up(self, seq: int, at: datetime, error: str) -> None: ...
+
+    def all(self, model: str) -> Sequence[Delivery]:
+        """In the order in which they came."""
         ...
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from noria.records.alarms import AlarmMoved, AlarmRaised, AlarmSeen
 from noria.records.base import Digest, Record, canonical, digest_bytes, digest_of
 from noria.records.batches import Batch
 from noria.records.drills import Drill
 from noria.records.gates import Approval, Judgement
-from noria.records.monitoring import Alarm, Block, RiskState
+from noria.records.monitoring import Block, MonitorsBegun, RiskState
 from noria.records.profiles import Finding
 from noria.records.proofs import Collected, Proof
 from noria.records.runs import Outcome, Run, StepResult
@@ -77,10 +78,6 @@ class BlockScored(Record, tag="block.scored"):
     state: RiskState
 
 
-class AlarmRaised(Record, tag="alarm.raised"):
-    alarm: Alarm
-
-
 class DataRefused(Record, tag="data.refused"):
     """New data failed its checks: no step read it, and no version came of it."""
 
@@ -122,6 +119,9 @@ Change = (
     | AliasMoved
     | BlockScored
     | AlarmRaised
+    | AlarmSeen
+    | AlarmMoved
+    | MonitorsBegun
     | DataRefused
     | Proved
     | GarbageCollected

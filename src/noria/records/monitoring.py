@@ -65,8 +65,13 @@ class RiskState(Record):
     """True when the reference is too small for any loss to raise the alarm."""
 
 
+Severity = Literal["warning", "critical"]
+SEVERITIES: tuple[Severity, ...] = ("warning", "critical")
+"""The least first."""
+
+
 class Alarm(Record):
-    """A sequential test crossed its threshold."""
+    """A sequential test crossed its threshold, or a block broke a limit that the project has set."""
 
     model: str
     version: int
@@ -80,7 +85,48 @@ class Alarm(Record):
     """Mean loss of the block that crossed."""
     bound: float
     why: str
+    subject: str = ""
+    """What it is about, where the monitor watches several things: a column, a segment, a signal of the service."""
+    severity: Severity = "critical"
+    cause: str = ""
+    """What is suspected, in a sentence."""
+    action: str = ""
+    """What to do next, in a sentence with the command."""
+    figures: dict[str, Json] = {}
+    """The evidence beside `e_value` and `risk`, by name."""
+    number: int = 1
+    """Of the same cause on the same version: an alarm that was resolved may come back as another."""
+
+    @property
+    def topic(self) -> str:
+        """The cause: two alarms of one topic and version are the same alarm, told twice."""
+        return f"{self.monitor}/{self.subject}" if self.subject else self.monitor
 
     @property
     def id(self) -> str:
-        return f"{self.model}:{self.version}/{self.monitor}"
+        again = f"#{self.number}" if self.number > 1 else ""
+        return f"{self.model}:{self.version}/{self.topic}{again}"
+
+
+class Plan(Record, kw_only=True):
+    """What the monitors of a version were given on its first day; a test that runs keeps its threshold."""
+
+    model: str
+    version: int
+    begun: datetime
+    false_alarm: float
+    """The chance of any false alarm in the version's life."""
+    shares: dict[str, float]
+    """Of it, by family of monitors."""
+    budget: float | None = None
+    """`[alarms] false_alarm`, of which it is a part; None: the model has a share of its own."""
+    beside: dict[str, float] = {}
+    """What the other models' champions held of the budget."""
+    waiting: int = 1
+    """Models that had no part of it yet, this one among them."""
+
+
+class MonitorsBegun(Record, tag="monitors.begun"):
+    """A version's first day under watch. Refused for a version that had it already."""
+
+    plan: Plan

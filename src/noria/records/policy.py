@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from noria.records.base import Json, Record
+from noria.records.channels import AlarmPolicy
 from noria.records.gates import Gate
 
 DAY = 86_400.0  # s
@@ -13,8 +14,8 @@ DAY = 86_400.0  # s
 class MonitorPolicy(Record):
     """How the champion's risk is watched."""
 
-    false_alarm: float = 0.01
-    """The chance of any false alarm over a version's whole life."""
+    false_alarm: float | None = None
+    """The chance of any false alarm over a version's whole life; None: a part of `[alarms] false_alarm`."""
     block: str = "1d"
     tolerance: float = 0.02
     """In the loss's own unit: what a user would not mind."""
@@ -185,6 +186,7 @@ class Policy(Record):
 
     models: tuple[ModelPolicy, ...]
     service: ServicePolicy = ServicePolicy()
+    alarms: AlarmPolicy = AlarmPolicy()
     store: StorePolicy = StorePolicy()
     engine: EnginePolicy = EnginePolicy()
     environment: EnvironmentPolicy = EnvironmentPolicy()

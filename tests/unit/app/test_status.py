@@ -18,7 +18,8 @@ from noria.app.status import Labels, status
 from noria.app.wiring import App
 from noria.cli.status import status_lines
 from noria.ports.serving import Answered
-from noria.records.events import AlarmRaised, BlockScored
+from noria.records.alarms import AlarmRaised
+from noria.records.events import BlockScored
 from noria.records.monitoring import Alarm, Block, RiskState
 from noria.records.runs import Trigger
 from noria.records.service import Service

@@ -45,7 +45,7 @@ def block(day: int, loss: float | None) -> Block:
 
 
 def watched(losses: np.ndarray, reference: np.ndarray) -> tuple[RiskState, list[Alarm]]:
-    state, alarms = begin(version(), reference, POLICY), []
+    state, alarms = begin(version(), reference, POLICY, false_alarm=0.01), []
     for day, loss in enumerate(losses):
         state, alarm = step(state, block(day, float(loss)), [float(loss)], START + timedelta(days=day + 1))
         alarms += [alarm] if alarm else []
@@ -89,6 +89,6 @@ def test_a_block_without_labels_moves_the_time_alone(reference: np.ndarray) -> N
 
 
 def test_a_tiny_reference_takes_the_bound_that_assumes_less_and_says_so() -> None:
-    state = begin(version(), np.array([0.1, 0.2, 0.15]), POLICY)
+    state = begin(version(), np.array([0.1, 0.2, 0.15]), POLICY, false_alarm=0.01)
     assert "within the loss range" in state.assumption
     assert state.bound > 0.3

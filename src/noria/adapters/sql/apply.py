@@ -6,14 +6,17 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+import msgspec
+
+from noria.adapters.sql.apply_alarms import move_alarm, see_alarm, tell_raised
 from noria.adapters.sql.apply_runs import finish, finish_step, start
 from noria.adapters.sql.conflicts import AliasElsewhere, BlockTaken, NumberTaken, UnregisteredVersion
 from noria.adapters.sql.database import Connection, NotUnique, value
 from noria.adapters.sql.outline import Outline
 from noria.adapters.sql.times import to_micros
 from noria.adapters.sql.tokens import admit, revoke
+from noria.records.alarms import AlarmMoved, AlarmRaised, AlarmSeen
 from noria.records.events import (
-    AlarmRaised,
     AliasMoved,
     BatchAnswered,
     BlockScored,
@@ -29,7 +32,7 @@ from noria.records.events import (
     VersionApproved,
     VersionRegistered,
 )
-from noria.records.monitoring import Alarm, Block
+from noria.records.monitoring import Alarm, Block, MonitorsBegun, Plan
 from noria.records.tokens import TokenMade, TokenRevoked
 from noria.records.versions import Version
 
@@ -42,6 +45,8 @@ _REGISTER = "INSERT INTO versions (model, number, body) VALUES (:model, :number,
 _JUDGE = "INSERT INTO judgements (model, version, body) VALUES (:model, :version, :body)"
 _STATE = "INSERT INTO states (model, version, body) VALUES (:model, :version, :body)"
 _BLOCK = "INSERT INTO blocks (model, version, start, body) VALUES (:model, :version, :start, :body)"
+_BEGUN = "SELECT outline FROM events WHERE model = :model AND kind = 'monitors.begun'"
+_read_begun = msgspec.json.Decoder(MonitorsBegun).decode
 _ALARM = (
     "INSERT INTO alarms (model, version, monitor, block, body) "
     "VALUES (:model, :version, :monitor, :block, :body)"
@@ -70,8 +75,19 @@ def apply(connection: Connection, outline: Outline, seq: int) -> Mapping[str, in
                 "block": _score(connection, block, outline.part("block")),
                 "state": _about_version(connection, _STATE, state, outline.part("state")),
             }
-        case AlarmRaised(alarm=alarm):
-            return {"alarm": _raise_alarm(connection, alarm, outline.part("alarm"))}
+        case AlarmRaised(alarm=alarm) as raised:
+            row = _raise_alarm(connection, alarm, outline.part("alarm"))
+            tell_raised(connection, raised, seq)
+            return {"alarm": row}
+        case AlarmSeen() as seen:
+            see_alarm(connection, seen)
+            return {}
+        case AlarmMoved() as moved_alarm:
+            move_alarm(connection, moved_alarm, seq)
+            return {}
+        case MonitorsBegun(plan=plan):
+            _begin_monitors(connection, plan)
+            return {}
         case Proved(proof=proof):
             _need_version(connection, proof.model, proof.version)
             return {}
@@ -110,11 +126,13 @@ def model_of(change: Change) -> str:
             return approval.model
         case GatesDrilled(drill=drill):
             return drill.model
+        case MonitorsBegun(plan=plan):
+            return plan.model
         case BatchAnswered(batch=batch):
             return batch.model
         case StepFinished() | RunFinished() | AliasMoved() | DataRefused() | GarbageCollected():
             return change.model
-        case TokenMade() | TokenRevoked():
+        case TokenMade() | TokenRevoked() | AlarmSeen() | AlarmMoved():
             return change.model
 
 
@@ -147,11 +165,19 @@ def _score(connection: Connection, block: Block, body: str) -> int:
 
 
 def _raise_alarm(connection: Connection, alarm: Alarm, body: str) -> int:
-    keys = {"monitor": alarm.monitor, "block": to_micros(alarm.block)}
+    keys = {"monitor": alarm.topic, "block": to_micros(alarm.block)}
     try:
         return _about_version(connection, _ALARM, alarm, body, **keys)
     except NotUnique as error:
-        raise _taken(alarm, alarm.block, f"alarm of {alarm.monitor}") from error
+        raise _taken(alarm, alarm.block, f"alarm of {alarm.topic}") from error
+
+
+def _begin_monitors(connection: Connection, plan: Plan) -> None:
+    """Raises `BlockTaken` for a version whose monitors have begun."""
+    _need_version(connection, plan.model, plan.version)
+    begun = (_read_begun(text).plan for (text,) in connection.all(_BEGUN, {"model": plan.model}))
+    if any(one.version == plan.version for one in begun):
+        raise BlockTaken(model=plan.model, version=plan.version, start=plan.begun, noun="monitors")
 
 
 def _taken(what: Block | Alarm, start: datetime, noun: str) -> BlockTaken:

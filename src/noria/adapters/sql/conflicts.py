@@ -71,6 +71,24 @@ class Contradiction(Conflict):
 
 
 @dataclass(eq=False)
+class AlarmOver(Conflict):
+    code: ClassVar[str] = "ALARM-OVER"
+    what: ClassVar[str] = "the alarm {alarm} is resolved already, by {by}: {why}"
+    next: ClassVar[str] = "noria alarms list --all"
+    alarm: str
+    by: str
+    why: str
+
+
+@dataclass(eq=False)
+class UnknownAlarm(NotFound):
+    code: ClassVar[str] = "ALARM-UNKNOWN"
+    what: ClassVar[str] = "there is no alarm {alarm}"
+    next: ClassVar[str] = "noria alarms list --all"
+    alarm: str
+
+
+@dataclass(eq=False)
 class UnknownRun(NotFound):
     code: ClassVar[str] = "RUN-UNRECORDED"
     what: ClassVar[str] = "{model} has no run {run}"

@@ -50,6 +50,24 @@ CREATE TABLE versions (
   CONSTRAINT versions_number UNIQUE (model, number)
 );
 
+CREATE TABLE outbox (
+  id INTEGER NOT NULL,
+  model TEXT NOT NULL,
+  seq INTEGER NOT NULL,
+  channel TEXT NOT NULL,
+  due BIGINT NOT NULL,
+  attempts INTEGER NOT NULL,
+  state TEXT NOT NULL,
+  ended BIGINT,
+  error TEXT NOT NULL,
+  body TEXT NOT NULL,
+  CONSTRAINT outbox_pk PRIMARY KEY (id),
+  CONSTRAINT outbox_models_fk FOREIGN KEY(model) REFERENCES models (name),
+  CONSTRAINT outbox_message UNIQUE (model, seq, channel)
+);
+
+CREATE INDEX outbox_due ON outbox (state, due);
+
 CREATE TABLE feedback (
   seq INTEGER NOT NULL,
   model TEXT NOT NULL,
@@ -81,9 +99,9 @@ CREATE TABLE steps (
   CONSTRAINT steps_runs_fk FOREIGN KEY(model, run) REFERENCES runs (model, number)
 );
 
-CREATE INDEX steps_run ON steps (model, run, step);
-
 CREATE INDEX steps_step ON steps (model, step, id);
+
+CREATE INDEX steps_run ON steps (model, run, step);
 
 CREATE INDEX steps_fingerprint ON steps (model, fingerprint, id);
 

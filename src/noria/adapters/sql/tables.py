@@ -164,6 +164,25 @@ alarms = Table(
     UniqueConstraint("model", "version", "monitor", "block", name="alarms_block"),
 )
 
+# Messages of alarms to channels: written with the event that they tell, tried until `state` is no more `waiting`.
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("id", Serial, primary_key=True),
+    Column("model", Text, nullable=False),
+    Column("seq", Integer, nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("due", BigInteger, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("ended", BigInteger),
+    Column("error", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    ForeignKeyConstraint(["model"], ["models.name"]),
+    UniqueConstraint("model", "seq", "channel", name="outbox_message"),
+    Index("outbox_due", "state", "due"),
+)
+
 # All labels that ever arrived; the newest for a reference holds, the others are the history of its corrections.
 feedback = Table(
     "feedback",

@@ -1,9 +1,10 @@
 """Contract suites for the doors of `noria.ports.records`.
 
 A back end's test class inherits a suite and gives the fixture `records`: an open, empty store with the attributes
-`ledger, runs, versions, monitors, feedback, services`. `SharedRecordsContract` wants the fixture `opening` besides.
+`ledger, runs, versions, monitors, outbox, feedback, services`. `SharedRecordsContract` wants the fixture `opening` besides.
 """
 
+from noria.testing.records.alarms import AlarmRecordsContract
 from noria.testing.records.doors import Doors
 from noria.testing.records.feedback import FeedbackRecordsContract
 from noria.testing.records.ledger import LedgerContract
@@ -15,6 +16,7 @@ from noria.testing.records.tokens import TokenRecordsContract
 from noria.testing.records.versions import VersionRecordsContract
 
 __all__ = [
+    "AlarmRecordsContract",
     "Doors",
     "FeedbackRecordsContract",
     "LedgerContract",

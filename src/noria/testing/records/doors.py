@@ -9,12 +9,13 @@ from noria.ports.records import (
     FeedbackRecords,
     Ledger,
     MonitorRecords,
+    OutboxRecords,
     RunRecords,
     ServiceRecords,
     VersionRecords,
 )
+from noria.records.alarms import AlarmRaised
 from noria.records.events import (
-    AlarmRaised,
     AliasMoved,
     BlockScored,
     Change,
@@ -49,6 +50,7 @@ class Doors(Protocol):
     runs: RunRecords
     versions: VersionRecords
     monitors: MonitorRecords
+    outbox: OutboxRecords
     feedback: FeedbackRecords
     services: ServiceRecords
 

@@ -5,11 +5,8 @@ from __future__ import annotations
 import pytest
 
 from noria.errors import Conflict
-from noria.records.events import (
-    AlarmRaised,
-    BlockScored,
-    VersionRegistered,
-)
+from noria.records.alarms import AlarmRaised
+from noria.records.events import BlockScored, VersionRegistered
 from noria.testing.records.doors import Doors, append
 from noria.testing.samples import (
     MODEL,

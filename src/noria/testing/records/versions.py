@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from noria.errors import Conflict, NotFound
+from noria.records.alarms import AlarmRaised
 from noria.records.events import (
-    AlarmRaised,
     Change,
     Judged,
     VersionApproved,

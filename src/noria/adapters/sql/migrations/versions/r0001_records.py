@@ -18,6 +18,7 @@ def upgrade() -> None:
     _aliases()
     _judgements()
     _monitors()
+    _outbox()
     _feedback()
     op.create_table(
         "services",
@@ -128,6 +129,26 @@ def _monitors() -> None:
         ),
         sa.UniqueConstraint("model", "version", "monitor", "block", name="alarms_block"),
     )
+
+
+def _outbox() -> None:
+    op.create_table(
+        "outbox",
+        _serial("id"),
+        sa.Column("model", sa.Text, nullable=False),
+        sa.Column("seq", sa.Integer, nullable=False),
+        sa.Column("channel", sa.Text, nullable=False),
+        sa.Column("due", sa.BigInteger, nullable=False),
+        sa.Column("attempts", sa.Integer, nullable=False),
+        sa.Column("state", sa.Text, nullable=False),
+        sa.Column("ended", sa.BigInteger),
+        sa.Column("error", sa.Text, nullable=False),
+        sa.Column("body", sa.Text, nullable=False),
+        _primary("outbox", "id"),
+        _of_model("outbox"),
+        sa.UniqueConstraint("model", "seq", "channel", name="outbox_message"),
+    )
+    op.create_index("outbox_due", "outbox", ["state", "due"])
 
 
 def _feedback() -> None:

@@ -1,0 +1,77 @@
+"""What monitors found becomes changes of alarms: a cause that stands already is not raised a second time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from noria.app.alarms.standing import alarms_of, channels_for
+from noria.records.alarms import NORIA, AlarmMoved, AlarmRaised, Alarms, AlarmSeen
+from noria.records.events import Change
+from noria.records.monitoring import Alarm
+
+if TYPE_CHECKING:
+    from noria.app.wiring import App
+
+
+def changes_for(app: App, model: str, found: Iterable[Alarm], now: datetime) -> list[Change]:
+    """A raised alarm for each new cause, and a word for each that stands. To be appended with the block that they were
+    found in, so that of several watchers one raises them."""
+    found = list(found)
+    if not found:
+        return []
+    known = alarms_of(app, model)
+    return [_change(app, known, alarm, now) for alarm in found]
+
+
+def _change(app: App, known: Alarms, alarm: Alarm, now: datetime) -> Change:
+    standing = known.of(alarm.version, alarm.topic)
+    if standing is not None:
+        return AlarmSeen(
+            model=alarm.model,
+            alarm=standing.alarm.id,
+            block=alarm.block,
+            why=alarm.why,
+            figures=alarm.figures,
+        )
+    alarm = replace(alarm, number=known.count(alarm.version, alarm.topic) + 1)
+    silent = known.muted(alarm.topic, now)
+    return AlarmRaised(alarm=alarm, deliver=() if silent else channels_for(app, alarm))
+
+
+def settle(app: App, model: str, champion: int) -> Sequence[Change]:
+    """What time alone changes, appended: alarms of versions that are no more the champion are over, and a mute that
+    has ended tells again what still stands."""
+    now, known = app.clock.now(), alarms_of(app, model)
+    changes: list[Change] = []
+    for one in known.standing.values():
+        if not one.stands:
+            continue
+        if one.alarm.version != champion:
+            why = f"{model}:{champion} is the champion now"
+            changes.append(_said(app, one.alarm, "resolved", why, now))
+        elif one.state == "muted" and one.until is not None and one.until <= now:
+            changes.append(_said(app, one.alarm, "open", "its mute has ended", now))
+    if changes:
+        app.records.ledger.append(model, changes, at=now)
+    return changes
+
+
+def over(app: App, alarm: Alarm, why: str, now: datetime) -> AlarmMoved:
+    """The end of an alarm whose cause is gone."""
+    return _said(app, alarm, "resolved", why, now)
+
+
+def _said(app: App, alarm: Alarm, to: str, why: str, now: datetime) -> AlarmMoved:
+    return AlarmMoved(
+        model=alarm.model,
+        alarm=alarm.id,
+        to=to,  # type: ignore[arg-type]  # one of two literals, above
+        at=now,
+        why=why,
+        by=NORIA,
+        deliver=channels_for(app, alarm),
+    )
