@@ -28,6 +28,7 @@ from noria.records.events import (
     VersionRegistered,
 )
 from noria.records.monitoring import MonitorsBegun
+from noria.records.sights import BlockSeen
 from noria.records.tokens import CHAIN, TokenMade, TokenRevoked
 
 if TYPE_CHECKING:
@@ -144,6 +145,8 @@ def describe(change: Change) -> str:
             return f"{block.model}:{block.version} {block.start:%Y-%m-%dT%H:%MZ} {loss}"
         case AlarmRaised(alarm=alarm):
             return f"{alarm.id}: {alarm.why}"
+        case BlockSeen(sight=sight):
+            return f"{sight.model}:{sight.version} {sight.start:%Y-%m-%dT%H:%MZ} {sight.rows} rows asked"
         case MonitorsBegun(plan=plan):
             shares = ", ".join(f"{name} {share:.3g}" for name, share in plan.shares.items())
             return f"{plan.model}:{plan.version} may ring falsely with {plan.false_alarm:.3g}: {shares}"

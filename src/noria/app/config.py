@@ -11,16 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal, cast
 
-from noria.app.gate_settings import gates_of
 from noria.app.alarm_settings import alarms_of
+from noria.app.gate_settings import gates_of
 from noria.app.installation import data_of, engine_of, environment_of, keep_of, store_of
 from noria.app.log_settings import log_of
+from noria.app.monitor_settings import monitor_of
 from noria.app.places import Fault, dotted, line_of, lines_of, syntax_fault
 from noria.app.sections import (
     COUNT,
-    NOT_NEGATIVE,
-    PROBABILITY,
-    SPAN,
     KeyPath,
     Rule,
     Section,
@@ -34,7 +32,6 @@ from noria.records.policy import (
     Durability,
     Loading,
     ModelPolicy,
-    MonitorPolicy,
     Policy,
     RetrainPolicy,
     ServicePolicy,
@@ -43,8 +40,8 @@ from noria.records.policy import (
 FILE = "noria.toml"
 
 Promotion = Literal["automatic", "manual"]
-Trigger = Literal["performance", "schedule"]
-TRIGGERS: tuple[Trigger, ...] = ("performance", "schedule")
+Trigger = Literal["drift", "performance", "schedule"]
+TRIGGERS: tuple[Trigger, ...] = ("drift", "performance", "schedule")
 
 
 def find_project(start: Path) -> Path:
@@ -117,7 +114,7 @@ def _model(section: Section, name: str) -> ModelPolicy:
         parameters=_parameters(section.table("parameters")),
         gates=gates_of(section.table("gates"), name),
         promotion=cast("Promotion", section.text("promotion", "automatic", PROMOTION)),
-        monitor=_monitor(section.table("monitor")),
+        monitor=monitor_of(section.table("monitor")),
         retrain=_retrain(section.table("retrain")),
         data=data_of(section.table("data")),
     )
@@ -128,38 +125,6 @@ def _model(section: Section, name: str) -> ModelPolicy:
 def _parameters(section: Section) -> dict[str, dict[str, Json]]:
     steps = {step: section.table(step, "a parameter is written `step.parameter = value`") for step in section}
     return {step: {name: table.json(name) for name in table} for step, table in steps.items()}
-
-
-def _monitor(section: Section) -> MonitorPolicy:
-    usual = MonitorPolicy()
-    monitor = MonitorPolicy(
-        false_alarm=section.number("false_alarm", None, PROBABILITY),
-        block=section.text("block", usual.block, BLOCK),
-        loss=_tolerated(section),
-        tolerance=_tolerance(section, usual.tolerance),
-        maturity=section.seconds("maturity", None),
-    )
-    section.close()
-    return monitor
-
-
-def _tolerated(section: Section) -> str | None:
-    """The loss that a table of tolerances names first."""
-    table = section.values.get("tolerance")
-    return next((str(name) for name in table if name != "drift"), None) if isinstance(table, dict) else None
-
-
-def _tolerance(section: Section, usual: float) -> float:
-    """A number, or a table with one: `{ log_loss = 0.02 }` reads better, and a pipeline has one loss."""
-    if not isinstance(section.values.get("tolerance"), dict):
-        return section.number("tolerance", usual, NOT_NEGATIVE)
-    table = section.table("tolerance")
-    if table.take("drift", told=False) is not None:
-        table.fault("drift", "is not watched in this release: leave it out")
-    losses = [name for name in table if name != "drift"]
-    if len(losses) > 1:
-        section.fault("tolerance", f"names {len(losses)} losses, and a pipeline has one")
-    return next((table.number(name, usual, NOT_NEGATIVE) for name in losses), usual)
 
 
 def _retrain(section: Section) -> RetrainPolicy:
@@ -244,7 +209,6 @@ DURABILITY = Rule('"sync", "async" or "off"', ("sync", "async", "off").__contain
 COLLECTOR = Rule(
     'a collector\'s address, as "http://127.0.0.1:4318" is', matches(r"https?://[^\s/?#@]+(/[^\s?#]*)?")
 )
-BLOCK = Rule('"row", or a count and a unit of s, m, h, d, w, as in "1d"', matches(rf"row|{SPAN}"))
 AUTH = Rule('"tokens" or "off"', ("tokens", "off").__contains__)
 ADDRESS = Rule("an IP address of this machine, as 127.0.0.1 is, or 0.0.0.0 for all of them", _is_address)
 

@@ -89,6 +89,8 @@ def mark_kept(app: App, past: Past, kept: Kept, marks: Marks) -> None:
     marks.add(version for version in past.versions if version.number in kept.versions)
     for number in kept.versions:
         marks.add(app.records.versions.judgements(past.model, number))
+        sight = app.records.monitors.last_sight(past.model, number)
+        marks.add([] if sight is None else [sight])
     marks.add(part for run, _, outcome in past.runs if run.number in kept.runs for part in (run, outcome))
     for result in _results(app, past, set(kept.runs)):
         marks.add([result])

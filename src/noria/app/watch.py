@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from noria.app.alarms.budget import plan_of
+from noria.app.alarms.budget import families_of, plan_of
 from noria.app.alarms.raising import changes_for, settle
 from noria.app.labelled import Labelled, labelled
+from noria.app.sights import Sighted, Sights
 from noria.errors import Conflict, StepFailed, Unavailable
 from noria.monitor.blocks import Gathered, Ready, block_span
 from noria.monitor.risk import begin, step
@@ -76,6 +77,11 @@ class Watch:
         self._app = app
         self._policy: ModelPolicy = app.model(model)
         self._followed: _Followed | None = None
+        self._sights = Sights(app, model)
+
+    def see(self) -> Sighted:
+        """Look at every block of questions and answers that has ended, without labels."""
+        return self._sights.look()
 
     def look(self) -> Watched:
         """Score every block of the champion's answers that has matured by now. One transaction a block.
@@ -136,7 +142,7 @@ class _Followed:
         self._age = age
         stored = app.records.monitors.state(version.model, version.number)
         blocks = app.records.monitors.blocks(version.model, version.number)
-        self._plan = plan_of(app, policy, version.number, ("risk",))
+        self._plan = plan_of(app, policy, version.number, families_of(version))
         self._state = stored or begin(
             version, _reference(app, version, policy), policy.monitor, false_alarm=self._plan.shares["risk"]
         )

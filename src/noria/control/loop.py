@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from noria.app.alarms.deliver import Delivered, deliver
 from noria.app.alarms.standing import alarms_of
+from noria.app.sights import Sighted
 from noria.app.train import Trained, Wish, train
 from noria.app.watch import Watch, Watched
 from noria.control.triggers import Wheel, due
@@ -31,6 +32,8 @@ class Turn:
     trigger: Trigger | None
     """What is due; also when another process is at work on the model, so that nothing was trained here."""
     trained: Trained | None
+    sighted: Sighted = field(default_factory=lambda: Sighted(None))
+    """What was asked, before any label."""
     delivered: Delivered = field(default_factory=Delivered)
     """What was told of alarms."""
 
@@ -50,6 +53,7 @@ def turn(
     turn. The run's record says what failed, and the next turn goes on.
     """
     try:
+        sighted = watch.see()
         watched = watch.look()
     finally:
         delivered = deliver(app)  # what an earlier look found is told, although this one failed
@@ -57,12 +61,12 @@ def turn(
     wheel = _wheel(app, model)
     trigger = due(wheel, app.model(model).retrain, app.clock.now())
     if trigger is None:
-        return Turn(watched=watched, trigger=None, trained=None, delivered=delivered)
+        return Turn(watched=watched, trigger=None, trained=None, sighted=sighted, delivered=delivered)
     wish = Wish(
         trigger=trigger, afresh=trigger is not wheel.interrupted
     )  # a person's run is not ours to go on with
     trained = _trained(app, model, wish, listener)
-    return Turn(watched=watched, trigger=trigger, trained=trained, delivered=delivered)
+    return Turn(watched=watched, trigger=trigger, trained=trained, sighted=sighted, delivered=delivered)
 
 
 def _trained(app: App, model: str, wish: Wish, listener: Listener) -> Trained | None:
@@ -85,5 +89,5 @@ def _wheel(app: App, model: str) -> Wheel:
         champion=champion,
         last_run=runs[0][0].started if runs else None,
         interrupted=left.asked.trigger if left else None,
-        alarm=calls[-1] if calls else None,
+        alarms=tuple(reversed(calls)),
     )

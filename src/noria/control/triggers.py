@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Literal
 
 from noria.records.monitoring import Alarm
 from noria.records.policy import DAY, RetrainPolicy
@@ -19,8 +20,17 @@ class Wheel:
     """When the newest run was started, whatever came of it; None before the first."""
     interrupted: Trigger | None = None
     """What had started the newest run, if it has not ended."""
-    alarm: Alarm | None = None
-    """The champion's alarm, if it has one."""
+    alarms: tuple[Alarm, ...] = ()
+    """The champion's that stand, the newest first."""
+
+
+CALLS: dict[str, Literal["performance", "drift"]] = {
+    "risk": "performance",
+    "segment": "performance",
+    "drift": "drift",
+    "prediction": "drift",
+}
+"""Which trigger an alarm of a monitor pulls. A limit that was broken pulls none: worse data makes no better model."""
 
 
 def due(wheel: Wheel, policy: RetrainPolicy, now: datetime) -> Trigger | None:
@@ -34,8 +44,10 @@ def due(wheel: Wheel, policy: RetrainPolicy, now: datetime) -> Trigger | None:
     if wheel.champion is None or wheel.last_run is None:
         return None
     age = now - wheel.last_run
-    if wheel.alarm is not None and "performance" in policy.on and age >= timedelta(seconds=policy.cooldown):
-        return Trigger(kind="performance", cause=wheel.alarm.id)
+    for alarm in wheel.alarms if age >= timedelta(seconds=policy.cooldown) else ():
+        kind = CALLS.get(alarm.monitor)
+        if kind in policy.on:
+            return Trigger(kind=kind, cause=alarm.id)
     if policy.every is not None and "schedule" in policy.on and age >= timedelta(seconds=policy.every):
         return Trigger(kind="schedule", cause=f"every {policy.every / DAY:g} days")
     return None

@@ -42,6 +42,11 @@ def from_the_future(time: str, at: str, width: timedelta) -> pl.Expr:
     return _micros(time) - _micros(at) > max(width, AHEAD) // MICROSECOND
 
 
+def block_numbers_of(time: str, width: timedelta) -> pl.Expr:
+    """The block of each row's event, in column `time`, counted from EPOCH."""
+    return (_micros(time) - (EPOCH - UNIX) // MICROSECOND) // (width // MICROSECOND)
+
+
 class Gathered:
     """Predictions of one version, by block; each row is added once.
 
@@ -65,7 +70,7 @@ class Gathered:
         sound = frame.filter(~from_the_future(time, at, self._width))
         self.future += frame.height - sound.height
         width = self._width // MICROSECOND
-        index = (_micros(time) - (EPOCH - UNIX) // MICROSECOND) // width
+        index = block_numbers_of(time, self._width)
         for (number,), part in sound.with_columns(_block=index).group_by("_block", maintain_order=True):
             start = int(str(number)) * width
             if self._since is not None and start < self._since:

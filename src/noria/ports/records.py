@@ -13,6 +13,7 @@ from noria.records.gates import Judgement
 from noria.records.monitoring import Alarm, Block, Feedback, NewFeedback, RiskState
 from noria.records.runs import NewRun, Outcome, Run, StepResult
 from noria.records.service import Service
+from noria.records.sights import Sight
 from noria.records.versions import Version
 
 
@@ -98,6 +99,14 @@ class MonitorRecords(Protocol):
 
     def blocks(self, model: str, version: int | None = None) -> Sequence[Block]:
         """By their start."""
+        ...
+
+    def sights(self, model: str, version: int | None = None) -> Sequence[Sight]:
+        """By their start."""
+        ...
+
+    def last_sight(self, model: str, version: int) -> Sight | None:
+        """That of the newest block."""
         ...
 
     def alarms(self, model: str, version: int | None = None) -> Sequence[Alarm]:

@@ -13,6 +13,7 @@ from noria.records.monitoring import Block, MonitorsBegun, RiskState
 from noria.records.profiles import Finding
 from noria.records.proofs import Collected, Proof
 from noria.records.runs import Outcome, Run, StepResult
+from noria.records.sights import BlockSeen
 from noria.records.tokens import TokenMade, TokenRevoked
 from noria.records.versions import Version
 
@@ -122,6 +123,7 @@ Change = (
     | AlarmSeen
     | AlarmMoved
     | MonitorsBegun
+    | BlockSeen
     | DataRefused
     | Proved
     | GarbageCollected

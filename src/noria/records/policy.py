@@ -21,6 +21,22 @@ class MonitorPolicy(Record):
     """In the loss's own unit: what a user would not mind."""
     loss: str | None = None
     """The loss that the tolerance names, where it names one."""
+    drift: float = 0.1
+    """How far a distribution may move from the training data's before anybody minds: Kolmogorov-Smirnov or total variation."""
+    segments: tuple[str, ...] = ()
+    """Columns whose values are segments that are always watched."""
+    search: bool = True
+    """Whether more segments are looked for."""
+    latency_ms: float | None = None
+    """What an answer may take; None: not watched."""
+    slow: float = 0.01
+    """The share of answers that may take longer."""
+    missing: float = 0.1
+    """How much a column's share of missing values may be over that of the worst block of the training data."""
+    outside: float = 0.05
+    """The share of a column that may lie beyond what training had seen, or be of categories that it had not seen."""
+    volume: float = 0.5
+    """How far the rows of a block may be from all of the last four weeks, as a share."""
     maturity: float | None = None
     """Seconds after a block's end before it is scored; None: the version's own label delay."""
 
@@ -28,7 +44,7 @@ class MonitorPolicy(Record):
 class RetrainPolicy(Record):
     """What starts a run by itself."""
 
-    on: tuple[Literal["performance", "schedule"], ...] = ()
+    on: tuple[Literal["drift", "performance", "schedule"], ...] = ()
     every: float | None = None
     """Seconds between two runs at most; None: no schedule."""
     cooldown: float = DAY

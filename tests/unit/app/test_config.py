@@ -34,7 +34,9 @@ latency_p99_ms = { at_most = 10 }
 [model.delay.monitor]
 false_alarm = 0.02
 block       = "6h"
-tolerance   = { log_loss = 0.03 }
+tolerance   = { drift = 0.2, log_loss = 0.03 }
+segments    = ["carrier"]
+latency_ms  = 50
 maturity    = "2d"
 
 [model.delay.retrain]
@@ -80,7 +82,14 @@ def test_every_setting_reaches_the_policy() -> None:
                     Cost(measure="latency_p99_ms", at_most=10.0),
                 ),
                 monitor=MonitorPolicy(
-                    false_alarm=0.02, block="6h", tolerance=0.03, loss="log_loss", maturity=172_800.0
+                    false_alarm=0.02,
+                    block="6h",
+                    tolerance=0.03,
+                    loss="log_loss",
+                    drift=0.2,
+                    maturity=172_800.0,
+                    segments=("carrier",),
+                    latency_ms=50.0,
                 ),
                 retrain=RetrainPolicy(on=("performance", "schedule"), every=2_419_200.0, cooldown=5_400.0),
             ),
@@ -168,13 +177,15 @@ NUMBER = "[model.delay.monitor]\nfalse_alarm = {}"
         (model(NUMBER.format("nan")), "false_alarm is NaN; it must be a finite number"),
         (model("[model.delay.monitor]\ntolerance = inf"), "tolerance is Infinity; it must be a finite number"),
         (model("[model.delay.monitor]\ntolerance = -0.1"), "tolerance is -0.1; it must be 0 or more"),
-        (model("[model.delay.monitor]\ntolerance = { drift = 0.1, a = 1 }"), "tolerance.drift is not watched in this"),
+        (model("[model.delay.monitor]\ntolerance = { drift = 1, a = 1 }"), "tolerance.drift is 1; it must be from 0"),
+        (model("[model.delay.monitor]\nsegments = 3"), 'segments is 3: write ["column", "another"]'),
+        (model("[model.delay.monitor]\nslow = 0.1"), "slow does nothing without latency_ms"),
         (model("[model.delay.monitor]\ntolerance = { a = 1, b = 2 }"), "tolerance names 2 losses, and a pipeline has one"),
         (model('[model.delay.monitor]\nblock = "day"'), 'block is "day"; it must be "row", or a count and a unit'),
         (model("[model.delay.monitor]\nmaturity = 2"), "maturity is 2: write a count and a unit of s, m, h, d, w"),
         (model('[model.delay.monitor]\nmaturity = "999999d"'), 'maturity is "999999d"; it must be a century at most'),
         (model('[model.delay.retrain]\non = "schedule"'), 'retrain.on is "schedule", not a list'),
-        (model('[model.delay.retrain]\non = ["drift"]'), 'on has "drift"; in this release it may have "performance" and'),
+        (model('[model.delay.retrain]\non = ["drfit"]'), 'on has "drfit"; in this release it may have "drift" and "performance"'),
         (model('[model.delay.retrain]\non = ["schedule"]'), 'every is missing, and on has "schedule": write every ='),
         (model('[model.delay.retrain]\nevery = "28d"'), 'line 4: model.delay.retrain.every does nothing unless on has'),
         (model('[model.delay.retrain]\nschedule = "0 3 * * 1"'), "schedule cron rules are not in this release: write every"),

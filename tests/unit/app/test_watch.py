@@ -111,8 +111,11 @@ def champion(app: App, number: int = 3, before: int = 1, **changes: Any) -> None
     assert found is not None
     steps = app.records.runs.steps("delay", 1)
     made = version(found[0], number, 0.7, steps[1].outputs["classifier"])
+    rows = pl.DataFrame(
+        {"scheduled": losses["scheduled"], "flight_id": range(30), "carrier": ["AA", "UA", "B6"] * 10}
+    )
     quality = Quality(loss="log_loss", range=(0, 5), mean=0.15, rows=30, losses=app.artifacts.save(losses))
-    made = msgspec.structs.replace(made, quality=quality, **changes)
+    made = msgspec.structs.replace(made, quality=quality, rows=app.artifacts.save(rows), **changes)
     moved = AliasMoved(model="delay", alias="champion", before=before, after=number, why="better", by="gates")
     app.records.ledger.append("delay", [VersionRegistered(version=made), moved], at=app.clock.now())
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from noria.app.errors import UnknownVersion
+from noria.app.sights import Sighted
 from noria.app.train import Wish
 from noria.app.watch import Watch, Watched
 from noria.app.wiring import App
@@ -24,6 +25,9 @@ LAST = START + timedelta(hours=4)  # when the newest run was started
 
 class Idle(Watch):
     """A watch that finds nothing."""
+
+    def see(self) -> Sighted:
+        return Sighted(version=1)
 
     def look(self) -> Watched:
         return Watched(version=1)

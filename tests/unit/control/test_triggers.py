@@ -32,9 +32,9 @@ ALARM = Alarm(
     [
         (Wheel(champion=1, last_run=NOW - 27 * DAY), None),
         (Wheel(champion=1, last_run=NOW - 28 * DAY), "schedule"),
-        (Wheel(champion=1, last_run=NOW - 8 * DAY, alarm=ALARM), "performance"),
-        (Wheel(champion=1, last_run=NOW - 6 * DAY, alarm=ALARM), None),
-        (Wheel(champion=1, last_run=NOW - 30 * DAY, alarm=ALARM), "performance"),
+        (Wheel(champion=1, last_run=NOW - 8 * DAY, alarms=(ALARM,)), "performance"),
+        (Wheel(champion=1, last_run=NOW - 6 * DAY, alarms=(ALARM,)), None),
+        (Wheel(champion=1, last_run=NOW - 30 * DAY, alarms=(ALARM,)), "performance"),
         (Wheel(champion=None, last_run=NOW - 99 * DAY), None),
         (Wheel(champion=None, last_run=None), None),
         (Wheel(champion=1, last_run=NOW, interrupted=Trigger(kind="schedule")), "schedule"),
@@ -46,12 +46,12 @@ def test_what_fires(wheel: Wheel, expected: str | None) -> None:
 
 
 def test_an_alarm_names_itself_as_the_cause() -> None:
-    trigger = due(Wheel(champion=1, last_run=NOW - 8 * DAY, alarm=ALARM), POLICY, NOW)
+    trigger = due(Wheel(champion=1, last_run=NOW - 8 * DAY, alarms=(ALARM,)), POLICY, NOW)
     assert trigger is not None and trigger.cause == "delay:1/risk"
 
 
 def test_nothing_fires_that_the_policy_does_not_name() -> None:
-    wheel = Wheel(champion=1, last_run=NOW - 99 * DAY, alarm=ALARM)
+    wheel = Wheel(champion=1, last_run=NOW - 99 * DAY, alarms=(ALARM,))
     assert due(wheel, RetrainPolicy(), NOW) is None
 
 

@@ -33,6 +33,7 @@ from noria.records.events import (
     VersionRegistered,
 )
 from noria.records.monitoring import Alarm, Block, MonitorsBegun, Plan
+from noria.records.sights import BlockSeen, Sight
 from noria.records.tokens import TokenMade, TokenRevoked
 from noria.records.versions import Version
 
@@ -47,6 +48,7 @@ _STATE = "INSERT INTO states (model, version, body) VALUES (:model, :version, :b
 _BLOCK = "INSERT INTO blocks (model, version, start, body) VALUES (:model, :version, :start, :body)"
 _BEGUN = "SELECT outline FROM events WHERE model = :model AND kind = 'monitors.begun'"
 _read_begun = msgspec.json.Decoder(MonitorsBegun).decode
+_SIGHT = "INSERT INTO sights (model, version, start, body) VALUES (:model, :version, :start, :body)"
 _ALARM = (
     "INSERT INTO alarms (model, version, monitor, block, body) "
     "VALUES (:model, :version, :monitor, :block, :body)"
@@ -85,6 +87,8 @@ def apply(connection: Connection, outline: Outline, seq: int) -> Mapping[str, in
         case AlarmMoved() as moved_alarm:
             move_alarm(connection, moved_alarm, seq)
             return {}
+        case BlockSeen(sight=sight):
+            return {"sight": _see(connection, sight, outline.part("sight"))}
         case MonitorsBegun(plan=plan):
             _begin_monitors(connection, plan)
             return {}
@@ -128,6 +132,8 @@ def model_of(change: Change) -> str:
             return drill.model
         case MonitorsBegun(plan=plan):
             return plan.model
+        case BlockSeen(sight=sight):
+            return sight.model
         case BatchAnswered(batch=batch):
             return batch.model
         case StepFinished() | RunFinished() | AliasMoved() | DataRefused() | GarbageCollected():
@@ -164,6 +170,13 @@ def _score(connection: Connection, block: Block, body: str) -> int:
         raise _taken(block, block.start, "score") from error
 
 
+def _see(connection: Connection, sight: Sight, body: str) -> int:
+    try:
+        return _about_version(connection, _SIGHT, sight, body, start=to_micros(sight.start))
+    except NotUnique as error:
+        raise _taken(sight, sight.start, "sight") from error
+
+
 def _raise_alarm(connection: Connection, alarm: Alarm, body: str) -> int:
     keys = {"monitor": alarm.topic, "block": to_micros(alarm.block)}
     try:
@@ -180,7 +193,7 @@ def _begin_monitors(connection: Connection, plan: Plan) -> None:
         raise BlockTaken(model=plan.model, version=plan.version, start=plan.begun, noun="monitors")
 
 
-def _taken(what: Block | Alarm, start: datetime, noun: str) -> BlockTaken:
+def _taken(what: Block | Alarm | Sight, start: datetime, noun: str) -> BlockTaken:
     return BlockTaken(model=what.model, version=what.version, start=start, noun=noun)
 
 

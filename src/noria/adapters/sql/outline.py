@@ -27,6 +27,7 @@ PARTS: Mapping[str, Mapping[str, str]] = {
     "alarm.seen": {},
     "alarm.moved": {},
     "monitors.begun": {},
+    "block.seen": {"sight": "sights"},
     "data.refused": {},
     "version.proved": {},
     "version.approved": {},

@@ -81,9 +81,9 @@ CREATE TABLE feedback (
   CONSTRAINT feedback_models_fk FOREIGN KEY(model) REFERENCES models (name)
 );
 
-CREATE INDEX feedback_seq ON feedback (model, seq);
-
 CREATE INDEX feedback_ref ON feedback (model, "by", ref, seq);
+
+CREATE INDEX feedback_seq ON feedback (model, seq);
 
 CREATE TABLE steps (
   id INTEGER NOT NULL,
@@ -99,11 +99,11 @@ CREATE TABLE steps (
   CONSTRAINT steps_runs_fk FOREIGN KEY(model, run) REFERENCES runs (model, number)
 );
 
-CREATE INDEX steps_step ON steps (model, step, id);
+CREATE INDEX steps_fingerprint ON steps (model, fingerprint, id);
 
 CREATE INDEX steps_run ON steps (model, run, step);
 
-CREATE INDEX steps_fingerprint ON steps (model, fingerprint, id);
+CREATE INDEX steps_step ON steps (model, step, id);
 
 CREATE TABLE aliases (
   model TEXT NOT NULL,
@@ -133,6 +133,17 @@ CREATE TABLE blocks (
   CONSTRAINT blocks_pk PRIMARY KEY (id),
   CONSTRAINT blocks_versions_fk FOREIGN KEY(model, version) REFERENCES versions (model, number),
   CONSTRAINT blocks_start UNIQUE (model, version, start)
+);
+
+CREATE TABLE sights (
+  id INTEGER NOT NULL,
+  model TEXT NOT NULL,
+  version INTEGER NOT NULL,
+  start BIGINT NOT NULL,
+  body TEXT,
+  CONSTRAINT sights_pk PRIMARY KEY (id),
+  CONSTRAINT sights_versions_fk FOREIGN KEY(model, version) REFERENCES versions (model, number),
+  CONSTRAINT sights_start UNIQUE (model, version, start)
 );
 
 CREATE TABLE states (

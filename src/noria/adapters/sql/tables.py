@@ -139,6 +139,19 @@ blocks = Table(
     UniqueConstraint("model", "version", "start", name="blocks_start"),
 )
 
+# What was asked, block by block, before any label.
+sights = Table(
+    "sights",
+    metadata,
+    Column("id", Serial, primary_key=True),
+    Column("model", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("start", BigInteger, nullable=False),
+    Column("body", Text),
+    ForeignKeyConstraint(["model", "version"], ["versions.model", "versions.number"]),
+    UniqueConstraint("model", "version", "start", name="sights_start"),
+)
+
 # A monitor's states, one after the other; the newest holds.
 states = Table(
     "states",

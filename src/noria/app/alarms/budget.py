@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING
 from noria.errors import Conflict
 from noria.records.monitoring import MonitorsBegun, Plan
 from noria.records.policy import ModelPolicy
+from noria.records.versions import Version
 from noria.registry.references import CHAMPION
 
 if TYPE_CHECKING:
     from noria.app.wiring import App
 
-WEIGHTS = {"risk": 4.0, "segments": 2.0, "drift": 2.0, "prediction": 1.0, "health": 1.0}
+WEIGHTS = {"risk": 4.0, "segments": 2.0, "drift": 2.0, "prediction": 1.0}
 """How a version's part is divided over its families of monitors: the one that means harm for certain gets most."""
 TAKEN = "BLOCK-TAKEN"  # the code of the conflict when another watcher has begun
 
@@ -41,6 +42,12 @@ def plan_of(app: App, policy: ModelPolicy, version: int, families: Iterable[str]
             raise
         return known
     return plan
+
+
+def families_of(version: Version) -> list[str]:
+    """The families of tests that a version can have."""
+    labelled = ["risk", "segments"] if version.quality is not None else []
+    return labelled + (["drift", "prediction"] if version.signature.time is not None else [])
 
 
 def recorded(app: App, model: str, version: int) -> Plan | None:

@@ -12,6 +12,7 @@ from noria.app.alarms.standing import alarms_of, channels_for
 from noria.records.alarms import NORIA, AlarmMoved, AlarmRaised, Alarms, AlarmSeen
 from noria.records.events import Change
 from noria.records.monitoring import Alarm
+from noria.records.sights import Sight
 
 if TYPE_CHECKING:
     from noria.app.wiring import App
@@ -60,9 +61,28 @@ def settle(app: App, model: str, champion: int) -> Sequence[Change]:
     return changes
 
 
-def over(app: App, alarm: Alarm, why: str, now: datetime) -> AlarmMoved:
-    """The end of an alarm whose cause is gone."""
-    return _said(app, alarm, "resolved", why, now)
+QUIET = 3  # blocks without a finding after which its alarm is over: one good day between two bad ones ends nothing
+LIMITS = (
+    "missing",
+    "range",
+    "categories",
+    "vanished",
+    "volume",
+    "latency",
+)  # monitors that count, and infer nothing
+
+
+def quiet(app: App, sight: Sight, found: Iterable[str], now: datetime) -> list[Change]:
+    """The end of each alarm over a limit that was kept for some blocks; a test that has rung stays so."""
+    still, width = set(found), sight.end - sight.start
+    over = []
+    for one in alarms_of(app, sight.model).standing.values():
+        kept = (sight.start - one.last) // width
+        mine = one.stands and one.alarm.version == sight.version and one.alarm.monitor in LIMITS
+        if mine and one.alarm.topic not in still and kept >= QUIET:
+            why = f"not found in the {QUIET} blocks until {sight.end:%Y-%m-%d %H:%M}"
+            over.append(_said(app, one.alarm, "resolved", why, now))
+    return list(over)
 
 
 def _said(app: App, alarm: Alarm, to: str, why: str, now: datetime) -> AlarmMoved:

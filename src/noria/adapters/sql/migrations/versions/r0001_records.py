@@ -118,6 +118,11 @@ def _monitors() -> None:
         *_about_version("blocks", sa.Column("start", sa.BigInteger, nullable=False)),
         sa.UniqueConstraint("model", "version", "start", name="blocks_start"),
     )
+    op.create_table(
+        "sights",
+        *_about_version("sights", sa.Column("start", sa.BigInteger, nullable=False)),
+        sa.UniqueConstraint("model", "version", "start", name="sights_start"),
+    )
     op.create_table("states", *_about_version("states"))
     op.create_index("states_version", "states", ["model", "version", "id"])
     op.create_table(

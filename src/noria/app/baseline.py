@@ -1,0 +1,103 @@
+"""What a version's requests and answers are held against: made of its own training data on its first day under watch."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from noria.monitor.blocks import block_span
+from noria.monitor.columns import block_numbers, columns_of, kinds_of, specs_of
+from noria.monitor.drift import reference_of
+from noria.ports.engine import ask
+from noria.records.base import Json
+from noria.records.monitoring import Plan
+from noria.records.policy import ModelPolicy
+from noria.records.sights import Baseline, ColumnSpec
+from noria.records.tasks import Answer, Answered
+from noria.records.versions import Version
+
+if TYPE_CHECKING:
+    import numpy as np
+    import polars as pl
+
+    from noria.app.wiring import App
+    from noria.statistics import Column
+
+
+def baseline_of(app: App, policy: ModelPolicy, version: Version, plan: Plan) -> Baseline:
+    """The same for the same version, plan and settings. What cannot be watched is said, not raised; raises what reading
+    the data and answering the holdout do."""
+    import polars as pl
+
+    time = version.signature.time
+    if time is None:
+        return Baseline(
+            why=("nothing is known of drift: the data step names no time, so its rows have no blocks",)
+        )
+    width = block_span(policy.monitor.block)
+    rows = pl.DataFrame(app.artifacts.table(version.rows))
+    specs, drift, why = _features(app, policy, version, rows, width, plan)
+    prediction, unsaid = _answers(app, policy, version, width, plan)
+    return Baseline(columns=specs, drift=drift, prediction=prediction, why=(*why, *unsaid))
+
+
+def _features(
+    app: App, policy: ModelPolicy, version: Version, rows: pl.DataFrame, width: timedelta, plan: Plan
+) -> tuple[tuple[ColumnSpec, ...], dict[str, Json] | None, list[str]]:
+    log = app.policy.service.log
+    signature = version.signature
+    leave = {*signature.key, signature.time or "", *log.redact, *log.hash}
+    kinds = kinds_of(rows, [column.name for column in signature.request], leave)
+    blocks = block_numbers(rows[signature.time or ""], width)
+    why = [
+        f"{name} is not watched: the log does not hold it as it was"
+        for name in sorted({*log.redact, *log.hash})
+    ]
+    if not kinds or not rows.height:
+        return (), None, [*why, "no column of the request can be watched"]
+    specs = specs_of(rows, kinds, blocks)
+    reference, problem = _reference(
+        columns_of(rows, kinds), blocks, plan.shares.get("drift", 0.0), policy.monitor.drift, version.number
+    )
+    return specs, reference, why + problem
+
+
+def _answers(
+    app: App, policy: ModelPolicy, version: Version, width: timedelta, plan: Plan
+) -> tuple[dict[str, Json] | None, list[str]]:
+    """The reference of the version's answers: those that it gives for its own holdout."""
+    import polars as pl
+
+    if version.holdout is None or version.signature.time is None:
+        return None, ["nothing is known of drift of the answers: the version has no holdout"]
+    task = Answer(graph=version.graph, rows=version.rows, keys=version.holdout)
+    with closing(app.engine(app.code(version.code))) as engine:
+        answered = ask(engine, task, Answered)
+    answers = pl.DataFrame(app.artifacts.table(answered.answers))
+    times = pl.DataFrame(app.artifacts.table(answered.rows))[version.signature.time]
+    kinds = kinds_of(answers, answers.columns, ())
+    if not kinds or not answers.height:
+        return None, ["nothing is known of drift of the answers: they are neither numbers nor categories"]
+    return _reference(
+        columns_of(answers, kinds),
+        block_numbers(times, width),
+        plan.shares.get("prediction", 0.0),
+        policy.monitor.drift,
+        version.number,
+    )
+
+
+def _reference(
+    columns: dict[str, Column], blocks: np.ndarray, false_alarm: float, tolerance: float, seed: int
+) -> tuple[dict[str, Json] | None, list[str]]:
+    try:
+        made = reference_of(columns, blocks, false_alarm=false_alarm, tolerance=tolerance, seed=seed)
+    except ValueError as error:
+        return None, [f"nothing is known of drift of {', '.join(list(columns)[:5])}: {error}"]
+    why = []
+    if made.deaf:
+        why.append(
+            f"deaf to drift of {', '.join(list(columns)[:5])}: {int(made.units.sum())} blocks of training data are too few"
+        )
+    return made.to_dict(), why

@@ -1,0 +1,327 @@
+"""Looking at what a champion is asked, before any label: drift, the state of the data, traffic, latency."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pytest
+
+from noria.adapters.log_writer import LogWriter
+from noria.app.alarms.standing import list_alarms
+from noria.app.sights import Sighted, Sights
+from noria.app.wiring import App
+from noria.ports.clock import VirtualClock
+from noria.ports.serving import Answered
+from noria.records.artifacts import Column
+from noria.records.events import AliasMoved, VersionRegistered
+from noria.records.policy import MonitorPolicy
+from noria.records.versions import RequestColumn
+from unit.app.stored import history, opened
+
+DAY = timedelta(days=1)
+FIRST = datetime(2025, 3, 1, tzinfo=UTC)
+BEGAN = FIRST - 60 * DAY
+ROWS = 250
+COLUMNS = {"distance": "double", "carrier": "string", "steady": "double", "empty": "double"}
+Change = Callable[[int, dict[str, Any]], dict[str, Any]]
+
+
+def world(day: int, rows: int = ROWS) -> dict[str, Any]:
+    """A day of rows: each day has a level of its own, as real days have."""
+    rng = np.random.default_rng(day)
+    return {
+        "distance": rng.gamma(4.0, 250.0, rows) + 20 * rng.standard_normal(),
+        "carrier": rng.choice(["AA", "UA", "B6", "DL"], rows, p=[0.4, 0.3, 0.2, 0.1]),
+        "steady": np.ones(rows),
+        "empty": [None] * rows,
+    }
+
+
+def as_it_is(day: int, rows: dict[str, Any]) -> dict[str, Any]:
+    return rows
+
+
+@pytest.fixture
+def app(tmp_path: Path) -> Iterator[App]:
+    with opened(history(tmp_path), FIRST) as app:
+        crown(app, 60)
+        yield app
+
+
+def crown(app: App, days: int, rows: int = ROWS, number: int = 3) -> None:
+    """A champion that was trained on so many days before FIRST."""
+    first = app.records.versions.version("delay", 1)
+    assert first is not None
+    parts = [
+        pl.DataFrame(
+            {
+                "scheduled": [FIRST - DAY * (days - day)] * rows,
+                "flight_id": range(rows),
+                **world(1000 + day, rows),
+            },
+            schema_overrides={
+                "scheduled": pl.Datetime("us", "UTC"),
+                "empty": pl.Float64,
+                "carrier": pl.String,
+            },
+        )
+        for day in range(days)
+    ]
+    columns = {"flight_id": "int64", "scheduled": "timestamp[us, tz=UTC]", **COLUMNS}
+    request = tuple(RequestColumn(name=name, type=kind) for name, kind in columns.items())
+    made = msgspec.structs.replace(
+        first,
+        number=number,
+        rows=app.artifacts.save(pl.concat(parts)),
+        signature=msgspec.structs.replace(
+            first.signature, request=request, answer=(Column(name="answer", type="double"),)
+        ),
+    )
+    moved = AliasMoved(
+        model="delay",
+        alias="champion",
+        before=app.records.versions.aliases("delay")["champion"],
+        after=number,
+        why="better",
+        by="gates",
+    )
+    app.records.ledger.append("delay", [VersionRegistered(version=made), moved], at=app.clock.now())
+
+
+def ask(
+    app: App, day: int, change: Change = as_it_is, *, rows: int = ROWS, took: int = 900, number: int = 3
+) -> None:
+    """Log a day's questions and answers."""
+    asked = change(day, world(day, rows))
+    kind = pa.timestamp("us", tz="UTC")
+    times = [FIRST + DAY * day + timedelta(hours=9, seconds=at) for at in range(rows)]
+    columns = {
+        "at": pa.array(times, kind),
+        "time": pa.array(times, kind),
+        "key": [f"{day}/{at}" for at in range(rows)],
+        "unit": [f"{day}/{at}" for at in range(rows)],
+        "took": pa.array([took] * rows, pa.int64()),
+        **{f"request.{name}": pa.array(values, from_pandas=True) for name, values in asked.items()},
+        "answer.answer": [0.1] * rows,
+    }
+    log = LogWriter(app.state / "log", "delay")
+    log.append(Answered(version=number, rows=pa.RecordBatch.from_pydict(columns)))
+    log.close()
+
+
+def until(app: App, day: int) -> None:
+    assert isinstance(app.clock, VirtualClock)
+    app.clock.advance(FIRST + DAY * day)
+
+
+def seen(app: App, days: int, change: Change = as_it_is, *, first: int = 0) -> list[str]:
+    """Ask for some days, look at them all, and give the alarms that were raised."""
+    for day in range(first, first + days):
+        ask(app, day, change)
+    until(app, first + days)
+    return [alarm.topic for alarm in Sights(app, "delay").look().alarms]
+
+
+def test_a_world_that_stays_as_it_was_raises_nothing(app: App) -> None:
+    assert seen(app, 30) == []
+    sights = app.records.monitors.sights("delay", 3)
+    assert [one.rows for one in sights] == [ROWS] * 30
+    last = sights[-1]
+    assert last.columns["empty"].missing == 1.0
+    assert last.took_ms == pytest.approx(0.9)
+    assert {name: one.e_value < 20 for name, one in last.drift.items()} == dict.fromkeys(COLUMNS, True)
+
+
+def test_a_value_far_from_what_training_had_seen_is_told_at_once(app: App) -> None:
+    def metres(day: int, rows: dict[str, Any]) -> dict[str, Any]:
+        return rows | {"distance": rows["distance"] * 1609.344}
+
+    assert seen(app, 1) == []
+    assert seen(app, 1, metres, first=1) == ["range/distance"]
+    (one,) = list_alarms(app)
+    assert "has its unit changed?" in one.alarm.cause
+
+
+def test_a_change_of_unit_is_seen_and_named(app: App) -> None:
+    def kilometres(day: int, rows: dict[str, Any]) -> dict[str, Any]:
+        return rows | {"distance": rows["distance"] * 1.609344}
+
+    assert seen(app, 10) == []
+    found = seen(app, 20, kilometres, first=10)
+    assert found == ["drift/distance"]
+    causes = {one.alarm.topic: one.alarm.cause for one in list_alarms(app)}
+    assert "has its unit changed?" in causes["drift/distance"]
+    drift = next(one.alarm for one in list_alarms(app) if one.alarm.monitor == "drift")
+    assert drift.e_value >= drift.threshold
+    assert (drift.block - FIRST) // DAY < 10 + 12, "within the evidence that the theory needs"
+
+
+def test_a_category_that_vanishes_is_named(app: App) -> None:
+    def without(day: int, rows: dict[str, Any]) -> dict[str, Any]:
+        return rows | {"carrier": np.where(rows["carrier"] == "B6", "AA", rows["carrier"])}
+
+    assert seen(app, 1) == []
+    assert seen(app, 1, without, first=1) == ["vanished/carrier=B6"]
+
+
+def test_values_that_are_missing_new_or_too_many(app: App) -> None:
+    def broken(day: int, rows: dict[str, Any]) -> dict[str, Any]:
+        distance = rows["distance"].astype(object)
+        distance[::2] = None
+        carrier = rows["carrier"].astype(object)
+        carrier[::3] = "ZZ"
+        return {**rows, "distance": distance, "carrier": carrier}
+
+    assert seen(app, 1) == []
+    assert sorted(seen(app, 1, broken, first=1)) == ["categories/carrier", "missing/distance"]
+    (unknown,) = [one.alarm for one in list_alarms(app) if one.alarm.monitor == "categories"]
+    assert unknown.figures["share"] == pytest.approx(1 / 3, abs=0.01)
+    assert seen(app, 3, first=2) == []
+    assert list_alarms(app) == [], "after some good blocks it is over"
+
+
+def test_traffic_that_stops_and_traffic_that_doubles(app: App) -> None:
+    assert seen(app, 9) == []
+    ask(app, 9, rows=ROWS * 2)
+    until(app, 10)
+    assert [alarm.topic for alarm in Sights(app, "delay").look().alarms] == ["volume"]
+    until(app, 13)
+    looked = Sights(app, "delay").look()
+    assert [one.rows for one in looked.sights] == [0, 0, 0]
+    assert looked.alarms == (), "it stands already"
+    (standing,) = list_alarms(app)
+    assert (standing.seen, "no row was asked" in standing.said) == (4, True)
+
+
+def test_no_traffic_at_all(app: App) -> None:
+    until(app, 30)
+    assert Sights(app, "delay").look() == Sighted(
+        3, why=("nothing is known of drift of the answers: the version has no holdout",)
+    )
+
+
+def test_slow_answers(app: App) -> None:
+    policy = msgspec.structs.replace(app.policy.models[0], monitor=MonitorPolicy(latency_ms=5.0, slow=0.05))
+    import dataclasses
+
+    slow = dataclasses.replace(app, policy=msgspec.structs.replace(app.policy, models=(policy,)))
+    ask(slow, 0)
+    ask(slow, 1, took=9_000)
+    until(slow, 2)
+    (alarm,) = Sights(slow, "delay").look().alarms
+    assert "100.0% of 250 answers took longer than 5 ms" in alarm.why
+
+
+def state(app: App) -> Any:
+    last = app.records.monitors.last_sight("delay", 3)
+    assert last is not None
+    return last.memory, last.drift
+
+
+def test_each_row_counts_once_however_often_one_begins_anew(tmp_path: Path) -> None:
+    """One process that looks once, and one for each half of a day: the same state to the last bit."""
+    memories = []
+    for name in ("one", "many"):
+        (tmp_path / name).mkdir()
+        with opened(history(tmp_path / name), FIRST) as app:
+            crown(app, 30)
+            for day in range(6):
+                ask(app, day)
+                if name == "many":
+                    assert isinstance(app.clock, VirtualClock)
+                    app.clock.advance(FIRST + DAY * day + timedelta(hours=12))
+                    Sights(app, "delay").look()
+            until(app, 6)
+            Sights(app, "delay").look()
+            memories.append(state(app))
+    assert memories[0] == memories[1]
+
+
+def test_two_watchers_share_the_blocks(app: App) -> None:
+    one, other = Sights(app, "delay"), Sights(app, "delay")
+    for day in range(4):
+        ask(app, day)
+    one.look(), other.look()
+    until(app, 2)
+    assert len(one.look().sights) == 2
+    assert other.look().sights == ()
+    until(app, 4)
+    assert len(other.look().sights) == 2
+    assert one.look().sights == ()
+    assert len(app.records.monitors.sights("delay", 3)) == 4
+
+
+def test_an_append_that_fails_loses_no_block(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    for day in range(3):
+        ask(app, day)
+    until(app, 3)
+    append, failed = app.records.ledger.append, []
+
+    def fail_once(model: str, changes: Any, **more: Any) -> Any:
+        if not failed and type(changes[0]).__name__ == "BlockSeen":
+            failed.append(changes)
+            raise OSError("the disk")
+        return append(model, changes, **more)
+
+    monkeypatch.setattr(app.records.ledger, "append", fail_once)
+    sights = Sights(app, "delay")
+    with pytest.raises(OSError):
+        sights.look()
+    assert [one.rows for one in sights.look().sights] == [ROWS] * 3
+
+
+def test_rows_that_come_late_or_from_the_future(app: App) -> None:
+    ask(app, 0)
+    ask(app, 1)
+    ask(app, 4000)
+    until(app, 2)
+    sights = Sights(app, "delay")
+    assert len(sights.look().sights) == 2
+    ask(app, 1, rows=7)
+    assert sights.look().late == 7
+
+
+def test_a_reference_of_thirty_rows_is_deaf_and_says_so(app: App) -> None:
+    crown(app, 30, rows=1, number=4)
+    for day in range(3):
+        ask(app, day, rows=40, number=4)
+    until(app, 3)
+    looked = Sights(app, "delay").look()
+    assert len(looked.sights) == 3
+    assert looked.alarms == () or {alarm.monitor for alarm in looked.alarms} <= {"range"}
+
+
+def test_a_million_categories(app: App) -> None:
+    """A column that names its rows has nothing to compare; one that begins to is told as new categories, in time."""
+
+    def names(day: int, rows: dict[str, Any]) -> dict[str, Any]:
+        return rows | {"carrier": [f"{day}-{at}" for at in range(len(rows["carrier"]))]}
+
+    ask(app, 0)
+    ask(app, 1, names, rows=30_000)
+    until(app, 2)
+    topics = {alarm.topic for alarm in Sights(app, "delay").look().alarms}
+    assert "categories/carrier" in topics
+
+
+def test_a_version_with_other_columns(app: App) -> None:
+    """What the champion before was asked is not held against the new one, and a column that a caller leaves out is missing."""
+    assert seen(app, 2) == []
+    crown(app, 30, number=4)
+
+    def less(day: int, rows: dict[str, Any]) -> dict[str, Any]:
+        return {name: values for name, values in rows.items() if name != "steady"}
+
+    for day in range(2, 4):
+        ask(app, day, less, number=4)
+    until(app, 4)
+    looked = Sights(app, "delay").look()
+    assert [one.version for one in looked.sights] == [4, 4]
+    assert [alarm.topic for alarm in looked.alarms] == ["missing/steady"]
