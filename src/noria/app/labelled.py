@@ -25,6 +25,8 @@ class Labelled:
     """The id and the label's column, under its own name and type."""
     answers: pa.Table
     """As predict gave them, row by row."""
+    predictions: pa.Table
+    """The log's rows, row by row beside them."""
     unreadable: int
     """Predictions whose label is no value of the label's column."""
 
@@ -46,6 +48,7 @@ def labelled(app: App, version: Version, predictions: pa.Table) -> Labelled:
     return Labelled(
         rows=pa.table({ID: kept.column(ID), version.label: array}),
         answers=kept.select([ANSWER + name for name in names]).rename_columns(names),
+        predictions=kept,
         unreadable=len(unread),
     )
 

@@ -11,13 +11,16 @@ import msgspec
 
 from noria.app.alarms.budget import families_of, plan_of
 from noria.app.alarms.raising import changes_for, settle
+from noria.app.first_day import begun, blamed
 from noria.app.labelled import Labelled, labelled
 from noria.app.sights import Sighted, Sights
 from noria.errors import Conflict, StepFailed, Unavailable
 from noria.monitor.blocks import Gathered, Ready, block_span
-from noria.monitor.risk import begin, step
+from noria.monitor.risk import step
+from noria.monitor.segments import step_segments
 from noria.ports.engine import Engine, ask
-from noria.ports.serving import AT, TIME, VERSION, Cursor
+from noria.ports.serving import AT, REQUEST, TIME, VERSION, Cursor
+from noria.records.alarms import AlarmRaised
 from noria.records.base import Record
 from noria.records.events import BlockScored, Change
 from noria.records.monitoring import Alarm, Block, RiskState
@@ -28,6 +31,7 @@ from noria.registry.references import CHAMPION
 
 if TYPE_CHECKING:
     import numpy as np
+    import polars as pl
     import pyarrow as pa
 
     from noria.app.wiring import App
@@ -56,6 +60,9 @@ class Watched:
     version: int | None
     blocks: tuple[Block, ...] = ()
     alarm: Alarm | None = None
+    """The first of them."""
+    alarms: tuple[Alarm, ...] = ()
+    """Those that were raised: of the whole, and of segments."""
     state: RiskState | None = None
     waiting: int = 0
     """Predictions whose labels have not had time to come."""
@@ -143,9 +150,7 @@ class _Followed:
         stored = app.records.monitors.state(version.model, version.number)
         blocks = app.records.monitors.blocks(version.model, version.number)
         self._plan = plan_of(app, policy, version.number, families_of(version))
-        self._state = stored or begin(
-            version, _reference(app, version, policy), policy.monitor, false_alarm=self._plan.shares["risk"]
-        )
+        self._state = stored or begun(app, policy, version, self._plan)
         self._gathered = Gathered(
             block_span(policy.monitor.block),
             since=max((block.end for block in blocks), default=None),
@@ -171,7 +176,7 @@ class _Followed:
         """Every block that has matured, and whether another process was found to score them, too: then begin anew.
         What fails after a block is raised by the next call, which meets it first: what was scored is to be told."""
         blocks: list[Block] = []
-        alarm: Alarm | None = None
+        alarms: list[Alarm] = []
         overtaken = False
         for ready in self._gathered.mature(self._app.clock.now(), self._age):
             try:
@@ -183,40 +188,45 @@ class _Followed:
             if done is None:
                 overtaken = True
                 break
-            block, rung = done
-            blocks.append(block)
-            alarm = alarm or rung
-        return self._watched(tuple(blocks), alarm), overtaken
+            blocks.append(done[0])
+            alarms += done[1]
+        return self._watched(tuple(blocks), tuple(alarms)), overtaken
 
     def close(self) -> None:
         if self._engine is not None:
             self._engine.close()
 
-    def _watched(self, blocks: tuple[Block, ...], alarm: Alarm | None) -> Watched:
+    def _watched(self, blocks: tuple[Block, ...], alarms: tuple[Alarm, ...]) -> Watched:
         gathered = self._gathered
         return Watched(
             version=self.version.number,
             blocks=blocks,
-            alarm=alarm,
+            alarm=next(iter(alarms), None),
+            alarms=alarms,
             state=self._state,
             waiting=gathered.waiting,
             left_out=msgspec.structs.replace(self._left_out, future=gathered.future, late=gathered.late),
         )
 
-    def _recorded(self, ready: Ready) -> tuple[Block, Alarm | None] | None:
+    def _recorded(self, ready: Ready) -> tuple[Block, list[Alarm]] | None:
         """Score a block and append it with the state after it; None when another process was quicker."""
         found = labelled(self._app, self.version, ready.predictions)
-        block, units = self._scored(ready, found)
+        block, units, each = self._scored(ready, found)
         now = self._app.clock.now()
         state, rung = step(self._state, block, units, now)
+        alarms = [blamed(self._app, rung, state)] if rung else []
+        if each is not None and state.segments:
+            state, worse = step_segments(state, block, _frame(found), each, now, prefix=REQUEST)
+            alarms += worse
         changes: list[Change] = [BlockScored(block=block, state=state)]
-        changes += changes_for(self._app, self.version.model, [rung] if rung else [], now)
+        told = changes_for(self._app, self.version.model, alarms, now)
+        changes += told
         if not self._appended(changes, now):
             return None
         self._state = state
         unreadable = self._left_out.unreadable + found.unreadable
         self._left_out = msgspec.structs.replace(self._left_out, unreadable=unreadable)
-        return block, rung
+        return block, [change.alarm for change in told if isinstance(change, AlarmRaised)]
 
     def _appended(self, changes: Sequence[Change], now: datetime) -> bool:
         """False when the recorded state is no longer ours: evidence on top of an old one would undo the newer."""
@@ -231,7 +241,8 @@ class _Followed:
             return False
         return True
 
-    def _scored(self, ready: Ready, found: Labelled) -> tuple[Block, Sequence[float]]:
+    def _scored(self, ready: Ready, found: Labelled) -> tuple[Block, Sequence[float], np.ndarray | None]:
+        """The block, its units of evidence, and the loss of each labelled row, where the loss gives them."""
         block = Block(
             model=self.version.model,
             version=self.version.number,
@@ -241,14 +252,13 @@ class _Followed:
             labelled=found.rows.num_rows,
         )
         if block.labelled == 0:
-            return block, ()
+            return block, (), None
         quality = self._quality(found)
-        each = quality.losses
-        if self._policy.monitor.block == "row" and each is not None:
-            units = self._app.artifacts.table(each).column("loss").to_pylist()
-        else:
-            units = [quality.mean]
-        return msgspec.structs.replace(block, loss=quality.mean, clipped=quality.clipped), units
+        table = None if quality.losses is None else self._app.artifacts.table(quality.losses)
+        each = None if table is None else table.column("loss").to_numpy()
+        by_row = self._policy.monitor.block == "row" and each is not None
+        units = each.tolist() if by_row and each is not None else [quality.mean]
+        return msgspec.structs.replace(block, loss=quality.mean, clipped=quality.clipped), units, each
 
     def _quality(self, found: Labelled) -> Quality:
         if self._engine is None:
@@ -268,20 +278,10 @@ def _still_logged(app: App, version: Version, blocks: Sequence[Block]) -> int:
     return max(0, scored - app.predictions.dropped(version.model, version.number))
 
 
-def _reference(app: App, version: Version, policy: ModelPolicy) -> np.ndarray:
-    """Mean losses of the blocks of the version's own holdout."""
+def _frame(found: Labelled) -> pl.DataFrame:
     import polars as pl
 
-    from noria.statistics import block_means
-
-    if version.quality is None or version.quality.losses is None:
-        raise ValueError(f"{version.name} has no losses to take as its reference")
-    frame = pl.DataFrame(app.artifacts.table(version.quality.losses))
-    losses: np.ndarray = frame["loss"].to_numpy()
-    if version.signature.time is None:
-        return losses
-    times = frame[version.signature.time].cast(pl.Datetime("us", "UTC")).dt.replace_time_zone(None).to_numpy()
-    return block_means(times, losses, policy.monitor.block).means
+    return pl.DataFrame(found.predictions)
 
 
 def _equals(table: pa.Table, name: str, value: object) -> Any:

@@ -108,8 +108,9 @@ def turn_lines(turned: Turn) -> list[str]:
             f"{when(block.start)} {block.model}:{block.version} {loss}, "
             f"{block.labelled:,} of {count(block.predictions, 'prediction')} labelled{evidence}"
         )
-    if turned.watched.alarm:
-        lines.append(paint(f"ALARM {turned.watched.alarm.why}", "red"))
+    for alarm in (*turned.sighted.alarms, *turned.watched.alarms):
+        lines.append(paint(f"ALARM {alarm.why}", "red"))
+        lines.append(f"      {alarm.cause}; noria alarms show {alarm.id}")
     lines += [paint(f"an alarm waits for {problem}", "yellow") for problem in turned.delivered.problems]
     if turned.trained and turned.trigger:
         lines.append(f"trained, because of {turned.trigger.kind} {turned.trigger.cause}".rstrip())

@@ -45,6 +45,47 @@ class Block(Record):
     clipped: int = 0
 
 
+class Term(Record, kw_only=True):
+    """Rows with a value of one column: a category, or numbers from `low` to under `high`."""
+
+    column: str
+    level: str | None = None
+    low: float | None = None
+    high: float | None = None
+
+    @property
+    def name(self) -> str:
+        if self.level is not None:
+            return f"{self.column}={self.level}"
+        if self.low is None:
+            return f"{self.column}<{self.high:g}"
+        return (
+            f"{self.column}>={self.low:g}"
+            if self.high is None
+            else f"{self.low:g}<={self.column}<{self.high:g}"
+        )
+
+
+class SegmentRisk(Record, kw_only=True):
+    """One segment's risk under watch, as `RiskState` is the whole's."""
+
+    terms: tuple[Term, ...]
+    """All of which hold of a row."""
+    declared: bool = False
+    """Whether noria.toml names its column; else it was found."""
+    bound: float
+    threshold: float
+    blocks: int = 0
+    e_value: float = 1.0
+    loss: float | None = None
+    """Mean in the newest block that had rows enough."""
+    evidence: dict[str, Json] = {}
+
+    @property
+    def name(self) -> str:
+        return " & ".join(term.name for term in self.terms)
+
+
 class RiskState(Record):
     """A monitor's memory of one version; `evidence` is the test's own state, exact to the last bit."""
 
@@ -63,6 +104,7 @@ class RiskState(Record):
     """What the bound on false alarms rests on."""
     deaf: bool = False
     """True when the reference is too small for any loss to raise the alarm."""
+    segments: tuple[SegmentRisk, ...] = ()
 
 
 Severity = Literal["warning", "critical"]

@@ -1,0 +1,105 @@
+"""The tests of a version's risk on its first day, out of its holdout; and what is blamed when one rings."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from noria.monitor.blocks import block_span
+from noria.monitor.columns import block_numbers, kinds_of
+from noria.monitor.risk import begin
+from noria.monitor.segments import begin_segments
+from noria.records.monitoring import Alarm, Plan, RiskState, SegmentRisk
+from noria.records.policy import ModelPolicy
+from noria.records.versions import Version
+
+if TYPE_CHECKING:
+    import numpy as np
+    import polars as pl
+
+    from noria.app.wiring import App
+
+NAMED = 3  # suspects that an alarm spells out
+SOME = 10.0  # evidence of drift from which a feature is a suspect: one in ten has it by chance
+
+
+def begun(app: App, policy: ModelPolicy, version: Version, plan: Plan) -> RiskState:
+    """The state before any block."""
+    import polars as pl
+
+    if version.quality is None or version.quality.losses is None:
+        raise ValueError(f"{version.name} has no losses to take as its reference")
+    losses = pl.DataFrame(app.artifacts.table(version.quality.losses))
+    state = begin(
+        version, _reference(losses, version, policy), policy.monitor, false_alarm=plan.shares["risk"]
+    )
+    return replace(state, segments=_segments(app, policy, version, losses, plan.shares.get("segments", 0.0)))
+
+
+def _reference(losses: pl.DataFrame, version: Version, policy: ModelPolicy) -> np.ndarray:
+    """Mean losses of the blocks of the version's own holdout."""
+    import polars as pl
+
+    from noria.statistics import block_means
+
+    each: np.ndarray = losses["loss"].to_numpy()
+    if version.signature.time is None:
+        return each
+    times = (
+        losses[version.signature.time].cast(pl.Datetime("us", "UTC")).dt.replace_time_zone(None).to_numpy()
+    )
+    return block_means(times, each, policy.monitor.block).means
+
+
+def _segments(
+    app: App, policy: ModelPolicy, version: Version, losses: pl.DataFrame, false_alarm: float
+) -> tuple[SegmentRisk, ...]:
+    """Of the holdout's rows, which the key finds in the training data; none without a key, a time or any error to spend."""
+    import polars as pl
+
+    signature, watched = version.signature, policy.monitor
+    wanted = bool(watched.segments) or watched.search
+    if (
+        not wanted
+        or not signature.key
+        or signature.time is None
+        or false_alarm <= 0
+        or version.quality is None
+    ):
+        return ()
+    if not {*signature.key} <= {*losses.columns}:
+        return ()
+    rows = pl.DataFrame(app.artifacts.table(version.rows))
+    frame = losses.select(*signature.key, "loss").join(
+        rows, on=signature.key, how="inner", maintain_order="left"
+    )
+    kinds = kinds_of(frame, [one.name for one in signature.request], {*signature.key, signature.time})
+    return begin_segments(
+        frame,
+        frame["loss"].to_numpy(),
+        block_numbers(frame[signature.time], block_span(watched.block)),
+        kinds,
+        declared=watched.segments,
+        search=watched.search,
+        false_alarm=false_alarm,
+        tolerance=watched.tolerance,
+        loss_range=version.quality.range,
+    )
+
+
+def blamed(app: App, alarm: Alarm, state: RiskState) -> Alarm:
+    """The alarm with its suspects: the segments and the features with the most evidence by now. Suspects, no proof: a
+    feature may drift without harm."""
+    segments = sorted(state.segments, key=lambda one: one.e_value / one.threshold, reverse=True)
+    worse = [
+        f"{one.name} (loss {one.loss:.3g})" for one in segments if one.e_value > 1 and one.loss is not None
+    ]
+    sight = app.records.monitors.last_sight(state.model, state.version)
+    drifts = sorted((sight.drift if sight else {}).items(), key=lambda item: item[1].share, reverse=True)
+    moved = [f"{name} (distance {one.distance:.2g})" for name, one in drifts if one.peak > SOME]
+    told = [
+        f"worst where {', '.join(worse[:NAMED])}" if worse else "",
+        f"its inputs have moved most in {', '.join(moved[:NAMED])}" if moved else "no input has moved much",
+    ]
+    return replace(alarm, cause="; ".join(one for one in told if one))
