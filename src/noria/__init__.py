@@ -2,14 +2,14 @@
 
 A user's file needs this module alone: `Pipeline` and `Part` to declare steps as plain functions, `Each`, `Partition`,
 `Resources` and `Retry` to say how they run; inside of a step `log`, `show`, `checkpoint`, `files`, `read`,
-`delta` and `iceberg`; in a notebook `runs`, `versions` and `predictions`.
+`delta` and `iceberg`; in a notebook `runs`, `versions`, `predictions` and `monitors`.
 """
 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from noria.artifacts.filed import Files
-    from noria.client import predictions, runs, versions
+    from noria.client import monitors, predictions, runs, versions
     from noria.declare import Each, Part, Partition, Pipeline, Resources
     from noria.inside import callbacks, checkpoint, log, show
     from noria.inside.files import files, read
@@ -30,6 +30,7 @@ __all__ = [
     "files",
     "iceberg",
     "log",
+    "monitors",
     "predictions",
     "read",
     "runs",
@@ -52,6 +53,7 @@ _LATER = {
     "files": "noria.inside.files",
     "iceberg": "noria.inside.snapshots",
     "log": "noria.inside",
+    "monitors": "noria.client",
     "predictions": "noria.client",
     "read": "noria.inside.files",
     "runs": "noria.client",

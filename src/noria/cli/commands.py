@@ -42,6 +42,11 @@ COMMANDS = {
     "predictions": ("noria.cli.predictions", "what was answered, with the labels since", "production"),
     "trace": ("noria.cli.trace", "from an answer back to version, run, commit and data", "production"),
     "status": ("noria.cli.status", "champion, services, labels, risk, alarms, next run", "production"),
+    "monitor": (
+        "noria.cli.monitor",
+        "each test's evidence against its threshold, label debt, data",
+        "production",
+    ),
     "alarms": ("noria.cli.alarms", "what the monitors found: see, acknowledge, mute, resolve", "production"),
     "gc": ("noria.cli.gc", "give up old artifacts that nobody needs", "production"),
     "audit": ("noria.cli.audit", "verify the chain of events", "production"),

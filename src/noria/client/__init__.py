@@ -4,8 +4,9 @@ In come a model's name and a project; out go stored objects, figures, logs and c
 It refuses to change anything: it creates, migrates and locks nothing, and needs no server.
 """
 
+from noria.client.monitor_list import Monitors, monitors
 from noria.client.prediction_list import predictions
 from noria.client.run_list import Runs, runs
 from noria.client.version_list import Versions, versions
 
-__all__ = ["Runs", "Versions", "predictions", "runs", "versions"]
+__all__ = ["Monitors", "Runs", "Versions", "monitors", "predictions", "runs", "versions"]

@@ -97,6 +97,10 @@ class MonitorRecords(Protocol):
 
     def state(self, model: str, version: int) -> RiskState | None: ...
 
+    def states(self, model: str, version: int) -> Sequence[RiskState]:
+        """After each block, in the order in which they were scored."""
+        ...
+
     def blocks(self, model: str, version: int | None = None) -> Sequence[Block]:
         """By their start."""
         ...

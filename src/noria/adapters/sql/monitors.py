@@ -17,6 +17,7 @@ _read_sight = reader(Sight)
 
 _OF_VERSION = "AND version = :version"
 _STATE = f"SELECT body FROM states WHERE model = :model {_OF_VERSION} AND body IS NOT NULL ORDER BY id DESC LIMIT 1"
+_STATES = f"SELECT body FROM states WHERE model = :model {_OF_VERSION} AND body IS NOT NULL ORDER BY id"
 _BLOCKS = "SELECT body FROM blocks WHERE model = :model {} AND body IS NOT NULL ORDER BY start, version"
 _SIGHTS = "SELECT body FROM sights WHERE model = :model {} AND body IS NOT NULL ORDER BY start, version"
 _LAST_SIGHT = f"SELECT body FROM sights WHERE model = :model {_OF_VERSION} AND body IS NOT NULL ORDER BY start DESC LIMIT 1"
@@ -32,6 +33,9 @@ class Monitors:
     def state(self, model: str, version: int) -> RiskState | None:
         found = self._bodies("state", _STATE, model, version)
         return _read_state(found[0]) if found else None
+
+    def states(self, model: str, version: int) -> Sequence[RiskState]:
+        return [_read_state(body) for body in self._bodies("states", _STATES, model, version)]
 
     def blocks(self, model: str, version: int | None = None) -> Sequence[Block]:
         return [_read_block(body) for body in self._bodies("blocks", _BLOCKS, model, version)]

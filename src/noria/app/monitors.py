@@ -1,0 +1,212 @@
+"""How a champion's monitors stand: each test's evidence against its threshold, and what it would take."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from math import log
+from typing import TYPE_CHECKING, Any, Literal
+
+from noria.app.alarms.budget import recorded
+from noria.app.alarms.standing import list_alarms
+from noria.app.status import Labels, status
+from noria.records.alarms import Standing
+from noria.records.base import Record, parse
+from noria.records.monitoring import Plan, RiskState, SegmentRisk
+from noria.records.sights import Baseline, Evidence, Sight
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from noria.app.wiring import App
+
+
+class Test(Record, kw_only=True):
+    """One sequential test, after the newest block."""
+
+    family: Literal["risk", "segment", "drift", "prediction"]
+    subject: str = ""
+    state: Literal["quiet", "alarm", "deaf"]
+    e_value: float
+    """The highest so far, which is what alarms."""
+    threshold: float
+    share: float
+    """How far it is on its way, by the exponent: 1 at the alarm."""
+    blocks: int
+    note: str
+    """Figures beside the evidence, and what would be needed."""
+    history: tuple[float, ...] = ()
+    """Evidence after each block, the oldest first."""
+
+
+class MonitorsView(Record, kw_only=True):
+    """One model's monitors, at one time."""
+
+    model: str
+    version: int | None
+    at: datetime
+    plan: Plan | None = None
+    tests: tuple[Test, ...] = ()
+    """Those nearest to an alarm first, within their family."""
+    newest: Sight | None = None
+    """The newest block of questions."""
+    rows: tuple[int, ...] = ()
+    """Of each block."""
+    why: tuple[str, ...] = ()
+    """What is not watched, and why."""
+    labels: Labels | None = None
+    alarms: tuple[Standing, ...] = ()
+
+
+def monitors(app: App, model: str | None = None) -> MonitorsView:
+    """Raises `UnknownModel`."""
+    name = app.model(model).name
+    (stands,) = status(app, name)
+    number = stands.champion.version.number if stands.champion else None
+    view = MonitorsView(
+        model=name,
+        version=number,
+        at=app.clock.now(),
+        labels=stands.labels,
+        alarms=tuple(list_alarms(app, name)),
+    )
+    if number is None:
+        return view
+    from msgspec.structs import replace
+
+    sights = app.records.monitors.sights(name, number)
+    states = app.records.monitors.states(name, number)
+    newest = sights[-1] if sights else None
+    why = parse(app.store.get(newest.baseline), Baseline).why if newest else ()
+    return replace(
+        view,
+        plan=recorded(app, name, number),
+        tests=(*_risk(states), *_drift(sights, "drift"), *_drift(sights, "prediction")),
+        newest=newest,
+        rows=tuple(one.rows for one in sights),
+        why=why,
+    )
+
+
+def history(app: App, model: str | None = None) -> pl.DataFrame:
+    """A row a block and test of every version: `version`, `start`, `family`, `subject`, `e_value`, `threshold`, `value`:
+    the block's loss, or the distance of a distribution. Raises `UnknownModel`."""
+    import polars as pl
+
+    name = app.model(model).name
+    rows = [*_risk_rows(app, name), *_drift_rows(app.records.monitors.sights(name))]
+    schema: dict[str, Any] = {
+        "version": pl.Int64,
+        "start": pl.Datetime("us", "UTC"),
+        "family": pl.String,
+        "subject": pl.String,
+        "e_value": pl.Float64,
+        "threshold": pl.Float64,
+        "value": pl.Float64,
+    }
+    return pl.DataFrame(rows, schema=schema, orient="row").sort("version", "family", "subject", "start")
+
+
+def blocks(app: App, model: str | None = None) -> pl.DataFrame:
+    """A row a block and column of what was asked: `version`, `start`, `rows`, `column`, `missing`, `outside`, `unknown`,
+    `mean`. Raises `UnknownModel`."""
+    import polars as pl
+
+    rows = [
+        (one.version, one.start, one.rows, name, seen.missing, seen.outside, seen.unknown, seen.mean)
+        for one in app.records.monitors.sights(app.model(model).name)
+        for name, seen in one.columns.items()
+    ]
+    shares: dict[str, Any] = dict.fromkeys(("missing", "outside", "unknown", "mean"), pl.Float64)
+    schema: dict[str, Any] = {
+        "version": pl.Int64,
+        "start": pl.Datetime("us", "UTC"),
+        "rows": pl.Int64,
+        "column": pl.String,
+    }
+    return pl.DataFrame(rows, schema={**schema, **shares}, orient="row")
+
+
+def _risk(states: Sequence[RiskState]) -> Iterator[Test]:
+    if not states:
+        return
+    last = states[-1]
+    past = tuple(state.e_value for state in states)
+    note = f"bound {last.bound:.4g}"
+    yield _test("risk", "", last.e_value, max(past), last.threshold, last.blocks, note, past, deaf=last.deaf)
+    for at, one in sorted(enumerate(last.segments), key=lambda item: -item[1].e_value / item[1].threshold):
+        past = tuple(state.segments[at].e_value for state in states if len(state.segments) > at)
+        yield _test("segment", one.name, one.e_value, max(past), one.threshold, one.blocks, _of(one), past)
+
+
+def _of(one: SegmentRisk) -> str:
+    loss = "no rows yet" if one.loss is None else f"loss {one.loss:.4g}"
+    return f"{loss}, bound {one.bound:.4g}{', declared' if one.declared else ''}"
+
+
+def _drift(sights: Sequence[Sight], family: Literal["drift", "prediction"]) -> Iterator[Test]:
+    if not sights:
+        return
+    newest: dict[str, Evidence] = getattr(sights[-1], family)
+    for name, one in sorted(newest.items(), key=lambda item: -item[1].share):
+        past = tuple(
+            getattr(sight, family)[name].e_value for sight in sights if name in getattr(sight, family)
+        )
+        seen = len(sights) - sights[-1].thin
+        note = f"distance {one.distance:.2g}, {one.moved} moved most"
+        rung = one.peak >= one.threshold and one.proved >= one.proof
+        if one.peak >= one.threshold and not rung:
+            note += f"; within the tolerance so far (proof {one.proved:.3g} of {one.proof:.3g})"
+        yield _test(
+            family, name, one.e_value, one.peak, one.threshold, seen, note, past, rung=rung, share=one.share
+        )
+
+
+def _test(
+    family: Literal["risk", "segment", "drift", "prediction"],
+    subject: str,
+    now: float,
+    peak: float,
+    threshold: float,
+    blocks: int,
+    note: str,
+    past: tuple[float, ...],
+    *,
+    deaf: bool = False,
+    rung: bool | None = None,
+    share: float | None = None,
+) -> Test:
+    alarm = peak >= threshold if rung is None else rung
+    needed = (
+        "" if alarm or now >= threshold else f"; {threshold / max(now, 1.0):.3g} times the evidence is needed"
+    )
+    return Test(
+        family=family,
+        subject=subject,
+        state="deaf" if deaf else "alarm" if alarm else "quiet",
+        e_value=peak,
+        threshold=threshold,
+        share=min(1.0, log(max(peak, 1.0)) / log(threshold)) if share is None else min(1.0, share),
+        blocks=blocks,
+        note=note + ("; no loss can ring it: the holdout has too few blocks" if deaf else needed),
+        history=past,
+    )
+
+
+def _risk_rows(app: App, model: str) -> Iterator[tuple[object, ...]]:
+    losses = {(one.version, one.end): one for one in app.records.monitors.blocks(model)}
+    for version in sorted({number for number, _ in losses}):
+        for state in app.records.monitors.states(model, version):
+            block = None if state.scored_until is None else losses.get((version, state.scored_until))
+            if block is None:
+                continue
+            yield version, block.start, "risk", "", state.e_value, state.threshold, block.loss
+            for one in state.segments:
+                yield version, block.start, "segment", one.name, one.e_value, one.threshold, one.loss
+
+
+def _drift_rows(sights: Sequence[Sight]) -> Iterator[tuple[object, ...]]:
+    for sight in sights:
+        for family in ("drift", "prediction"):
+            for name, one in getattr(sight, family).items():
+                yield sight.version, sight.start, family, name, one.e_value, one.threshold, one.distance

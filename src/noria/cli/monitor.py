@@ -1,0 +1,157 @@
+"""`noria monitor`"""
+
+from __future__ import annotations
+
+import argparse
+import math
+from pathlib import Path
+
+from noria.app.monitors import MonitorsView, Test, monitors
+from noria.app.output import UnknownForm, write_output
+from noria.app.wiring import open_reading
+from noria.cli.alarms import state_of
+from noria.cli.commands import Subparsers, parser_of, project
+from noria.cli.render import count, fields, figure, note, paint, say, say_json, table, when
+
+BARS = "▁▂▃▄▅▆▇█"
+WIDE = 24  # blocks in a line of bars: the newest ones
+SHOWN = 8  # tests of a family that are listed; `--all` lists the rest
+FORMS = (".html", ".png")
+
+
+def add(subparsers: Subparsers) -> None:
+    parser = parser_of(
+        subparsers,
+        "monitor",
+        what="How the champion's monitors stand. Each test: its highest evidence against the one at which it rings, how\n"
+        "evidence went over the newest blocks (bars, by the exponent: a full one is the alarm), and what would be needed.\n"
+        "Then what was asked in the newest block, how many labels are owed, what is not watched, and alarms that stand.\n"
+        "Tests are looked at by `noria serve` and `noria watch`; this command only tells.\n"
+        "With --json: an object with `tests`, `alarms`, `labels`, `newest`, `plan`, `why`.",
+        examples=[
+            ("noria monitor delay", "in the terminal"),
+            ("noria monitor delay --all", "every test"),
+            ("noria monitor delay --output delay.html", "a page with figures; or .png"),
+        ],
+        reads=True,
+    )
+    parser.add_argument("model", metavar="MODEL", nargs="?", help="may be left out when there is only one")
+    parser.add_argument(
+        "--all", action="store_true", help=f"every test, not the {SHOWN} nearest of each family"
+    )
+    parser.add_argument(
+        "--output", type=Path, metavar="FILE", help="write a page (.html) or a picture (.png) instead"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    if args.output and args.output.suffix.lower() not in FORMS:
+        raise UnknownForm(path=str(args.output), known=list(FORMS))
+    with open_reading(project(args)) as app:
+        view = monitors(app, args.model)
+    if args.json:
+        say_json(view)
+    elif args.output:
+        _write(args.output, view)
+    else:
+        say(*monitor_lines(view, all=args.all))
+    return 0
+
+
+def _write(path: Path, view: MonitorsView) -> None:
+    from noria.app.pages.evidence import evidence_page, evidence_picture
+
+    write_output(path, evidence_picture(view) if path.suffix.lower() == ".png" else evidence_page(view))
+    say(str(path))
+    note(f"{count(len(view.tests), 'test')} of {view.model}")
+
+
+def monitor_lines(view: MonitorsView, *, all: bool = False) -> list[str]:
+    if view.version is None:
+        return [f"{view.model} has no champion: noria run {view.model}"]
+    head = paint(f"{view.model}:{view.version}", "bold")
+    return [
+        head,
+        *fields([("alarms", _alarms(view)), *_facts(view), ("not watched", "\n".join(view.why))]),
+        *([""] if view.tests else []),
+        *_tests(view, all),
+    ]
+
+
+def _facts(view: MonitorsView) -> list[tuple[str, object]]:
+    plan, labels, newest = view.plan, view.labels, view.newest
+    given = f"{plan.false_alarm:.3g} over this version's life" if plan else "no look yet: noria watch"
+    of = f", a part of {plan.budget:g} over all models" if plan and plan.budget is not None else ""
+    return [
+        ("false alarms", given + of),
+        (
+            "labels",
+            labels and f"{labels.labelled:,} came, {labels.debt:,} are owed, {labels.waiting:,} have time",
+        ),
+        (
+            "asked",
+            newest
+            and f"{newest.rows:,} rows in the block of {when(newest.start)}  {bars_of_rows(view.rows)}",
+        ),
+        ("data", newest and _columns(view)),
+        ("answers", newest and ", ".join(f"{name} {figure(mean)}" for name, mean in newest.answers.items())),
+        ("took", (newest and newest.took_ms is not None and f"{newest.took_ms:.3g} ms on average") or None),
+        (
+            "thin",
+            newest
+            and newest.thin
+            and f"{count(newest.thin, 'block')} had too few rows for the tests of drift",
+        ),
+    ]
+
+
+def _columns(view: MonitorsView) -> str:
+    """What in the newest block is not as it should be."""
+    told = []
+    for name, one in (view.newest.columns if view.newest else {}).items():
+        shares = (("missing", one.missing), ("outside", one.outside), ("unknown", one.unknown))
+        found = [f"{share:.1%} {what}" for what, share in shares if share > 0.0005]
+        told += [f"{name}: {', '.join(found)}"] if found else []
+    return "\n".join(told) or "nothing missing, outside or unknown"
+
+
+def _alarms(view: MonitorsView) -> str:
+    lines = [f"{one.alarm.id}, {state_of(one)}: {one.said}" for one in view.alarms]
+    return paint("\n".join(lines), "red") if lines else "none stands"
+
+
+def _tests(view: MonitorsView, all: bool) -> list[str]:
+    shown: list[Test] = []
+    left = 0
+    for family in ("risk", "segment", "drift", "prediction"):
+        mine = [test for test in view.tests if test.family == family]
+        shown += mine if all else mine[:SHOWN]
+        left += 0 if all else len(mine[SHOWN:])
+    rows = [
+        (
+            f"{one.family} {one.subject}".strip(),
+            one.state,
+            bars(one),
+            figure(one.e_value),
+            figure(one.threshold),
+            one.note,
+        )
+        for one in shown
+    ]
+    lines = table(("test", "state", "by block", "evidence", "rings at", ""), rows) if rows else []
+    return [*lines, f"and {count(left, 'test')} further from an alarm: --all"] if left else lines
+
+
+def bars(test: Test) -> str:
+    """Evidence of the newest blocks, by its exponent; a full bar is the alarm."""
+    top = math.log(test.threshold)
+    return "".join(_bar(math.log(max(value, 1.0)) / top) for value in test.history[-WIDE:])
+
+
+def bars_of_rows(rows: tuple[int, ...]) -> str:
+    most = max(rows, default=0)
+    return "".join(_bar(one / most) for one in rows[-WIDE:]) if most else ""
+
+
+def _bar(share: float) -> str:
+    return BARS[min(len(BARS) - 1, int(share * len(BARS)))]
