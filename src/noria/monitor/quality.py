@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 ONCE = 1e-6  # chance a share
 EXPECTED = 20.0  # rows of a category that a block should have at least: none at all has chance exp(-20)
+REACH = (
+    1.0  # how far beyond what training had seen is outside, in widths of that: weather breaks records by less
+)
 WEEKS = 28  # blocks that volume is held against
 ENOUGH = 7  # of them it takes: a week of days
 
@@ -64,7 +67,9 @@ def _counts(spec: ColumnSpec, column: pl.Expr) -> Iterator[pl.Expr]:
     sound = number.is_not_null() & number.is_not_nan()
     yield (~sound).sum().alias(f"missing {spec.name}")
     if spec.low is not None and spec.high is not None:
-        yield (sound & ((number < spec.low) | (number > spec.high))).sum().alias(f"outside {spec.name}")
+        width = REACH * (spec.high - spec.low)
+        beyond = (number < spec.low - width) | (number > spec.high + width)
+        yield (sound & beyond).sum().alias(f"outside {spec.name}")
     yield number.filter(number.is_finite()).sum().alias(f"sum {spec.name}")
 
 
@@ -101,7 +106,7 @@ def findings(
         yield Finding(
             "range",
             name,
-            f"{name} lies beyond {spec.low or 0.0:g} to {spec.high or 0.0:g}, which training had seen, in {one.outside:.1%} of {rows:,.0f} rows",
+            f"{name} lies far beyond {spec.low or 0.0:g} to {spec.high or 0.0:g}, which training had seen, in {one.outside:.1%} of {rows:,.0f} rows",
             _shifted(spec, one) or f"the source of {name} has changed, or the world has",
             "if the source is wrong, mend it; if the world has changed, train anew: noria run",
             {"share": one.outside, "rows": rows} | _means(spec, one),

@@ -34,7 +34,7 @@ class MonitorPolicy(Record):
     missing: float = 0.1
     """How much a column's share of missing values may be over that of the worst block of the training data."""
     outside: float = 0.05
-    """The share of a column that may lie beyond what training had seen, or be of categories that it had not seen."""
+    """The share of a column that may lie far beyond what training had seen, or be of categories that it had not seen."""
     volume: float = 0.5
     """How far the rows of a block may be from all of the last four weeks, as a share."""
     maturity: float | None = None

@@ -42,7 +42,7 @@ class ColumnSeen(Record, kw_only=True):
 
     missing: float = 0.0
     outside: float = 0.0
-    """Beyond what training had seen, of numbers."""
+    """Of numbers: beyond what training had seen by more than the whole width of that."""
     unknown: float = 0.0
     """Categories that training had not seen."""
     mean: float | None = None
