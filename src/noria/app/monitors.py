@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from noria.app.alarms.budget import recorded
 from noria.app.alarms.standing import list_alarms
+from noria.app.estimates import Estimate, estimate
 from noria.app.status import Labels, status
 from noria.records.alarms import Standing
 from noria.records.base import Record, parse
@@ -56,10 +57,12 @@ class MonitorsView(Record, kw_only=True):
     """What is not watched, and why."""
     labels: Labels | None = None
     alarms: tuple[Standing, ...] = ()
+    estimate: Estimate | None = None
+    """Without labels, and calibration; only when it is asked for."""
 
 
-def monitors(app: App, model: str | None = None) -> MonitorsView:
-    """Raises `UnknownModel`."""
+def monitors(app: App, model: str | None = None, *, estimated: bool = False) -> MonitorsView:
+    """`estimated`: with what the log says of quality without labels. Raises `UnknownModel`."""
     name = app.model(model).name
     (stands,) = status(app, name)
     number = stands.champion.version.number if stands.champion else None
@@ -85,6 +88,7 @@ def monitors(app: App, model: str | None = None) -> MonitorsView:
         newest=newest,
         rows=tuple(one.rows for one in sights),
         why=why,
+        estimate=estimate(app, stands.champion.version) if estimated and stands.champion else None,
     )
 
 

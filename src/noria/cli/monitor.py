@@ -6,6 +6,7 @@ import argparse
 import math
 from pathlib import Path
 
+from noria.app.estimates import Estimate
 from noria.app.monitors import MonitorsView, Test, monitors
 from noria.app.output import UnknownForm, write_output
 from noria.app.wiring import open_reading
@@ -27,7 +28,7 @@ def add(subparsers: Subparsers) -> None:
         "evidence went over the newest blocks (bars, by the exponent: a full one is the alarm), and what would be needed.\n"
         "Then what was asked in the newest block, how many labels are owed, what is not watched, and alarms that stand.\n"
         "Tests are looked at by `noria serve` and `noria watch`; this command only tells.\n"
-        "With --json: an object with `tests`, `alarms`, `labels`, `newest`, `plan`, `why`.",
+        "With --json: an object with `tests`, `alarms`, `labels`, `newest`, `plan`, `why`, `estimate`.",
         examples=[
             ("noria monitor delay", "in the terminal"),
             ("noria monitor delay --all", "every test"),
@@ -40,6 +41,11 @@ def add(subparsers: Subparsers) -> None:
         "--all", action="store_true", help=f"every test, not the {SHOWN} nearest of each family"
     )
     parser.add_argument(
+        "--estimate",
+        action="store_true",
+        help="with an estimate of quality without labels, and calibration; reads the log of four weeks",
+    )
+    parser.add_argument(
         "--output", type=Path, metavar="FILE", help="write a page (.html) or a picture (.png) instead"
     )
 
@@ -48,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
     if args.output and args.output.suffix.lower() not in FORMS:
         raise UnknownForm(path=str(args.output), known=list(FORMS))
     with open_reading(project(args)) as app:
-        view = monitors(app, args.model)
+        view = monitors(app, args.model, estimated=args.estimate)
     if args.json:
         say_json(view)
     elif args.output:
@@ -96,13 +102,32 @@ def _facts(view: MonitorsView) -> list[tuple[str, object]]:
         ("data", newest and _columns(view)),
         ("answers", newest and ", ".join(f"{name} {figure(mean)}" for name, mean in newest.answers.items())),
         ("took", (newest and newest.took_ms is not None and f"{newest.took_ms:.3g} ms on average") or None),
-        (
-            "thin",
-            newest
-            and newest.thin
-            and f"{count(newest.thin, 'block')} had too few rows for the tests of drift",
-        ),
+        ("thin", _thin(newest.thin) if newest else None),
+        ("estimate", view.estimate and _estimate(view.estimate)),
     ]
+
+
+def _thin(blocks: int) -> str:
+    return f"{count(blocks, 'block')} had too few rows for the tests of drift" if blocks else ""
+
+
+def _estimate(one: Estimate) -> str:
+    """Beside the label debt, with its warning: it decides nothing."""
+    if one.why:
+        return f"none: {one.why}"
+    lines = []
+    if one.log_loss is not None:
+        auc = "" if one.auc is None else f", AUC {one.auc:.3f}"
+        lines.append(
+            f"log loss {one.log_loss:.4g}, accuracy {one.accuracy or 0.0:.3f}{auc} of {one.unlabelled:,} answers without a label"
+        )
+        lines.append(f"if {one.warning}")
+    if one.calibration_error is not None and one.bias is not None:
+        low, high = (("?" if end is None else f"{end:+.3f}") for end in (one.bias_lower, one.bias_upper))
+        lines.append(
+            f"calibration of {one.labelled:,} with one: error {one.calibration_error:.3f}, bias {one.bias:+.3f} [{low}, {high}]"
+        )
+    return "\n".join(lines)
 
 
 def _columns(view: MonitorsView) -> str:

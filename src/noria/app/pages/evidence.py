@@ -73,6 +73,7 @@ def evidence_picture(view: MonitorsView) -> bytes:
 
 def _panel(axes: Any, test: Test) -> None:
     past = np.maximum(np.array(test.history), 1e-3)
+    axes.xaxis.get_major_locator().set_params(integer=True)
     axes.plot(np.arange(1, len(past) + 1), past, color=RUNG if test.state == "alarm" else DOT, linewidth=1.6)
     axes.axhline(test.threshold, color=RUNG, linestyle="--", linewidth=1)
     axes.axhline(1.0, color=QUIET, linewidth=0.8)

@@ -1,0 +1,125 @@
+"""What answers say of themselves while labels are out, and whether those whose labels came kept their word."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from noria.app.predictions import LABEL, predictions
+from noria.monitor.blocks import block_span
+from noria.monitor.columns import block_numbers
+from noria.ports.serving import ANSWER, AT, TIME
+from noria.records.base import Record
+from noria.records.versions import Version
+
+if TYPE_CHECKING:
+    import numpy as np
+    import polars as pl
+
+    from noria.app.wiring import App
+
+SPAN = 28  # blocks back: four weeks of days
+ROWS = 1_000_000  # of the newest predictions, at most
+
+
+class Reliability(Record, kw_only=True):
+    """Answers between two probabilities: what they said, and how often it happened, with its bounds over blocks."""
+
+    answered: float
+    happened: float
+    lower: float
+    upper: float
+    rows: int
+
+
+class Estimate(Record, kw_only=True):
+    """Of the answers of the last four weeks of blocks; None where it cannot be said."""
+
+    unlabelled: int = 0
+    log_loss: float | None = None
+    """Expected, of answers without a label."""
+    accuracy: float | None = None
+    auc: float | None = None
+    warning: str = ""
+    labelled: int = 0
+    calibration_error: float | None = None
+    """Of answers with a label: mean difference between what was answered and what happened, by bins."""
+    bias: float | None = None
+    """Mean over blocks of what happened less what was answered."""
+    bias_lower: float | None = None
+    bias_upper: float | None = None
+    """With an error of 5 % together with the bins' bounds; None: too few blocks."""
+    bins: tuple[Reliability, ...] = ()
+    why: str = ""
+    """Why there is none."""
+
+
+def estimate(app: App, version: Version) -> Estimate:
+    """Reads the log, unlike the monitors: asked for, not watched. It decides nothing."""
+    answer = _probability(version)
+    if answer is None:
+        return Estimate(why="answers that are one probability of a label of 0 and 1 are needed")
+    since = app.clock.now() - SPAN * block_span(app.model(version.model).monitor.block) - timedelta(days=1)
+    frame = predictions(app, version.model, since=since, version=version.number, limit=ROWS)
+    return _estimated(app, frame, answer, version)
+
+
+def _probability(version: Version) -> str | None:
+    """The answer's column, if it is the only one and the label has two values."""
+    types = {column.name: column.type for column in version.data.columns}
+    label = types.get(version.label or "", "")
+    two = label == "bool" or label.startswith(("int", "uint"))
+    columns = version.signature.answer
+    return columns[0].name if two and len(columns) == 1 and columns[0].type in ("double", "float") else None
+
+
+def _estimated(app: App, frame: pl.DataFrame, answer: str, version: Version) -> Estimate:
+    import polars as pl
+
+    column = ANSWER + answer
+    sound = frame.filter(pl.col(column).is_between(0.0, 1.0)) if column in frame.columns else frame.clear()
+    if not sound.height or sound.height < frame.height:
+        return Estimate(why=f"{frame.height - sound.height:,} of {frame.height:,} answers are no probability")
+    labels = sound[LABEL].cast(pl.Float64, strict=False)
+    if not labels.drop_nulls().is_in([0.0, 1.0]).all():
+        return Estimate(why="a label is neither 0 nor 1")
+    known = labels.is_not_null().to_numpy()
+    p: np.ndarray = sound[column].to_numpy()
+    times = sound.select(pl.coalesce(TIME, AT).alias(TIME))[TIME]
+    blocks = block_numbers(times, block_span(app.model(version.model).monitor.block))
+    open_ = _without_labels(p[~known]) if (~known).any() else {}
+    told = _calibrated(p[known], labels.drop_nulls().to_numpy(), blocks[known]) if known.any() else {}
+    return Estimate(unlabelled=int((~known).sum()), labelled=int(known.sum()), **open_, **told)  # type: ignore[arg-type]
+
+
+def _without_labels(p: np.ndarray) -> dict[str, object]:
+    from noria.statistics import without_labels
+
+    found = without_labels(p)
+    return {
+        "log_loss": found.log_loss,
+        "accuracy": found.accuracy,
+        "auc": found.auc,
+        "warning": found.assumption,
+    }
+
+
+def _calibrated(p: np.ndarray, y: np.ndarray, blocks: np.ndarray) -> dict[str, object]:
+    from math import isfinite
+
+    from noria.statistics import calibration
+
+    found = calibration(p, y, blocks)
+    bins = tuple(
+        Reliability(
+            answered=one.answered, happened=one.happened, lower=one.lower, upper=one.upper, rows=one.rows
+        )
+        for one in found.bins
+    )
+    return {
+        "calibration_error": found.error,
+        "bias": found.bias,
+        "bias_lower": found.bias_lower if isfinite(found.bias_lower) else None,
+        "bias_upper": found.bias_upper if isfinite(found.bias_upper) else None,
+        "bins": bins,
+    }

@@ -1,0 +1,144 @@
+"""`noria monitor` and `noria.monitors` as a person meets them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import noria
+from noria.app.first_day import blamed
+from noria.app.monitors import monitors
+from noria.cli import main
+from noria.cli.monitor import monitor_lines
+from noria.records.events import BlockScored
+from noria.records.monitoring import Alarm, Block, NewFeedback, RiskState, SegmentRisk, Term
+from unit.app.stored import history, opened
+from unit.app.test_sights import DAY, FIRST, crown, seen
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twelve good days, then carrier B6 is gone; labels of the first days, as they were answered."""
+    folder = history(tmp_path_factory.mktemp("project"))
+
+    def without(day: int, rows: dict[str, Any]) -> dict[str, Any]:
+        return rows | {"carrier": np.where(rows["carrier"] == "B6", "AA", rows["carrier"])}
+
+    with opened(folder, FIRST) as app:
+        crown(app, 60)
+        assert seen(app, 8) == []
+        assert seen(app, 1, without, first=8) == ["vanished/carrier=B6"]
+        for at in range(6):
+            day, row = divmod(at, 2)
+            given = label_of(day, row)
+            app.records.feedback.add("delay", [given], at=FIRST)
+            start = FIRST + DAY * at
+            block = Block(
+                model="delay", version=3, start=start, end=start + DAY, predictions=250, labelled=1, loss=0.1
+            )
+            segment = SegmentRisk(
+                terms=(Term(column="carrier", level="UA"),),
+                bound=0.2,
+                threshold=400.0,
+                e_value=5.0 * at,
+                loss=0.3,
+            )
+            state = RiskState(
+                model="delay",
+                version=3,
+                bound=0.2,
+                threshold=200.0,
+                scored_until=block.end,
+                blocks=at + 1,
+                e_value=float(at),
+                segments=(segment,),
+            )
+            app.records.ledger.append("delay", [BlockScored(block=block, state=state)], at=block.end)
+    return folder
+
+
+def label_of(day: int, row: int) -> NewFeedback:
+    return NewFeedback(by="key", ref=f"{day}/{row}", label=bool(row), known=FIRST + DAY * day)
+
+
+def said(folder: Path, capsys: pytest.CaptureFixture[str], *words: str, code: int = 0) -> str:
+    assert main(["-C", str(folder), "monitor", *words]) == code
+    shown = capsys.readouterr()
+    return shown.out + shown.err
+
+
+def test_each_test_beside_its_threshold(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shown = said(folder, capsys, "delay")
+    for text in (
+        "delay:3/vanished/carrier=B6, open",
+        "a part of 0.05 over all models",
+        "250 rows in the block of 2025-03-09",
+        "empty: 100.0% missing",
+        "drift carrier",
+        "risk ",
+        "segment carrier=UA",
+        "times the evidence is needed",
+        "nothing is known of drift of the answers",
+    ):
+        assert text in shown, text
+    told = json.loads(said(folder, capsys, "--json"))
+    assert {one["family"] for one in told["tests"]} == {"risk", "segment", "drift"}
+    assert len(told["tests"][0]["history"]) == 6
+
+
+def test_pages_and_pictures(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    said(folder, capsys, "--output", str(tmp_path / "m.html"))
+    page = (tmp_path / "m.html").read_text()
+    assert "vanished/carrier=B6" in page and "<svg" in page
+    said(folder, capsys, "--output", str(tmp_path / "m.png"))
+    assert (tmp_path / "m.png").read_bytes().startswith(b"\x89PNG")
+    assert "known are .html, .png" in said(folder, capsys, "--output", str(tmp_path / "m.txt"), code=2)
+    assert "error[" in said(folder, capsys, "another", code=3)
+
+
+def test_what_a_notebook_sees(folder: Path, tmp_path: Path) -> None:
+    found = noria.monitors("delay", project=folder)
+    past = found.history()
+    assert past.filter(family="risk")["e_value"].to_list() == [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]
+    assert past.filter(family="drift", subject="carrier").height == 9
+    gone = found.blocks().filter(column="empty")
+    assert gone["missing"].to_list() == [1.0] * 9
+    assert found.save(tmp_path / "m.png").exists()
+    assert "delay:3" in repr(found)
+    assert "<svg" in found._repr_html_()
+
+
+def test_an_estimate_without_labels_carries_its_warning(folder: Path) -> None:
+    with opened(folder, FIRST + 10 * DAY) as app:
+        view = monitors(app, "delay", estimated=True)
+    found = view.estimate
+    assert found is not None
+    assert (found.labelled, found.unlabelled) == (6, 9 * 250 - 6)
+    assert found.log_loss == pytest.approx(0.3251, abs=1e-3)  # of answers of 0.1, all of them
+    assert found.bias == pytest.approx(0.4)
+    shown = "\n".join(monitor_lines(view))
+    assert "a change of what the label depends on is not seen" in shown
+    assert "calibration of 6 with one" in shown
+
+
+def test_an_alarm_names_its_suspects(folder: Path) -> None:
+    with opened(folder, FIRST + 10 * DAY) as app:
+        state = app.records.monitors.state("delay", 3)
+        assert state is not None
+        alarm = Alarm(
+            model="delay",
+            version=3,
+            monitor="risk",
+            raised=FIRST,
+            block=FIRST,
+            e_value=300.0,
+            threshold=200.0,
+            risk=0.5,
+            bound=0.2,
+            why="?",
+        )
+        assert blamed(app, alarm, state).cause == "worst where carrier=UA (loss 0.3); no input has moved much"
