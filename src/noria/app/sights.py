@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from noria.statistics import DriftReference, DriftState
 
 TAKEN = "BLOCK-TAKEN"  # the code of the conflict when another process has looked at the block
-EMPTY = 400  # blocks without a row that one look tells, at most: a year of days
+EMPTY = 31  # blocks without a row that one look tells, at most: a month of days says it all
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ class _Opened:
         sights: list[Sight] = []
         alarms: list[Alarm] = []
         overtaken = False
-        for index in self._due(self._index(now)):
+        while (index := self._next(self._index(now))) is not None:
             done = self._recorded(index, now)
             if done is None:
                 overtaken = True
@@ -133,14 +133,14 @@ class _Opened:
         )
         return found, overtaken
 
-    def _due(self, now: int) -> list[int]:
-        """Blocks before the one of now: those with rows, and, once there were rows in each of a week, those without."""
-        held = self._tally.blocks(before=now)
+    def _next(self, now: int) -> int | None:
+        """The first block to look at before the one of now: one with rows, or, once there were rows in each block of a
+        week, one without."""
+        held = next(iter(self._tally.blocks(before=now)), None)
         if self._last is None or not self._traffic.steady:
             return held
-        first = self._index(self._last.end)
-        empty = range(max(first, now - EMPTY), now)
-        return sorted({*held, *empty})
+        empty = max(self._index(self._last.end), now - EMPTY)
+        return empty if empty < now and (held is None or empty < held) else held
 
     def _recorded(self, index: int, now: datetime) -> tuple[Sight, list[Alarm]] | None:
         """Look at a block and append it with the state after it; None when another process was quicker."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -72,17 +72,24 @@ LIMITS = (
 )  # monitors that count, and infer nothing
 
 
-def quiet(app: App, sight: Sight, found: Iterable[str], now: datetime) -> list[Change]:
-    """The end of each alarm over a limit that was kept for some blocks; a test that has rung stays so."""
-    still, width = set(found), sight.end - sight.start
-    over = []
+def quiet(app: App, sight: Sight, found: Collection[str], now: datetime) -> list[Change]:
+    """The end of each alarm over a limit that was kept for some blocks, this one the last; a test that has rung stays so.
+    A block without rows keeps no limit."""
+    over: list[Change] = []
+    if not sight.rows:
+        return over
     for one in alarms_of(app, sight.model).standing.values():
-        kept = (sight.start - one.last) // width
         mine = one.stands and one.alarm.version == sight.version and one.alarm.monitor in LIMITS
-        if mine and one.alarm.topic not in still and kept >= QUIET:
+        if mine and one.alarm.topic not in found and _kept(app, sight, one.last) >= QUIET:
             why = f"not found in the {QUIET} blocks until {sight.end:%Y-%m-%d %H:%M}"
             over.append(_said(app, one.alarm, "resolved", why, now))
-    return list(over)
+    return over
+
+
+def _kept(app: App, sight: Sight, since: datetime) -> int:
+    """Blocks with rows after the one that began at `since`, this one among them."""
+    past = app.records.monitors.sights(sight.model, sight.version)
+    return 1 + sum(one.rows > 0 and one.start > since for one in past)
 
 
 def _said(app: App, alarm: Alarm, to: str, why: str, now: datetime) -> AlarmMoved:
