@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from noria.app.monitors import MonitorsView
 from noria.app.output import UnknownForm, write_output
 from noria.client.place import Place, explained, place_of
 
 if TYPE_CHECKING:
     import polars as pl
+
+    from noria.app.monitors import MonitorsView
 
 
 class Monitors:

@@ -6,12 +6,11 @@ from collections.abc import Collection, Iterable, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from noria.monitor.blocks import block_numbers_of
 from noria.records.sights import ColumnSpec
 
 if TYPE_CHECKING:
+    import numpy as np
     import polars as pl
 
     from noria.statistics import Column
@@ -90,6 +89,7 @@ def specs_of(frame: pl.DataFrame, kinds: Mapping[str, str], blocks: np.ndarray) 
 
 
 def _number(placed: pl.DataFrame, name: str) -> ColumnSpec:
+    import numpy as np
     import polars as pl
 
     values = placed.select("_block", pl.Series("x", numbers(placed[name]), nan_to_null=True))
@@ -129,6 +129,7 @@ def _category(placed: pl.DataFrame, name: str) -> ColumnSpec:
 
 def _missing(values: pl.DataFrame, name: str) -> tuple[float, float]:
     """The share that is missing, and that in the worst block."""
+    import numpy as np
     import polars as pl
 
     if not values.height:

@@ -13,12 +13,12 @@ from datetime import datetime
 from itertools import combinations
 from typing import TYPE_CHECKING
 
-import numpy as np
 from msgspec.structs import replace
 
 from noria.records.monitoring import Alarm, Block, RiskState, SegmentRisk, Term
 
 if TYPE_CHECKING:
+    import numpy as np
     import polars as pl
 
 SEGMENT = "segment"  # the monitor's name in alarms
@@ -60,6 +60,7 @@ def begin_segments(
 
 def terms_of(frame: pl.DataFrame, name: str, kind: str, most: int) -> list[Term]:
     """Values of one column that divide its rows: its most frequent categories, or thirds of its numbers."""
+    import numpy as np
     import polars as pl
 
     if kind == "category":
@@ -80,6 +81,8 @@ def terms_of(frame: pl.DataFrame, name: str, kind: str, most: int) -> list[Term]
 
 
 def _top(values: pl.Series) -> float:
+    import numpy as np
+
     return float(np.asarray(values.max()))
 
 
@@ -98,6 +101,7 @@ def _searched(
 
 def within(frame: pl.DataFrame, terms: Sequence[Term], *, prefix: str = "") -> np.ndarray:
     """Which rows (n,) a segment has; none where a column is not there."""
+    import numpy as np
     import polars as pl
 
     conditions: list[pl.Expr] = []
@@ -136,6 +140,8 @@ def _begun(
     loss_range: tuple[float, float],
 ) -> list[SegmentRisk]:
     """As many of the candidates as the blocks can bear."""
+    import numpy as np
+
     from noria.statistics import blocks_needed
 
     wanted = len(candidates) if declared else MOST
@@ -174,6 +180,8 @@ def _risk(
 
 def _block_means(losses: np.ndarray, blocks: np.ndarray, held: np.ndarray) -> np.ndarray:
     """Of blocks with rows enough."""
+    import numpy as np
+
     _, index = np.unique(blocks[held], return_inverse=True)
     counts = np.bincount(index)
     sums = np.bincount(index, weights=losses[held])

@@ -23,6 +23,7 @@ from noria.records.runs import (
     Trigger,
 )
 from noria.records.service import Service
+from noria.records.sights import ColumnSeen, Evidence, Sight
 from noria.records.sources import Environment, Machine, Provenance, Source
 from noria.records.versions import RequestColumn, ServingGraph, Signature, Version
 
@@ -161,6 +162,23 @@ def a_state(blocks: int = 1, *, version: int = 1) -> RiskState:
         blocks=blocks,
         e_value=0.1 * 3 * blocks,
         evidence={"sums": [0.1 + 0.2, 1e-300]},
+    )
+
+
+def a_sight(day: int = 0, *, version: int = 1) -> Sight:
+    start = NOON + timedelta(days=day)
+    evidence = Evidence(e_value=0.1 + 0.2, peak=1e300, threshold=1400.0, moved="location", distance=0.25)
+    return Sight(
+        model=MODEL,
+        version=version,
+        start=start,
+        end=start + timedelta(days=1),
+        rows=900,
+        columns={"distance": ColumnSeen(missing=0.25, mean=1 / 3)},
+        drift={"distance": evidence},
+        baseline=a_digest("baseline"),
+        memory=a_digest(["memory", day]),
+        cursor={"segment": 4711},
     )
 
 

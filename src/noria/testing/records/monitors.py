@@ -7,10 +7,12 @@ import pytest
 from noria.errors import Conflict
 from noria.records.alarms import AlarmRaised
 from noria.records.events import BlockScored, VersionRegistered
+from noria.records.sights import BlockSeen
 from noria.testing.records.doors import Doors, append
 from noria.testing.samples import (
     MODEL,
     a_block,
+    a_sight,
     a_state,
     a_version,
     an_alarm,
@@ -41,6 +43,23 @@ class MonitorRecordsContract:
         with pytest.raises(Conflict):
             append(records, BlockScored(block=a_block(loss=0.9), state=a_state(2)))
         assert records.monitors.state(MODEL, 1) == a_state()
+
+    def test_every_state_stays_in_its_order(self, records: Doors) -> None:
+        for day in (3, 1, 2):  # in the order in which they were scored
+            append(records, BlockScored(block=a_block(day), state=a_state(day)))
+        assert [state.blocks for state in records.monitors.states(MODEL, 1)] == [3, 1, 2]
+        assert records.monitors.states(MODEL, 2) == []
+
+    def test_a_block_is_seen_once_and_stays_as_it_was(self, records: Doors) -> None:
+        later, earlier, other = a_sight(3), a_sight(1), a_sight(2, version=2)
+        append(records, *[BlockSeen(sight=sight) for sight in (later, earlier, other)])
+        with pytest.raises(Conflict):
+            append(records, BlockSeen(sight=a_sight(3)))
+        assert records.monitors.sights(MODEL) == [earlier, other, later]
+        assert records.monitors.last_sight(MODEL, 1) == later
+        assert records.monitors.last_sight(MODEL, 9) is None
+        seen = [change for _, change in records.ledger.events(MODEL, kinds=["block.seen"])]
+        assert seen == [BlockSeen(sight=sight) for sight in (later, earlier, other)]
 
     def test_lists_alarms_the_newest_first(self, records: Doors) -> None:
         first, second, other = an_alarm(day=1), an_alarm(day=5), an_alarm(version=2)
