@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from noria.app.alarms.budget import recorded
 from noria.app.alarms.standing import list_alarms
 from noria.app.estimates import Estimate, estimate
+from noria.app.skew import Skew, skew
 from noria.app.status import Labels, status
 from noria.records.alarms import Standing
 from noria.records.base import Record, parse
@@ -59,10 +60,15 @@ class MonitorsView(Record, kw_only=True):
     alarms: tuple[Standing, ...] = ()
     estimate: Estimate | None = None
     """Without labels, and calibration; only when it is asked for."""
+    skew: Skew | None = None
+    """The same rows as asked and as in training; only when it is asked for."""
 
 
-def monitors(app: App, model: str | None = None, *, estimated: bool = False) -> MonitorsView:
-    """`estimated`: with what the log says of quality without labels. Raises `UnknownModel`."""
+def monitors(
+    app: App, model: str | None = None, *, estimated: bool = False, skewed: bool = False
+) -> MonitorsView:
+    """`estimated`: with what the log says of quality without labels; `skewed`: with its rows beside those of training.
+    Raises `UnknownModel`."""
     name = app.model(model).name
     (stands,) = status(app, name)
     number = stands.champion.version.number if stands.champion else None
@@ -88,6 +94,7 @@ def monitors(app: App, model: str | None = None, *, estimated: bool = False) -> 
         newest=newest,
         rows=tuple(one.rows for one in sights),
         why=why,
+        skew=skew(app, stands.champion.version) if skewed and stands.champion else None,
         estimate=estimate(app, stands.champion.version) if estimated and stands.champion else None,
     )
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from noria.app.estimates import Estimate
 from noria.app.monitors import MonitorsView, Test, monitors
 from noria.app.output import UnknownForm, write_output
+from noria.app.skew import Skew
 from noria.app.wiring import open_reading
 from noria.cli.alarms import state_of
 from noria.cli.commands import Subparsers, parser_of, project
@@ -28,10 +29,11 @@ def add(subparsers: Subparsers) -> None:
         "evidence went over the newest blocks (bars, by the exponent: a full one is the alarm), and what would be needed.\n"
         "Then what was asked in the newest block, how many labels are owed, what is not watched, and alarms that stand.\n"
         "Tests are looked at by `noria serve` and `noria watch`; this command only tells.\n"
-        "With --json: an object with `tests`, `alarms`, `labels`, `newest`, `plan`, `why`, `estimate`.",
+        "With --json: an object with `tests`, `alarms`, `labels`, `newest`, `plan`, `why`, `estimate`, `skew`.",
         examples=[
             ("noria monitor delay", "in the terminal"),
             ("noria monitor delay --all", "every test"),
+            ("noria monitor delay --skew", "the same rows, as asked and as in training"),
             ("noria monitor delay --output delay.html", "a page with figures; or .png"),
         ],
         reads=True,
@@ -39,6 +41,11 @@ def add(subparsers: Subparsers) -> None:
     parser.add_argument("model", metavar="MODEL", nargs="?", help="may be left out when there is only one")
     parser.add_argument(
         "--all", action="store_true", help=f"every test, not the {SHOWN} nearest of each family"
+    )
+    parser.add_argument(
+        "--skew",
+        action="store_true",
+        help="with rows as they were asked beside the same rows of the newest data",
     )
     parser.add_argument(
         "--estimate",
@@ -54,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
     if args.output and args.output.suffix.lower() not in FORMS:
         raise UnknownForm(path=str(args.output), known=list(FORMS))
     with open_reading(project(args)) as app:
-        view = monitors(app, args.model, estimated=args.estimate)
+        view = monitors(app, args.model, estimated=args.estimate, skewed=args.skew)
     if args.json:
         say_json(view)
     elif args.output:
@@ -104,6 +111,7 @@ def _facts(view: MonitorsView) -> list[tuple[str, object]]:
         ("took", (newest and newest.took_ms is not None and f"{newest.took_ms:.3g} ms on average") or None),
         ("thin", _thin(newest.thin) if newest else None),
         ("estimate", view.estimate and _estimate(view.estimate)),
+        ("skew", view.skew and _skew(view.skew)),
     ]
 
 
@@ -128,6 +136,17 @@ def _estimate(one: Estimate) -> str:
             f"calibration of {one.labelled:,} with one: error {one.calibration_error:.3f}, bias {one.bias:+.3f} [{low}, {high}]"
         )
     return "\n".join(lines)
+
+
+def _skew(one: Skew) -> str:
+    if one.why:
+        return f"nothing to compare: {one.why}"
+    head = f"{count(one.rows, 'row')} as asked beside the data of {one.version}"
+    found = [
+        f"{name}: {each.differ:.1%} differ, as {each.asked} asked and {each.had} in training"
+        for name, each in one.columns.items()
+    ]
+    return "\n".join([head, *(found or ["no value differs"])])
 
 
 def _columns(view: MonitorsView) -> str:
