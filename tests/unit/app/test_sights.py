@@ -15,6 +15,8 @@ import pytest
 
 from noria.adapters.log_writer import LogWriter
 from noria.app.alarms.standing import list_alarms
+from noria.app.marking import Marks
+from noria.app.reached import everything, mark_kept, past_of
 from noria.app.sights import Sighted, Sights
 from noria.app.wiring import App
 from noria.ports.clock import VirtualClock
@@ -325,3 +327,24 @@ def test_a_version_with_other_columns(app: App) -> None:
     looked = Sights(app, "delay").look()
     assert [one.version for one in looked.sights] == [4, 4]
     assert [alarm.topic for alarm in looked.alarms] == ["missing/steady"]
+
+
+def test_a_clock_that_went_back(app: App) -> None:
+    """Another machine's clock is behind: it looks at nothing twice, and nothing is lost."""
+    assert seen(app, 3) == []
+    ask(app, 3)
+    with opened(app.project, FIRST + DAY) as behind:
+        assert Sights(behind, "delay").look().sights == ()
+    until(app, 4)
+    assert [one.rows for one in Sights(app, "delay").look().sights] == [ROWS]
+
+
+def test_what_the_tests_remember_is_needed(app: App) -> None:
+    """`noria gc` keeps the newest state of a version that it keeps, and what it is held against."""
+    assert seen(app, 2) == []
+    first, last = app.records.monitors.sights("delay", 3)
+    marks = Marks(app.artifacts)
+    past = past_of(app, "delay")
+    mark_kept(app, past, everything(past), marks)
+    assert {last.memory, last.baseline} <= marks.digests
+    assert first.memory not in marks.digests
