@@ -6,6 +6,7 @@ from contextlib import closing
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from noria.errors import ConfigError, NotFound, StepFailed
 from noria.monitor.blocks import block_span
 from noria.monitor.columns import block_numbers, columns_of, kinds_of, specs_of
 from noria.monitor.drift import reference_of
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
 
 
 def baseline_of(app: App, policy: ModelPolicy, version: Version, plan: Plan) -> Baseline:
-    """The same for the same version, plan and settings. What cannot be watched is said, not raised; raises what reading
-    the data and answering the holdout do."""
+    """The same for the same version, plan and settings. What cannot be watched is said, not raised: the version's risk is
+    watched beside it. Raises `Unavailable` and `Corrupt`."""
     import polars as pl
 
     time = version.signature.time
@@ -36,7 +37,10 @@ def baseline_of(app: App, policy: ModelPolicy, version: Version, plan: Plan) -> 
             why=("nothing is known of drift: the data step names no time, so its rows have no blocks",)
         )
     width = block_span(policy.monitor.block)
-    rows = pl.DataFrame(app.artifacts.table(version.rows))
+    try:
+        rows = pl.DataFrame(app.artifacts.table(version.rows))
+    except NotFound as error:
+        return Baseline(why=(f"nothing is known of drift: the training data are gone: {error}",))
     specs, drift, why = _features(app, policy, version, rows, width, plan)
     prediction, unsaid = _answers(app, policy, version, width, plan)
     return Baseline(columns=specs, drift=drift, prediction=prediction, why=(*why, *unsaid))
@@ -72,8 +76,13 @@ def _answers(
     if version.holdout is None or version.signature.time is None:
         return None, ["nothing is known of drift of the answers: the version has no holdout"]
     task = Answer(graph=version.graph, rows=version.rows, keys=version.holdout)
-    with closing(app.engine(app.code(version.code))) as engine:
-        answered = ask(engine, task, Answered)
+    try:
+        with closing(app.engine(app.code(version.code))) as engine:
+            answered = ask(engine, task, Answered)
+    except (ConfigError, NotFound, StepFailed) as error:  # the rest is watched all the same
+        return None, [
+            f"nothing is known of drift of the answers: its own holdout is not answered any more: {error}"
+        ]
     answers = pl.DataFrame(app.artifacts.table(answered.answers))
     times = pl.DataFrame(app.artifacts.table(answered.rows))[version.signature.time]
     kinds = kinds_of(answers, answers.columns, ())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,6 +20,7 @@ from noria.app.marking import Marks
 from noria.app.reached import everything, mark_kept, past_of
 from noria.app.sights import Sighted, Sights
 from noria.app.wiring import App
+from noria.errors import StepFailed
 from noria.ports.clock import VirtualClock
 from noria.ports.serving import Answered
 from noria.records.artifacts import Column
@@ -211,8 +213,6 @@ def test_no_traffic_at_all(app: App) -> None:
 
 def test_slow_answers(app: App) -> None:
     policy = msgspec.structs.replace(app.policy.models[0], monitor=MonitorPolicy(latency_ms=5.0, slow=0.05))
-    import dataclasses
-
     slow = dataclasses.replace(app, policy=msgspec.structs.replace(app.policy, models=(policy,)))
     ask(slow, 0)
     ask(slow, 1, took=9_000)
@@ -348,3 +348,36 @@ def test_what_the_tests_remember_is_needed(app: App) -> None:
     mark_kept(app, past, everything(past), marks)
     assert {last.memory, last.baseline} <= marks.digests
     assert first.memory not in marks.digests
+
+
+class Broken(StepFailed):
+    code, what, next = "BROKEN", "predict raised", "mend it"
+
+
+@dataclasses.dataclass(frozen=True)
+class Understaffed(App):
+    """An app whose workers cannot answer."""
+
+    def engine(self, *_: Any, **__: Any) -> Any:
+        raise Broken()
+
+    def code(self, tree: Any) -> Path:
+        return self.project
+
+
+def test_a_holdout_that_is_not_answered_any_more(app: App) -> None:
+    """What else can be watched is watched, and the lack is said."""
+    crown(app, 30, number=4)
+    made = msgspec.structs.replace(
+        app.records.versions.version("delay", 4),
+        number=5,
+        holdout=app.artifacts.save(pl.DataFrame({"x": [1]})),
+    )
+    moved = AliasMoved(model="delay", alias="champion", before=4, after=5, why="better", by="gates")
+    app.records.ledger.append("delay", [VersionRegistered(version=made), moved], at=app.clock.now())
+    ask(app, 0, number=5)
+    until(app, 1)
+    short = Understaffed(**{one.name: getattr(app, one.name) for one in dataclasses.fields(app)})
+    looked = Sights(short, "delay").look()
+    assert [one.rows for one in looked.sights] == [ROWS]
+    assert "its own holdout is not answered any more: predict raised" in looked.why[0]
