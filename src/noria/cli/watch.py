@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from noria.app.status import left_run
@@ -77,7 +78,7 @@ def look(app: App, model: str, watch: Watch, told: set[str]) -> None:
     `told`: what earlier turns said of what lasts, so that it is said once."""
     try:
         turned = _turn(app, model, watch)
-        lasting = standing_lines(app, model, turned.watched)
+        lasting = standing_lines(app, model, turned.watched, turned.sighted.why)
     except Corrupt:
         raise
     except NoriaError as error:
@@ -87,12 +88,13 @@ def look(app: App, model: str, watch: Watch, told: set[str]) -> None:
         told.update(lasting)
 
 
-def standing_lines(app: App, model: str, watched: Watched) -> list[str]:
-    """What lasts until somebody acts."""
+def standing_lines(app: App, model: str, watched: Watched, why: Sequence[str] = ()) -> list[str]:
+    """What lasts until somebody acts; `why`: what of the questions is not watched."""
     left = left_run(app, model)
     return [
         *([maturity_line(model)] if watched.needs_maturity else []),
         *left_out_lines(watched.left_out),
+        *(f"{model}: {one}" for one in why),
         *([left_run_line(left)] if left else []),
     ]
 
@@ -121,7 +123,7 @@ def turn_lines(turned: Turn) -> list[str]:
 def _once(app: App, model: str, watch: Watch) -> int:
     turned = _turn(app, model, watch)
     lines = turn_lines(turned)
-    say(*lines, *standing_lines(app, model, turned.watched))
+    say(*lines, *standing_lines(app, model, turned.watched, turned.sighted.why))
     if turned.trigger and not turned.trained:
         note("a run is due, and another process is at work on the model: the next look sees to it")
     elif not lines:
