@@ -26,6 +26,7 @@ LEAST = 5  # rows of a segment that a block's mean takes
 LEVELS = 50  # of a declared column; more are no segments that somebody looks at
 FOUND = 8  # of a column that is searched
 MOST = 40  # segments that are found; each one costs the others some evidence
+TRIED = 5 * MOST  # candidates whose blocks are counted: the rest are smaller still
 THIRDS = (1 / 3, 2 / 3)
 
 
@@ -96,7 +97,7 @@ def _searched(
     pairs = [(one, other) for one, other in combinations(single, 2) if one.column != other.column]
     by_rows = sorted(pairs, key=lambda pair: -int((held[pair[0]] & held[pair[1]]).sum()))
     alone.sort(key=lambda terms: -int(held[terms[0]].sum()))
-    return [*alone, *by_rows]
+    return [*alone, *by_rows][:TRIED]
 
 
 def within(frame: pl.DataFrame, terms: Sequence[Term], *, prefix: str = "") -> np.ndarray:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -258,3 +259,19 @@ def test_a_model_with_a_share_of_its_own_stands_outside(app: App) -> None:
     plan = recorded(both, "own", 1)
     assert plan is not None
     assert (plan.budget, sum(plan.shares.values())) == (None, pytest.approx(0.2))
+
+
+def test_somebody_resolves_it_at_this_very_moment(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    raise_it(app)
+    promote_second(app)
+    append = app.records.ledger.append
+
+    def race(model: str, changes: Any, **more: Any) -> Any:
+        monkeypatch.setattr(app.records.ledger, "append", append)
+        resolve_alarm(app, "delay:1/missing/origin", by="ada", why="mended")
+        return append(model, changes, **more)
+
+    monkeypatch.setattr(app.records.ledger, "append", race)
+    assert settle(app, "delay", 3) == ()
+    (one,) = list_alarms(app, all=True)
+    assert one.by == "ada"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from noria.app.alarms.standing import alarms_of, channels_for
+from noria.errors import Conflict
 from noria.records.alarms import NORIA, AlarmMoved, AlarmRaised, Alarms, AlarmSeen
 from noria.records.events import Change
 from noria.records.monitoring import Alarm
@@ -56,11 +57,17 @@ def settle(app: App, model: str, champion: int) -> Sequence[Change]:
             changes.append(_said(app, one.alarm, "resolved", why, now))
         elif one.state == "muted" and one.until is not None and one.until <= now:
             changes.append(_said(app, one.alarm, "open", "its mute has ended", now))
-    if changes:
-        app.records.ledger.append(model, changes, at=now)
+    try:
+        if changes:
+            app.records.ledger.append(model, changes, at=now)
+    except Conflict as error:
+        if error.code != OVER:
+            raise
+        return ()  # a person, or another watcher, was quicker: the next look finds what is left
     return changes
 
 
+OVER = "ALARM-OVER"  # the code of the conflict when an alarm was resolved meanwhile
 QUIET = 3  # blocks without a finding after which its alarm is over: one good day between two bad ones ends nothing
 LIMITS = (
     "missing",
