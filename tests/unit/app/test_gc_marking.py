@@ -42,6 +42,8 @@ NAMES_NONE = {
     "Raised.log",
     "RunStep.fingerprint",
     "ServingGraph.code",
+    "Sight.baseline",
+    "Sight.memory",
     "Source.diff",
     "StepDone.log",
     "StepResult.log",
