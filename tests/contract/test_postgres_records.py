@@ -25,6 +25,7 @@ from noria.testing.records import (
     FeedbackRecordsContract,
     LedgerContract,
     MonitorRecordsContract,
+    RolloutRecordsContract,
     RunRecordsContract,
     ServiceRecordsContract,
     SharedRecordsContract,
@@ -73,6 +74,10 @@ def opening(url: str) -> partial[Records]:
 
 
 class TestLedger(LedgerContract):
+    pass
+
+
+class TestRollouts(RolloutRecordsContract):
     pass
 
 

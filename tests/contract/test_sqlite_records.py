@@ -25,6 +25,7 @@ from noria.testing.records import (
     FeedbackRecordsContract,
     LedgerContract,
     MonitorRecordsContract,
+    RolloutRecordsContract,
     RunRecordsContract,
     ServiceRecordsContract,
     SharedRecordsContract,
@@ -52,6 +53,10 @@ def opening(path: Path) -> partial[Records]:
 
 
 class TestLedger(LedgerContract):
+    pass
+
+
+class TestRollouts(RolloutRecordsContract):
     pass
 
 

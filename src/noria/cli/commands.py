@@ -30,6 +30,8 @@ COMMANDS = {
     "models": ("noria.cli.models", "list versions with their aliases and verdicts", "decide"),
     "promote": ("noria.cli.promote", "let an alias (champion) name a version", "decide"),
     "rollback": ("noria.cli.rollback", "let an alias name the version that it named before", "decide"),
+    "rollout": ("noria.cli.rollout", "let a version take over step by step, by evidence", "decide"),
+    "drill": ("noria.cli.drill", "try what is hoped never to be needed: the way back", "decide"),
     "serve": ("noria.cli.serve", "answer requests with a version over HTTP", "production"),
     "service": ("noria.cli.service", "who answers: canary, shadow, scale, while it runs", "production"),
     "token": ("noria.cli.token", "who may ask the services for what", "production"),

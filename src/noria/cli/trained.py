@@ -47,6 +47,14 @@ def _steps(trained: Trained) -> str:
 
 def _promotion(trained: Trained) -> str:
     moved = trained.moved
+    if trained.rollout is not None:
+        rollout = trained.rollout
+        return paint(
+            f"rollout {rollout.name} has begun, by {rollout.policy.strategy}: evidence decides whether it is promoted",
+            "green",
+        )
+    if trained.held:
+        return f"not rolled out: {trained.held}"
     if moved is None and trained.known:
         return "nothing to promote: this version was judged before"
     if moved is None:
@@ -66,6 +74,8 @@ def _next(trained: Trained) -> str:
         return f"noria show {trained.run.name}"
     if exit_code(trained):
         return f"noria show {version.name}, noria diff {version.model}@{CHAMPION} {version.name}"
+    if trained.rollout is not None:
+        return f"noria rollout status {version.model}"
     if trained.moved is None and not trained.known:
         return f"noria promote {version.name}"
     return f"noria serve {version.model}@{CHAMPION}"

@@ -10,6 +10,7 @@ from noria.records.gates import Judgement
 from noria.records.monitoring import Alarm, Block, RiskState
 from noria.records.profiles import Finding
 from noria.records.proofs import Collected, Proof
+from noria.records.rollouts import RollbackDrilled, RolloutEnded, RolloutMoved, RolloutStarted
 from noria.records.runs import Outcome, Run, StepResult
 from noria.records.tokens import TokenMade, TokenRevoked
 from noria.records.versions import Version
@@ -113,6 +114,10 @@ Change = (
     | TokenMade
     | TokenRevoked
     | BatchAnswered
+    | RolloutStarted
+    | RolloutMoved
+    | RolloutEnded
+    | RollbackDrilled
 )
 
 

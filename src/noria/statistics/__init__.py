@@ -7,10 +7,12 @@ It refuses to know models, versions, stores, clocks or any other part of Noria, 
 """
 
 from noria.statistics.blocks import Blocks, Clipped, LossRange, block_means, block_width, clip_losses
+from noria.statistics.distance import Distance, band, distance
 from noria.statistics.paired import METHODS, Comparison, Method, Verdict, compare
 from noria.statistics.rates import RateComparison, RateVerdict, Stretch, compare_rates, split_evidence
 from noria.statistics.risk import RiskMonitor, RiskState, SourceMethod, advance, alarmed, evidence
 from noria.statistics.running import RunningRisk, running_risk
+from noria.statistics.shares import share_bounds
 from noria.statistics.symmetric import blocks_needed
 
 __all__ = [
@@ -18,6 +20,7 @@ __all__ = [
     "Blocks",
     "Clipped",
     "Comparison",
+    "Distance",
     "LossRange",
     "Method",
     "RateComparison",
@@ -30,13 +33,16 @@ __all__ = [
     "Verdict",
     "advance",
     "alarmed",
+    "band",
     "block_means",
     "block_width",
     "blocks_needed",
     "clip_losses",
     "compare",
     "compare_rates",
+    "distance",
     "evidence",
     "running_risk",
+    "share_bounds",
     "split_evidence",
 ]

@@ -9,6 +9,7 @@ from noria.records.base import Digest, digest_of
 from noria.records.events import RunFinished, StepFinished
 from noria.records.gates import Judgement, Verdict
 from noria.records.monitoring import Alarm, Block, NewFeedback, RiskState
+from noria.records.rollouts import Ended, Opening, Rollout, RolloutPolicy
 from noria.records.runs import (
     DataVersion,
     Fingerprint,
@@ -150,6 +151,22 @@ def a_state(blocks: int = 1, *, version: int = 1) -> RiskState:
         blocks=blocks,
         e_value=0.1 * 3 * blocks,
         evidence={"sums": [0.1 + 0.2, 1e-300]},
+    )
+
+
+def a_rollout(revision: int = 1, *, number: int = 1, ended: bool = False) -> Rollout:
+    """Of version 1 in the place of version 1: what it is about does not matter to a store."""
+    phase = Ended(result="aborted", why="a test", at=NOON) if ended else Opening(step=0)
+    return Rollout(
+        model=MODEL,
+        number=number,
+        version=1,
+        champion=1,
+        policy=RolloutPolicy(steps=(0.1, 0.5)),
+        started=NOON,
+        by="ada",
+        revision=revision,
+        phase=phase,
     )
 
 

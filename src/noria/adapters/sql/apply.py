@@ -10,6 +10,7 @@ from noria.adapters.sql.apply_runs import finish, finish_step, start
 from noria.adapters.sql.conflicts import AliasElsewhere, BlockTaken, NumberTaken, UnregisteredVersion
 from noria.adapters.sql.database import Connection, NotUnique, value
 from noria.adapters.sql.outline import Outline
+from noria.adapters.sql.rollouts import begin, move
 from noria.adapters.sql.times import to_micros
 from noria.adapters.sql.tokens import admit, revoke
 from noria.records.events import (
@@ -28,6 +29,7 @@ from noria.records.events import (
     VersionRegistered,
 )
 from noria.records.monitoring import Alarm, Block
+from noria.records.rollouts import RollbackDrilled, Rollout, RolloutEnded, RolloutMoved, RolloutStarted
 from noria.records.tokens import TokenMade, TokenRevoked
 from noria.records.versions import Version
 
@@ -70,6 +72,11 @@ def apply(connection: Connection, outline: Outline, seq: int) -> Mapping[str, in
             }
         case AlarmRaised(alarm=alarm):
             return {"alarm": _raise_alarm(connection, alarm, outline.part("alarm"))}
+        case RolloutStarted(rollout=rollout):
+            _need_both(connection, rollout)
+            return {"rollout": begin(connection, rollout, outline.part("rollout"))}
+        case RolloutMoved(rollout=rollout) | RolloutEnded(rollout=rollout):
+            return {"rollout": move(connection, rollout, outline.part("rollout"))}
         case Proved(proof=proof):
             _need_version(connection, proof.model, proof.version)
             return {}
@@ -81,6 +88,9 @@ def apply(connection: Connection, outline: Outline, seq: int) -> Mapping[str, in
             return {}
         case BatchAnswered(batch=batch):
             _need_version(connection, batch.model, batch.version)
+            return {}
+        case RollbackDrilled():
+            _need_version(connection, outline.change.model, outline.change.rehearsal.version)
             return {}
         case DataRefused() | GarbageCollected():
             return {}
@@ -103,10 +113,19 @@ def model_of(change: Change) -> str:
             return proof.model
         case BatchAnswered(batch=batch):
             return batch.model
+        case RolloutStarted(rollout=rollout) | RolloutMoved(rollout=rollout) | RolloutEnded(rollout=rollout):
+            return rollout.model
         case StepFinished() | RunFinished() | AliasMoved() | DataRefused() | GarbageCollected():
+            return change.model
+        case RollbackDrilled():
             return change.model
         case TokenMade() | TokenRevoked():
             return change.model
+
+
+def _need_both(connection: Connection, rollout: Rollout) -> None:
+    for number in (rollout.version, rollout.champion):
+        _need_version(connection, rollout.model, number)
 
 
 def _register(connection: Connection, version: Version, body: str) -> int:

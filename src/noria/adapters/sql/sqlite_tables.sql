@@ -50,6 +50,18 @@ CREATE TABLE versions (
   CONSTRAINT versions_number UNIQUE (model, number)
 );
 
+CREATE TABLE rollouts (
+  id INTEGER NOT NULL,
+  model TEXT NOT NULL,
+  number INTEGER NOT NULL,
+  revision INTEGER NOT NULL,
+  ended BOOLEAN NOT NULL,
+  body TEXT,
+  CONSTRAINT rollouts_pk PRIMARY KEY (id),
+  CONSTRAINT rollouts_models_fk FOREIGN KEY(model) REFERENCES models (name),
+  CONSTRAINT rollouts_revision UNIQUE (model, number, revision)
+);
+
 CREATE TABLE feedback (
   seq INTEGER NOT NULL,
   model TEXT NOT NULL,
@@ -63,9 +75,9 @@ CREATE TABLE feedback (
   CONSTRAINT feedback_models_fk FOREIGN KEY(model) REFERENCES models (name)
 );
 
-CREATE INDEX feedback_seq ON feedback (model, seq);
-
 CREATE INDEX feedback_ref ON feedback (model, "by", ref, seq);
+
+CREATE INDEX feedback_seq ON feedback (model, seq);
 
 CREATE TABLE steps (
   id INTEGER NOT NULL,
@@ -81,11 +93,11 @@ CREATE TABLE steps (
   CONSTRAINT steps_runs_fk FOREIGN KEY(model, run) REFERENCES runs (model, number)
 );
 
+CREATE INDEX steps_fingerprint ON steps (model, fingerprint, id);
+
 CREATE INDEX steps_run ON steps (model, run, step);
 
 CREATE INDEX steps_step ON steps (model, step, id);
-
-CREATE INDEX steps_fingerprint ON steps (model, fingerprint, id);
 
 CREATE TABLE aliases (
   model TEXT NOT NULL,

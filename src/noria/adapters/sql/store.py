@@ -1,4 +1,4 @@
-"""Opening the records: one database, six doors."""
+"""Opening the records: one database, seven doors."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from noria.adapters.sql.errors import StoreFailed, UnsupportedStore
 from noria.adapters.sql.feedback import FeedbackLog
 from noria.adapters.sql.ledger import Ledger
 from noria.adapters.sql.monitors import Monitors
+from noria.adapters.sql.rollouts import Rollouts
 from noria.adapters.sql.runs import Runs
 from noria.adapters.sql.schema import prepare
 from noria.adapters.sql.services import Services
@@ -30,6 +31,7 @@ class Records:
         self.runs: doors.RunRecords = Runs(database)
         self.versions: doors.VersionRecords = Versions(database)
         self.monitors: doors.MonitorRecords = Monitors(database)
+        self.rollouts: doors.RolloutRecords = Rollouts(database)
         self.feedback: doors.FeedbackRecords = FeedbackLog(database)
         self.services: doors.ServiceRecords = Services(database)
 

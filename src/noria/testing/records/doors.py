@@ -9,6 +9,7 @@ from noria.ports.records import (
     FeedbackRecords,
     Ledger,
     MonitorRecords,
+    RolloutRecords,
     RunRecords,
     ServiceRecords,
     VersionRecords,
@@ -22,6 +23,7 @@ from noria.records.events import (
     RunStarted,
     VersionRegistered,
 )
+from noria.records.rollouts import RolloutEnded, RolloutMoved, RolloutStarted
 from noria.records.runs import Run
 from noria.testing.samples import (
     MODEL,
@@ -30,6 +32,7 @@ from noria.testing.samples import (
     a_judgement,
     a_new_run,
     a_result,
+    a_rollout,
     a_state,
     a_version,
     an_alarm,
@@ -45,6 +48,7 @@ class Doors(Protocol):
     runs: RunRecords
     versions: VersionRecords
     monitors: MonitorRecords
+    rollouts: RolloutRecords
     feedback: FeedbackRecords
     services: ServiceRecords
 
@@ -74,6 +78,9 @@ def every_change(records: Doors) -> list[Change]:
         run_finished(run, flights, split, a_result("features", reused="delay/0")),
         BlockScored(block=a_block(), state=a_state()),
         AlarmRaised(alarm=an_alarm()),
+        RolloutStarted(rollout=a_rollout()),
+        RolloutMoved(rollout=a_rollout(2), why="a test", by="ada"),
+        RolloutEnded(rollout=a_rollout(3, ended=True), why="a test", by="ada"),
     ]
     append(records, *changes)
     return [RunStarted(run=run), *changes]

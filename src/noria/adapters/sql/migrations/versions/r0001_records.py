@@ -18,6 +18,7 @@ def upgrade() -> None:
     _aliases()
     _judgements()
     _monitors()
+    _rollouts()
     _feedback()
     op.create_table(
         "services",
@@ -127,6 +128,21 @@ def _monitors() -> None:
             sa.Column("block", sa.BigInteger, nullable=False),
         ),
         sa.UniqueConstraint("model", "version", "monitor", "block", name="alarms_block"),
+    )
+
+
+def _rollouts() -> None:
+    op.create_table(
+        "rollouts",
+        _serial("id"),
+        sa.Column("model", sa.Text, nullable=False),
+        sa.Column("number", sa.Integer, nullable=False),
+        sa.Column("revision", sa.Integer, nullable=False),
+        sa.Column("ended", sa.Boolean, nullable=False),
+        sa.Column("body", sa.Text),
+        _primary("rollouts", "id"),
+        _of_model("rollouts"),
+        sa.UniqueConstraint("model", "number", "revision", name="rollouts_revision"),
     )
 
 
