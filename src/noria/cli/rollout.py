@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 import time
-from itertools import pairwise
 from collections.abc import Callable
+from itertools import pairwise
 
 from noria.app.rollout_settings import share_of
 from noria.app.rollouts import look, verbs
