@@ -182,7 +182,7 @@ def _owe(door: Door, rollout: Rollout) -> Turned:
         return Turned(rollout, waiting=seen.why)
     new = advance(rollout, seen, door.now())
     if new is rollout and not seen.losses.unripe:
-        new = matured(rollout, door.now())
+        new = matured(rollout, seen, door.now())
     return _kept(door, rollout, new, _back(new))
 
 

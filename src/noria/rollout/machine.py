@@ -36,7 +36,6 @@ from noria.rollout.judge import judge, missing, worse
 from noria.rollout.words import because, good_words, standing_words
 
 SPLIT = "the units do not come to the versions as their shares say: routing itself is broken"
-GONE_ON = "labels did not convict it"
 
 
 class Table(msgspec.Struct, frozen=True):
@@ -127,11 +126,13 @@ def reason(rollout: Rollout) -> str:
     return f"rollout {rollout.name}: {good_words(judged.standings) if judged else 'no evidence'}"
 
 
-def matured(rollout: Rollout, now: datetime) -> Rollout:
-    """All labels have had time to come, and did not convict it."""
+def matured(rollout: Rollout, seen: Observed, now: datetime) -> Rollout:
+    """All labels have had time to come, and did not convict it: it stays, and what they left open is said."""
     if not isinstance(rollout.phase, Owing):
         return rollout
-    return _ended(rollout, "promoted", GONE_ON, now)
+    losses = seen.losses
+    why = f"its labels did not decide: {losses.labelled} came in time, {losses.waiting} did not"
+    return _ended(rollout, "promoted", why, now, judge(rollout.policy, seen))
 
 
 # -- what a person says

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import threading
+import time
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -24,9 +26,8 @@ if TYPE_CHECKING:
 
 LOOK = 1.0  # s between two looks at one that is under way
 IDLE = 2.0  # s between two looks whether there is one: a small read
-SHARE = (
-    10.0  # times as long as a turn took is waited before the next: counting takes a tenth of a core at most
-)
+SHARE = 10.0  # times as long as a look took is waited before the next: a tenth of a core at most
+LONGEST = 10.0  # s of such a pause: who is worse must not stay for long
 
 
 class Driver:
@@ -106,29 +107,38 @@ def _drive(project: Path, models: Sequence[str], say: Callable[[str], None], ove
         told: dict[str, str] = {}
         pause = 0.0
         while not over.wait(pause):
-            began = app.clock.now()
-            busy = [_told(model, driver, told, say) for model, driver in drivers.items()]
-            took = (app.clock.now() - began).total_seconds()
-            pause = max(LOOK if any(busy) else IDLE, SHARE * min(took, 60.0) if any(busy) else 0.0)
+            pause = min(_paced(model, driver, told, say) for model, driver in drivers.items())
 
 
-def _told(model: str, driver: Driver, told: dict[str, str], say: Callable[[str], None]) -> bool:
-    """Whether a rollout is under way. What fails is told once, and tried again: a service must outlive it."""
+def _paced(model: str, driver: Driver, told: dict[str, str], say: Callable[[str], None]) -> float:
+    """A turn of one model's driver; how many seconds later the next is due: none after a change."""
+    began = time.monotonic()
+    turned = _told(model, driver, told, say)
+    if turned is None:
+        return IDLE
+    return 0.0 if turned.why else max(LOOK, min(LONGEST, SHARE * (time.monotonic() - began)))
+
+
+def _told(model: str, driver: Driver, told: dict[str, str], say: Callable[[str], None]) -> Turned | None:
+    """What fails is told once, and tried again: a service must outlive it."""
+    turned, line = None, ""
     try:
         turned = driver.turn()
+        line = _line(turned) if turned else ""
     except Corrupt:
         raise
     except NoriaError as error:
         driver.close()
         line = render(error)
-        busy = True
-    else:
-        line = _line(turned) if turned else ""
-        busy = turned is not None
+    except (
+        Exception
+    ):  # whatever it is, a challenger may be answering, and must be taken back when it is worse
+        driver.close()
+        line = traceback.format_exc()
     if line and told.get(model) != line:
         say(line)
     told[model] = line or told.get(model, "")
-    return busy
+    return turned
 
 
 def _line(turned: Turned) -> str:
