@@ -23,31 +23,57 @@ from integration.rollout_world import (
 )
 from integration.serving_world import until
 from noria.app.audit import audit
+from noria.app.rollback import rollback
+from noria.app.rollouts.driver import Driver
 from noria.app.rollouts.verbs import abort, pause, resume
 from noria.records.rollouts import Ended, Watching
 
+DRIVE = """
+import sys, time
+from pathlib import Path
+from noria.app.rollouts.driver import driving
+with driving(Path(sys.argv[1]), ["rides"], lambda line: print(line, flush=True)):
+    time.sleep(600)
+"""
+AT_MOST = 12  # drivers; a rollout of one step changes five times
 
-def test_a_good_challenger_is_promoted_step_by_step(tmp_path: Path) -> None:
+
+def test_a_good_challenger_is_promoted_though_each_driver_is_killed(tmp_path: Path) -> None:
+    """Killed after the first word that it says, which is between two changes. Then it is rolled back."""
     world = project(tmp_path)
     world.register(2, bias=1000.0)
     with under_traffic(world) as seen:
-        begin(seen.app, 2)
-        done = driven(seen.app)
+        begin(seen.app, 2, msgspec.structs.replace(POLICY, steps=(0.5,)))
+        for _ in range(AT_MOST):
+            _driven_and_killed(tmp_path)
+            if not last(seen.app).open:
+                break
+        done = last(seen.app)
         assert isinstance(done.phase, Ended)
         assert done.phase.result == "promoted", done.phase
-        assert [one.step for one in done.stretches] == [0, 1]
+        assert [one.step for one in done.stretches] == [0]
         assert done.rehearsal is not None
-        assert done.rehearsal.passed
         assert done.rehearsal.same is True
-        assert done.judged is not None
-        assert done.judged.split < 1 / done.judged.split_alpha
-        assert seen.app.records.versions.aliases("rides")["champion"] == 2
-        seen.running.until_version(2)
-        until(lambda: seen.admin.table().challengers == (), 20, "the champion alone")
-        seen.callers.until_more()
+        revisions = [one.revision for one in seen.app.records.rollouts.history("rides", 1)]
+        assert revisions == list(range(1, done.revision + 1))
         moved = [change for _, change in seen.app.records.ledger.events("rides", kinds=("alias.moved",))]
         assert "rollout rides/r1: errors: not worse" in moved[-1].why  # type: ignore[union-attr]
+        seen.running.until_version(2)
+        until(lambda: seen.admin.workers(1, "resting"), 20, "the spare of the version before")
+        back = rollback(seen.app, "rides", by="ada")
+        assert [(one.version, one.problem) for one in back.services] == [(1, "")]
+        assert len(seen.admin.workers(1)) == 1
+        seen.callers.until_more()
         assert audit(seen.app, "rides")[0].sound
+
+
+def _driven_and_killed(folder: Path) -> None:
+    process = subprocess.Popen([sys.executable, "-c", DRIVE, str(folder)], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    process.stdout.readline()
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    process.stdout.close()
 
 
 def test_two_percent_of_errors_are_found_and_taken_back(tmp_path: Path) -> None:
@@ -62,57 +88,38 @@ def test_two_percent_of_errors_are_found_and_taken_back(tmp_path: Path) -> None:
         assert "errors: worse" in done.phase.why
         assert seen.admin.table().challengers == ()
         assert seen.app.records.versions.aliases("rides")["champion"] == 1
-        judged = done.judged.of("errors") if done.judged else None
-        assert judged is not None
-        assert judged.events[0] >= 5
-        assert judged.events[1] == 0
-        seen.callers.until_more()
+        errors = done.judged.of("errors") if done.judged else None
+        assert errors is not None
+        assert errors.events[0] >= 5
+        assert errors.events[1] == 0
         before = seen.callers.answers[2]
-        seen.callers.until_more(200)
-        assert seen.callers.answers[2] == before
+        seen.callers.until_more(100)
+        assert seen.callers.answers[2] - before <= 4  # those that were under way
 
 
 def test_doubled_latency_is_found(tmp_path: Path) -> None:
     world = project(tmp_path)
     world.register(2, bias=1000.0, source=SLOW)
-    policy = msgspec.structs.replace(POLICY, latency_ms=25.0)
     with under_traffic(world) as seen:
-        begin(seen.app, 2, policy)
+        begin(seen.app, 2, msgspec.structs.replace(POLICY, latency_ms=300.0, margin=0.001))
         done = driven(seen.app)
         assert isinstance(done.phase, Ended)
-        assert done.phase.result == "aborted", done.phase
         assert "slow: worse" in done.phase.why
-
-
-def test_copies_alone_convict_a_shadow(tmp_path: Path) -> None:
-    world = project(tmp_path)
-    world.register(2, bias=1000.0, source=FAILING)
-    policy = msgspec.structs.replace(POLICY, strategy="shadow", margin=0.001)
-    with under_traffic(world) as seen:
-        begin(seen.app, 2, policy)
-        done = driven(seen.app)
-        assert isinstance(done.phase, Ended)
-        assert done.phase.result == "aborted", done.phase
-        assert "errors: worse" in done.phase.why
-        assert set(seen.callers.answers) == {1}
-
-
-def test_a_version_that_cannot_be_loaded_asks_nobody(tmp_path: Path) -> None:
-    world = project(tmp_path)
-    world.register(2, broken='raise OSError("no")')
-    with under_traffic(world) as seen:
-        begin(seen.app, 2)
-        done = driven(seen.app)
-        assert isinstance(done.phase, Ended)
-        assert "it cannot be loaded" in done.phase.why
-        assert done.stretches == ()
 
 
 def test_a_person_pauses_goes_on_and_aborts(tmp_path: Path) -> None:
     world = project(tmp_path)
     world.register(2, bias=1000.0)
+    world.register(3, broken='raise OSError("no")')
+    with opened(world) as app:
+        begin(app, 2, msgspec.structs.replace(POLICY, units=10**6))
+        driver = Driver(app, "rides")
+        driver.turn()
+        waits = driver.turn()
+        driver.close()
+        assert waits is not None
+        assert waits.waiting == "no service of rides@champion runs on this machine: noria serve rides"
     with under_traffic(world) as seen:
-        begin(seen.app, 2, msgspec.structs.replace(POLICY, units=10**6))
         driven(seen.app, Watching)
         assert seen.admin.table().challengers[0].share == 0.2
         pause(seen.app, "rides", by="ada", why="lunch")
@@ -122,53 +129,8 @@ def test_a_person_pauses_goes_on_and_aborts(tmp_path: Path) -> None:
         assert isinstance(done.phase, Ended)
         assert done.phase.why == "wrong prices"
         assert seen.admin.table().challengers == ()
-
-
-DRIVE = """
-import sys, time
-from pathlib import Path
-from noria.app.rollouts.driver import driving
-with driving(Path(sys.argv[1]), ["rides"], lambda line: print(line, flush=True)):
-    time.sleep(600)
-"""
-
-
-def test_a_killed_driver_is_followed_by_another(tmp_path: Path) -> None:
-    """Killed after each word that it says, which is between any two changes."""
-    world = project(tmp_path)
-    world.register(2, bias=1000.0)
-    with under_traffic(world) as seen:
-        begin(seen.app, 2)
-        for _ in range(20):
-            process = subprocess.Popen(
-                [sys.executable, "-c", DRIVE, str(tmp_path)], stdout=subprocess.PIPE, text=True
-            )
-            assert process.stdout is not None
-            process.stdout.readline()
-            os.kill(process.pid, signal.SIGKILL)
-            process.wait()
-            process.stdout.close()
-            if not last(seen.app).open:
-                break
-        done = last(seen.app)
+        begin(seen.app, 3)
+        done = driven(seen.app)
         assert isinstance(done.phase, Ended)
-        assert done.phase.result == "promoted"
-        assert [one.step for one in done.stretches] == [0, 1]
-        revisions = [one.revision for one in seen.app.records.rollouts.history("rides", 1)]
-        assert revisions == list(range(1, done.revision + 1))
-        assert audit(seen.app, "rides")[0].sound
-
-
-def test_without_a_service_it_waits(tmp_path: Path) -> None:
-    from noria.app.rollouts.driver import Driver
-
-    world = project(tmp_path)
-    world.register(2, bias=1000.0)
-    with opened(world) as app:
-        begin(app, 2)
-        driver = Driver(app, "rides")
-        assert driver.turn() is not None
-        waits = driver.turn()
-        driver.close()
-        assert waits is not None
-        assert waits.waiting == "no service of rides@champion runs on this machine: noria serve rides"
+        assert "it cannot be loaded" in done.phase.why
+        assert done.stretches == ()

@@ -58,6 +58,7 @@ class AppDoor:
         version = self._app.records.versions.version(rollout.model, rollout.champion)
         if version is None:
             return Rehearsal(version=rollout.champion, whole=False, problem="its record is gone")
+        self._app.failures(rollout.model).clear()  # those of the rollout before
         return rehearse(self._app, version)
 
     def hold(self, rollout: Rollout, table: Table) -> Held | NotYet | Never:
