@@ -33,6 +33,8 @@ class Past:
     """How long after an answer a version's label may still come and be scored; absent: it is never scored."""
     searched: Collection[str] = ()
     """Studies whose search is at work now."""
+    rolled_out: Collection[int] = ()
+    """Versions of the rollout that is under way."""
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,8 @@ def _versions(past: Past, since: datetime, now: datetime) -> dict[int, str]:
             found.setdefault(back, f"a rollback of @{alias} goes back to it")
     for number in past.serving:
         found.setdefault(number, "answers in a service")
+    for number in past.rolled_out:
+        found.setdefault(number, "is part of a rollout")
     for at, moved in past.moves:
         left = moved.before
         if left is not None and left in past.maturity and at + past.maturity[left] >= now:

@@ -13,6 +13,7 @@ from noria.ports.serving import AT, TIME, VERSION, Cursor
 from noria.records.base import Record
 from noria.records.debt import AgeGroup
 from noria.records.monitoring import Alarm, Block, RiskState
+from noria.records.rollouts import Rollout
 from noria.records.service import Service
 from noria.registry.references import CHAMPION
 
@@ -77,6 +78,8 @@ class ModelStatus(Record, kw_only=True):
     """An interrupted run that the loop does not finish, because it would not have started it."""
     next_run: datetime | None = None
     """When the schedule starts a run; None without a schedule or a first run."""
+    rollout: Rollout | None = None
+    """The one that is under way."""
 
 
 def status(app: App, model: str | None = None) -> tuple[ModelStatus, ...]:
@@ -109,6 +112,7 @@ def _status(app: App, model: str) -> ModelStatus:
         last_run=last,
         left_run=left_run(app, model),
         next_run=_next_run(app, model, last) if champion else None,
+        rollout=next((one for one in app.records.rollouts.rollouts(model)[:1] if one.open), None),
     )
     return facts if number is None else _watched(app, facts, number)
 
