@@ -81,7 +81,7 @@ def under_traffic(world: World, *, connections: int = 4) -> Iterator[Seen]:
         opened(world) as app,
         routed(world) as (running, admin),
         Callers(
-            running.url, connections=connections, drivers=DRIVERS, pause=0.004, apart=DRIVERS // connections
+            running.url, connections=connections, drivers=DRIVERS, pause=0.01, apart=DRIVERS // connections
         ) as callers,
     ):
         yield Seen(app, running, admin, callers)

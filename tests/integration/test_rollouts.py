@@ -25,8 +25,8 @@ from integration.serving_world import until
 from noria.app.audit import audit
 from noria.app.rollback import rollback
 from noria.app.rollouts.driver import Driver
-from noria.app.rollouts.verbs import abort, pause, resume
-from noria.records.rollouts import Ended, Watching
+from noria.app.rollouts.verbs import abort
+from noria.records.rollouts import Ended, Rollout, Standing
 
 DRIVE = """
 import sys, time
@@ -76,61 +76,52 @@ def _driven_and_killed(folder: Path) -> None:
     process.stdout.close()
 
 
-def test_two_percent_of_errors_are_found_and_taken_back(tmp_path: Path) -> None:
+def test_what_is_worse_is_taken_back(tmp_path: Path) -> None:
+    """2 % of the units fail at one challenger, another is slow, a third cannot be loaded: each by its own evidence."""
     world = project(tmp_path)
     world.register(2, bias=1000.0, source=FAILING)
-    policy = msgspec.structs.replace(POLICY, steps=(0.5,), margin=0.001)
+    world.register(3, bias=2000.0, source=SLOW)
+    world.register(4, broken='raise OSError("no")')
+    half = msgspec.structs.replace(POLICY, steps=(0.5,), margin=0.001)
     with under_traffic(world) as seen:
-        begin(seen.app, 2, policy)
-        done = driven(seen.app)
-        assert isinstance(done.phase, Ended)
-        assert done.phase.result == "aborted", done.phase
-        assert "errors: worse" in done.phase.why
-        assert seen.admin.table().challengers == ()
-        assert seen.app.records.versions.aliases("rides")["champion"] == 1
-        errors = done.judged.of("errors") if done.judged else None
-        assert errors is not None
+        begin(seen.app, 2, half)
+        ended, errors = _taken_back(driven(seen.app), "errors")
+        assert "errors: worse" in ended.why
         assert errors.events[0] >= 5
         assert errors.events[1] == 0
+        assert seen.admin.table().challengers == ()
         before = seen.callers.answers[2]
         seen.callers.until_more(100)
         assert seen.callers.answers[2] - before <= 4  # those that were under way
-
-
-def test_doubled_latency_is_found(tmp_path: Path) -> None:
-    world = project(tmp_path)
-    world.register(2, bias=1000.0, source=SLOW)
-    with under_traffic(world) as seen:
-        begin(seen.app, 2, msgspec.structs.replace(POLICY, latency_ms=300.0, margin=0.001))
+        begin(seen.app, 3, msgspec.structs.replace(half, latency_ms=300.0))
+        ended, slow = _taken_back(driven(seen.app), "slow")
+        assert "slow: worse" in ended.why
+        assert slow.events[0] >= 5
+        begin(seen.app, 4)
         done = driven(seen.app)
         assert isinstance(done.phase, Ended)
-        assert "slow: worse" in done.phase.why
+        assert "it cannot be loaded" in done.phase.why
+        assert done.stretches == ()
+        assert seen.app.records.versions.aliases("rides")["champion"] == 1
 
 
-def test_a_person_pauses_goes_on_and_aborts(tmp_path: Path) -> None:
+def _taken_back(done: Rollout, metric: str) -> tuple[Ended, Standing]:
+    assert isinstance(done.phase, Ended)
+    assert done.phase.result == "aborted", done.phase
+    standing = done.judged.of(metric) if done.judged else None
+    assert standing is not None
+    return done.phase, standing
+
+
+def test_without_a_service_it_waits(tmp_path: Path) -> None:
     world = project(tmp_path)
     world.register(2, bias=1000.0)
-    world.register(3, broken='raise OSError("no")')
     with opened(world) as app:
-        begin(app, 2, msgspec.structs.replace(POLICY, units=10**6))
+        begin(app, 2)
         driver = Driver(app, "rides")
         driver.turn()
         waits = driver.turn()
         driver.close()
         assert waits is not None
         assert waits.waiting == "no service of rides@champion runs on this machine: noria serve rides"
-    with under_traffic(world) as seen:
-        driven(seen.app, Watching)
-        assert seen.admin.table().challengers[0].share == 0.2
-        pause(seen.app, "rides", by="ada", why="lunch")
-        resume(seen.app, "rides", by="ada")
-        abort(seen.app, "rides", by="ada", why="wrong prices")
-        done = driven(seen.app)
-        assert isinstance(done.phase, Ended)
-        assert done.phase.why == "wrong prices"
-        assert seen.admin.table().challengers == ()
-        begin(seen.app, 3)
-        done = driven(seen.app)
-        assert isinstance(done.phase, Ended)
-        assert "it cannot be loaded" in done.phase.why
-        assert done.stretches == ()
+        abort(app, "rides", by="ada", why="wrong prices")
