@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -75,6 +76,15 @@ def main(path: Path) -> None:
             color=colour,
             fontsize=9,
         )
+    _frame(harm, bound)
+    figure.suptitle(
+        "A canary, looked at after every 100 units; its champion fails at 1 % of them", fontsize=11
+    )
+    figure.savefig(path)
+
+
+def _frame(harm: Any, bound: Any) -> None:
+    """Limits, steps and words of both pictures."""
     harm.axhline(POLICY.ratio, color="#555555", linewidth=1, linestyle="--")
     harm.set_ylim(0, 3)
     harm.set_ylabel("fails at least so many\ntimes as often")
@@ -91,10 +101,6 @@ def main(path: Path) -> None:
         at += many
     for axes in (harm, bound):
         axes.spines[["top", "right"]].set_visible(False)
-    figure.suptitle(
-        "A canary, looked at after every 100 units; its champion fails at 1 % of them", fontsize=11
-    )
-    figure.savefig(path)
 
 
 def first_verdict(seen: list[Observed]) -> tuple[int, str]:

@@ -12,10 +12,11 @@ from noria.app.rollouts import look, verbs
 from noria.app.wiring import App, open_app
 from noria.cli.commands import BadUsage, Subparsers, dry_run, parser_of, project
 from noria.cli.promote import person
-from noria.cli.render import NONE, fields, note, paint, say, say_json, span, table, when
+from noria.cli.render import note, say, say_json, table, when
+from noria.cli.rollout_shown import lines_of, way
 from noria.records.base import Record
-from noria.records.rollouts import STRATEGIES, Ended, Judged, Rollout, Standing
-from noria.rollout.words import phase_words, unit_of
+from noria.records.rollouts import STRATEGIES, Ended, Judged, Rollout
+from noria.rollout.words import phase_words
 
 ACTIONS = {
     "start": "VERSION",
@@ -120,22 +121,16 @@ def _start(app: App, text: str, args: argparse.Namespace) -> int:
         raise _misused(f"only a canary has steps, and this is {policy.strategy}")
     rollout = verbs.start(app, text, policy, by=person(), force=args.force, dry_run=args.dry_run)
     if args.dry_run:
-        say(f"{rollout.name} would begin: {_way(rollout)}")
+        say(f"{rollout.name} would begin: {way(rollout)}")
         return 0
     if args.wait:
         return _wait(app, rollout, args)
     if args.json:
         say_json(Shown(rollout=rollout))
     else:
-        say(f"{rollout.name} has begun: {_way(rollout)}")
+        say(f"{rollout.name} has begun: {way(rollout)}")
         note(f"`noria serve` or `noria watch` drives it; how it stands: noria rollout status {rollout.model}")
     return 0
-
-
-def _way(rollout: Rollout) -> str:
-    steps = [f"{100 * one:.6g} %" for one in rollout.steps if one]
-    by = f"{rollout.policy.strategy}{', ' + ', '.join(steps) if steps else ''}"
-    return f"{rollout.model}:{rollout.version} in the place of {rollout.model}:{rollout.champion}, by {by}"
 
 
 def _list(app: App, model: str, args: argparse.Namespace) -> int:
@@ -206,99 +201,6 @@ def _said(app: App, model: str, action: str, args: argparse.Namespace) -> int:
     else:
         say(f"{rollout.name}: {phase_words(rollout)}" + (", paused" if rollout.pause else ""))
     return 0
-
-
-def lines_of(standing: verbs.Standing) -> list[str]:
-    """A rollout as it stands."""
-    rollout, judged = standing.rollout, standing.judged
-    lines = [paint(f"{rollout.name}  {_way(rollout)}", "bold")]
-    rehearsal = rollout.rehearsal
-    back = None
-    if rehearsal is not None:
-        same = {True: f", the same {rehearsal.rows} answers", None: ", no logged answers to compare"}
-        back = (
-            rehearsal.problem
-            or f"rehearsed in {rehearsal.seconds:.1f} s{same.get(rehearsal.same, ', OTHER ANSWERS')}"
-        )
-    pause = rollout.pause
-    lines += fields(
-        [
-            ("standing", phase_words(rollout)),
-            ("paused", f"by {pause.by}, {when(pause.since)}: {pause.why}" if pause else None),
-            ("waits for", standing.waiting),
-            ("begun", f"{when(rollout.started)}, by {rollout.by}"),
-            ("way back", back),
-            ("evidence", _evidence(rollout, judged)),
-            ("labels", _labels(judged)),
-        ]
-    )
-    if judged and judged.standings:
-        lines += ["", *metric_table(judged)]
-    return lines
-
-
-def _evidence(rollout: Rollout, judged: Judged | None) -> str | None:
-    if judged is None:
-        return None
-    rate = f", {judged.rate:.3g} a second" if judged.rate else ""
-    split = f"; split of the units: e-value {judged.split:.3g} of {1 / judged.split_alpha:.0f}"
-    return (
-        f"{judged.here:,} units of the challenger in this step{rate}, {judged.wanted:,} at least{split}; "
-        f"error budget {rollout.policy.false_alarm:g} in all"
-    )
-
-
-def _labels(judged: Judged | None) -> str | None:
-    if judged is None or not (judged.labelled or judged.waiting):
-        return None
-    return f"{judged.labelled:,} answers have one, {judged.waiting:,} are owed"
-
-
-def metric_table(judged: Judged) -> list[str]:
-    """A line a metric."""
-    head = (
-        "metric",
-        "verdict",
-        "measure",
-        "estimate",
-        "interval",
-        "limit",
-        "e-value",
-        "alpha",
-        "units",
-        "needs",
-    )
-    return table(head, [_row(one, judged) for one in judged.standings])
-
-
-def _row(one: Standing, judged: Judged) -> tuple[object, ...]:
-    interval = f"{_number(one.lower, '-inf')} to {_number(one.upper, 'inf')}"
-    return (
-        one.metric,
-        paint(one.verdict, {"worse": "red", "undecided": "yellow"}.get(one.verdict, "green")),
-        one.measure,
-        _number(one.estimate, NONE),
-        interval,
-        f"{one.limit:g}",
-        _number(one.e_value, NONE),
-        f"{one.alpha:.2g}",
-        f"{one.units[0]:,} and {one.units[1]:,}",
-        _needs(one, judged.rate),
-    )
-
-
-def _needs(one: Standing, rate: float) -> str:
-    """How much more until a verdict, and how long that takes as things go."""
-    if one.verdict != "undecided":
-        return ""
-    if one.needed is None:
-        return "more than can be told"
-    more = f"{one.needed:,} more {unit_of(one)}"
-    return f"{more}, {span(one.needed / rate)}" if rate and one.measure != "loss" else more
-
-
-def _number(value: float | None, none: str) -> str:
-    return none if value is None else f"{value:.3g}"
 
 
 def _share(text: str) -> float:

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from noria.app.rollouts.verbs import Standing
-from noria.cli.rollout import exit_code, lines_of
+from noria.cli.rollout import exit_code
+from noria.cli.rollout_shown import lines_of
 from noria.records.rollouts import Counted, Ended, Firsts, Observed, RolloutPolicy, Watching
 from noria.rollout.judge import judge
 from noria.testing.samples import NOON, a_rollout
