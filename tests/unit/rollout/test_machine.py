@@ -138,3 +138,10 @@ def test_a_person_steps_and_aborts() -> None:
     assert machine.aborted(done, "again", LATER) is done
     assert isinstance(done.phase, Ended)
     assert isinstance(watching().phase, Watching)
+
+
+def test_a_person_skips_no_step() -> None:
+    one = msgspec.structs.replace(watching(), policy=RolloutPolicy(steps=(0.1, 0.2, 0.5)))
+    second = machine.opened(machine.stepped(one, LATER), LATER)
+    assert (second.phase, machine.wanted(second).share) == (Watching(step=1), 0.2)
+    assert machine.opened(machine.stepped(second, LATER), LATER).phase == Watching(step=2)
