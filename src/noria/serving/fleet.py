@@ -124,7 +124,7 @@ class Fleet:
         plan.workers = self._scaled or plan.workers
         started = await self._started(plan, plan.workers, self._rested(plan))
         before = [worker for worker in self._workers if worker not in started]
-        plan, last = self._replaced(plan)
+        last, self._plan, self._failures = self._plan, plan, 0
         for worker in started:
             self._accept(worker)
         if plan.bundle.grpc and self._listening is not None:
@@ -137,11 +137,6 @@ class Fleet:
             if worker is not rests:
                 self._leave(worker)
         self._keep_a_spare()
-
-    def _replaced(self, plan: Plan) -> tuple[Plan, Plan | None]:
-        """The plan that holds from now on, and the one that did."""
-        last, self._plan, self._failures = self._plan, plan, 0
-        return plan, last
 
     def _rested(self, plan: Plan) -> list[Worker]:
         """A worker that is loaded with just this still: it need not be started."""

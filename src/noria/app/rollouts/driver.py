@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 LOOK = 1.0  # s between two looks at one that is under way
 IDLE = 2.0  # s between two looks whether there is one: a small read
 SHARE = 10.0  # times as long as a look took is waited before the next: a tenth of a core at most
+LEAVING = (
+    2.0  # s for what is under way; what is not done by then is what a kill would leave, and is gone on with
+)
 LONGEST = 10.0  # s of such a pause: who is worse must not stay for long
 
 
@@ -86,7 +89,7 @@ def driving(project: Path, models: Sequence[str], say: Callable[[str], None]) ->
         yield
     finally:
         over.set()
-        thread.join()
+        thread.join(LEAVING)
 
 
 def drive_once(app: App, model: str, say: Callable[[str], None]) -> None:
