@@ -41,6 +41,10 @@ PEERS = {
         "uvloop<0.22",
     ],
     "BentoML": ["bentoml>=1.4,<2", "scikit-learn>=1.9,<2"],
+    "evidently": ["evidently>=0.7,<1", "pandas<3"],
+    "nannyml": ["nannyml>=0.13,<1", "pandas<3", "statsmodels"],  # which it imports, and does not ask for
+    "alibi-detect": ["alibi-detect>=0.12,<1"],
+    "river": ["river>=0.22,<1"],
 }
 
 ONE = {"OMP_NUM_THREADS": "1"}  # what Noria's `threads = 1` does for a step

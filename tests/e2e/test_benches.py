@@ -35,6 +35,11 @@ SMALL = [
         ["--repeat", "1", "--rows", "3000", "--models", "lightgbm"],
         ["lightgbm, rows", "lightgbm, memory"],
     ),
+    (
+        "drift",
+        ["--repeat", "1", "--rows", "20000", "--checks", "2", "--runs", "2"],
+        ["rows of 25 columns a CPU second", "checks until a shift of 0.3 sd is seen"],
+    ),
     ("fast_models", ["--repeat", "1"], ["LightGBM, one row", "forest, 256 rows"]),
 ]
 

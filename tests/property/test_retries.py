@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.stats import beta
 
-from noria.app.candidate import shared
+from noria.app.judging.shares import shared
 from noria.records.gates import NoWorse
 from noria.statistics import compare
 
@@ -25,7 +25,7 @@ def passed_wrongly(alphas: list[float], streams: int = STREAMS) -> int:
 
 
 def test_together_they_pass_wrongly_no_more_often_than_one_may() -> None:
-    gates = [shared([NoWorse(metric="loss", alpha=ALPHA)], attempts=before)[0] for before in range(RETRIES)]
+    gates = [shared(NoWorse(metric="loss", alpha=ALPHA), attempts=before) for before in range(RETRIES)]
     wrong = passed_wrongly([gate.alpha for gate in gates if isinstance(gate, NoWorse)])
     assert beta.ppf(0.001, wrong, STREAMS - wrong + 1) <= ALPHA
 

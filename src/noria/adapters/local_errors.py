@@ -13,7 +13,7 @@ from noria.errors import BackendError, Bug, ConfigError, NoriaError, StepFailed
 from noria.ports.engine import Job
 from noria.records.base import Digest
 from noria.records.needs import Fault
-from noria.records.tasks import Answer, Divide, Predict, Raised, RunStep, Score, Task
+from noria.records.tasks import Alter, Answer, Divide, Predict, Raised, RunStep, Score, Task
 
 HINTS = {
     signal.SIGKILL: "was there enough memory? The system kills who takes too much of it: see `dmesg`",
@@ -175,6 +175,8 @@ def subject_of(task: Task) -> str:
             return f"the loss of {pipeline}"
         case Predict(version=version, file=file):
             return f"predict {version.graph.predict} on {file.path}"
+        case Alter(expectation=name):
+            return f"expectation {name}"
         case _:
             return f"predict {task.graph.predict}" + (" on the holdout" if isinstance(task, Answer) else "")
 

@@ -18,11 +18,13 @@ from noria.records.events import (
     DataRefused,
     Event,
     GarbageCollected,
+    GatesDrilled,
     Judged,
     Proved,
     RunFinished,
     RunStarted,
     StepFinished,
+    VersionApproved,
     VersionRegistered,
 )
 from noria.records.rollouts import RollbackDrilled, RolloutEnded, RolloutMoved, RolloutStarted
@@ -127,6 +129,11 @@ def describe(change: Change) -> str:
         case Judged(judgement=judgement):
             verdicts = ", ".join(f"{verdict.gate}: {verdict.outcome}" for verdict in judgement.verdicts)
             return f"{judgement.model}:{judgement.version} {verdicts or 'no gates'}"
+        case VersionApproved(approval=approval):
+            word = "approved" if approval.granted else "refused"
+            return f"{approval.model}:{approval.version} {word} by {approval.by}: {approval.why}"
+        case GatesDrilled(drill=drill):
+            return f"{drill.model}/{drill.run} {drill.killed} of {drill.planted} planted candidates caught"
         case AliasMoved():
             before, after = (
                 f"{change.model}:{one}" if one else "nothing" for one in (change.before, change.after)

@@ -14,7 +14,8 @@ from noria.app.read import RunView, find_run, list_runs
 from noria.app.series import charts_beside, read_series
 from noria.errors import NotFound, UsageError
 from noria.records.base import Json, Record, short
-from noria.records.gates import Gate, Reproducible, Threshold
+from noria.records.gates import Better as BetterThan
+from noria.records.gates import Gate, NoWorse, Threshold
 from noria.records.runs import StepResult, Succeeded
 from noria.records.sources import Environment
 from noria.registry.references import parse_reference
@@ -158,7 +159,7 @@ def directions(app: App, views: Sequence[RunView]) -> dict[str, Better]:
     models = {view.run.asked.model for view in views}
     for policy in app.policy.models:
         for gate in policy.gates if policy.name in models else ():
-            if (better := better_by(gate)) and not isinstance(gate, Reproducible):
+            if isinstance(gate, Threshold | NoWorse | BetterThan) and (better := better_by(gate)):
                 found.setdefault(gate.metric, set()).add(better)
     for loss in _losses(app, views):
         found[loss] = {"lower"}
@@ -167,9 +168,11 @@ def directions(app: App, views: Sequence[RunView]) -> dict[str, Better]:
 
 def better_by(gate: Gate) -> Better | None:
     """Which way a gate wants its metric; None for one with bounds on both sides, or without a metric."""
-    if isinstance(gate, Reproducible):
+    if isinstance(gate, NoWorse | BetterThan):
+        return "lower"
+    if not isinstance(gate, Threshold):
         return None
-    if not isinstance(gate, Threshold) or gate.at_least is None:
+    if gate.at_least is None:
         return "lower"
     return "higher" if gate.at_most is None else None
 

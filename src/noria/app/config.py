@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal, cast
 
+from noria.app.gate_settings import gates_of
 from noria.app.installation import data_of, engine_of, environment_of, keep_of, store_of
 from noria.app.log_settings import log_of
 from noria.app.places import Fault, dotted, line_of, lines_of, syntax_fault
 from noria.app.rollout_settings import rollout_of
 from noria.app.sections import (
-    ANY,
     COUNT,
     NOT_NEGATIVE,
     PROBABILITY,
@@ -30,7 +30,6 @@ from noria.app.sections import (
 from noria.app.tls_settings import tls_of
 from noria.errors import ConfigError
 from noria.records.base import Json
-from noria.records.gates import Gate, NoWorse, Reproducible, Threshold
 from noria.records.policy import (
     Durability,
     Loading,
@@ -119,7 +118,7 @@ def _model(section: Section, name: str) -> ModelPolicy:
         name=name,
         pipeline=section.text("pipeline", "", PIPELINE),
         parameters=_parameters(section.table("parameters")),
-        gates=_gates(section.table("gates")),
+        gates=gates_of(section.table("gates"), name),
         promotion=cast("Promotion", section.text("promotion", "automatic", PROMOTION)),
         monitor=_monitor(section.table("monitor")),
         retrain=_retrain(section.table("retrain")),
@@ -133,41 +132,6 @@ def _model(section: Section, name: str) -> ModelPolicy:
 def _parameters(section: Section) -> dict[str, dict[str, Json]]:
     steps = {step: section.table(step, "a parameter is written `step.parameter = value`") for step in section}
     return {step: {name: table.json(name) for name in table} for step, table in steps.items()}
-
-
-def _gates(section: Section) -> tuple[Gate, ...]:
-    gates: list[Gate] = []
-    if isinstance(section.values.get("reproducible"), str):
-        least = section.text("reproducible", "bit", REPRODUCIBLE)
-        gates.append(Reproducible(least=cast("Literal['bit', 'tolerance']", least)))
-    wanted = 'a gate is { at_least = x }, { at_most = x } or { no_worse_than = "champion", margin = x }'
-    measured = [metric for metric in section if metric != "reproducible" or not gates]
-    return (*(_gate(metric, section.table(metric, wanted)) for metric in measured), *gates)
-
-
-def _gate(metric: str, table: Section) -> Gate:
-    compares = table.take("no_worse_than") is not None
-    gate = _comparison(metric, table) if compares else _threshold(metric, table)
-    table.close()
-    return gate
-
-
-def _threshold(metric: str, table: Section) -> Threshold:
-    at_least, at_most = table.number("at_least", None, ANY), table.number("at_most", None, ANY)
-    if not table.values:
-        table.fault(None, "needs at_least, at_most or no_worse_than")
-    if at_least is not None and at_most is not None and at_least > at_most:
-        table.fault(None, f"can never pass: at_least {at_least} is above at_most {at_most}")
-    return Threshold(metric=metric, at_least=at_least, at_most=at_most)
-
-
-def _comparison(metric: str, table: Section) -> NoWorse:
-    return NoWorse(
-        metric=metric,
-        than=table.text("no_worse_than", "champion", ALIAS),
-        margin=table.number("margin", 0.0, NOT_NEGATIVE),
-        alpha=table.number("alpha", 0.05, PROBABILITY),
-    )
 
 
 def _monitor(section: Section) -> MonitorPolicy:
@@ -279,13 +243,11 @@ PIPELINE = Rule(
     matches(r"(?!.*\.py:)[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*"),
 )
 PROMOTION = Rule('"automatic" or "manual"', ("automatic", "manual").__contains__)
-REPRODUCIBLE = Rule('"bit" or "tolerance"', ("bit", "tolerance").__contains__)
 LOADING = Rule('"asked" or "start"', ("asked", "start").__contains__)
 DURABILITY = Rule('"sync", "async" or "off"', ("sync", "async", "off").__contains__)
 COLLECTOR = Rule(
     'a collector\'s address, as "http://127.0.0.1:4318" is', matches(r"https?://[^\s/?#@]+(/[^\s?#]*)?")
 )
-ALIAS = Rule('an alias, as "champion" is', matches(r"[a-z][a-z0-9_-]*"))
 BLOCK = Rule('"row", or a count and a unit of s, m, h, d, w, as in "1d"', matches(rf"row|{SPAN}"))
 AUTH = Rule('"tokens" or "off"', ("tokens", "off").__contains__)
 ADDRESS = Rule("an IP address of this machine, as 127.0.0.1 is, or 0.0.0.0 for all of them", _is_address)

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from noria.declare import Resolved
 from noria.errors import ConfigError
-from noria.records.gates import NoWorse
+from noria.records.gates import Better, Calibration, Comparing, NoWorse, Robustness
 from noria.records.policy import ModelPolicy
 
 
@@ -29,20 +29,38 @@ def check_fit(policy: ModelPolicy, resolved: Resolved) -> None:
 
 
 def _gate_faults(policy: ModelPolicy, resolved: Resolved) -> Iterator[str]:
-    loss, spec = resolved.loss, resolved.loss_spec
     for gate in policy.gates:
-        if not isinstance(gate, NoWorse):
-            continue
-        name = f"gates.{gate.metric}"
-        if loss is None or spec is None:
-            yield f"{name} compares losses, and the pipeline declares none (@{resolved.name}.loss)"
-        elif gate.metric != loss.name:
-            yield (
-                f"{name} cannot say no_worse_than: only the loss, {loss.name}, is known row by row; "
-                f"give {gate.metric} at_least or at_most"
-            )
-        elif gate.margin >= spec.range[1] - spec.range[0]:
-            yield f"{name} has margin {gate.margin:g}, which the whole range {spec.range} of the loss cannot exceed"
+        if isinstance(gate, NoWorse | Better):
+            yield from _comparison_faults(gate, resolved)
+        elif isinstance(gate, Robustness):
+            if resolved.loss is None:
+                yield f"gates.robustness asks for a rise of the loss, and the pipeline declares none (@{resolved.name}.loss)"
+        elif isinstance(gate, Calibration) and resolved.data.label is None:
+            yield "gates.calibration asks what became of probabilities, and the data have no label"
+
+
+def _comparison_faults(gate: Comparing, resolved: Resolved) -> Iterator[str]:
+    loss, spec = resolved.loss, resolved.loss_spec
+    name = f"gates.{gate.metric}"
+    word = "no_worse_than" if isinstance(gate, NoWorse) else "better_than"
+    if loss is None or spec is None:
+        yield f"{name} compares losses, and the pipeline declares none (@{resolved.name}.loss)"
+        return
+    if gate.metric != loss.name:
+        yield (
+            f"{name} cannot say {word}: only the loss, {loss.name}, is known row by row; "
+            f"give {gate.metric} at_least or at_most"
+        )
+        return
+    most, range = spec.range[1] - spec.range[0], spec.range
+    asked = (
+        {"margin": gate.margin, "anchor_margin": gate.anchor_margin}
+        if isinstance(gate, NoWorse)
+        else {"by": gate.by}
+    )
+    for what, value in asked.items():
+        if value is not None and value >= most:
+            yield f"{name} has {what} {value:g}, which the whole range {range} of the loss cannot exceed"
 
 
 def _monitor_faults(policy: ModelPolicy, resolved: Resolved) -> Iterator[str]:

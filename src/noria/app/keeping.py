@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from noria.app.judging.asked import anchor_of
 from noria.records.events import AliasMoved
 from noria.records.policy import KeepPolicy
 from noria.records.runs import Interrupted, Outcome, Run
@@ -103,6 +104,9 @@ def _versions(past: Past, since: datetime, now: datetime) -> dict[int, str]:
         back = previous((moved for _, moved in past.moves), alias)
         if back is not None:
             found.setdefault(back, f"a rollback of @{alias} goes back to it")
+    anchor = anchor_of(moved for _, moved in past.moves)
+    if anchor is not None:
+        found.setdefault(anchor, "is the anchor that candidates are compared with")
     for number in past.serving:
         found.setdefault(number, "answers in a service")
     for number in past.rolled_out:

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Literal
 from noria.app.drivers import study_lease
 from noria.app.errors import BadReference, UnknownRun
 from noria.app.gone import Gone, gone
+from noria.app.judging.drilled import last_drill
 from noria.app.promote import find_version
 from noria.errors import NotFound
 from noria.records.base import Digest, Record
+from noria.records.drills import Drill
 from noria.records.events import AliasMoved
 from noria.records.gates import Judgement
 from noria.records.runs import Abandoned, Failed, Interrupted, NewRun, Outcome, Pruned, Run, StepResult
@@ -85,6 +87,8 @@ class VersionDetail(Record, kw_only=True):
     run: RunView | None = None
     gone: Gone | None = None
     """What `noria gc` took of it; None while it can be used."""
+    drill: Drill | None = None
+    """The newest drill of its model's gates."""
 
 
 class ModelView(Record, kw_only=True):
@@ -149,6 +153,7 @@ def read_version(app: App, text: str) -> VersionDetail:
         ),
         run=_run_view(app, *made) if made else None,
         gone=gone(app, version),
+        drill=last_drill(app, version.model),
     )
 
 

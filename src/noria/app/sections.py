@@ -73,6 +73,28 @@ class Section:
         self.fault(key, f"is {shown(value)}: {wanted}")
         return Section({}, (*self._path, key), [])
 
+    def tables(self, key: str, wanted: str) -> list[Section]:
+        """A table, or a list of them."""
+        value = self.take(key)
+        if not isinstance(value, list):
+            return [self.table(key, wanted)]
+        if not value or not all(isinstance(one, dict) for one in value):
+            self.fault(key, f"is {shown(value)}: {wanted}, or a list of such")
+            return []
+        return [Section(one, (*self._path, key), self._faults) for one in value]
+
+    def texts(self, key: str) -> tuple[str, ...]:
+        """A list of texts."""
+        value = self.take(key)
+        if value is None:
+            return ()
+        if not isinstance(value, list) or not all(isinstance(one, str) and one for one in value):
+            self.fault(key, f"is {shown(value)}, not a list of text in quotes")
+            return ()
+        if len(set(value)) != len(value):
+            self.fault(key, f"is {shown(value)}, and names something twice")
+        return tuple(dict.fromkeys(value))
+
     def text(self, key: str, default: str, rule: Rule) -> str:
         value = self._typed(key, str, "text in quotes")
         return default if value is None or not self._holds(key, value, rule) else value

@@ -6,12 +6,15 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from noria.app.read import RunView, VersionView, find_run, list_models, list_runs, running
+from noria.app.judging.approve import waits
+from noria.app.judging.drilled import last_drill
+from noria.app.read import ModelView, RunView, VersionView, find_run, list_models, list_runs, running
 from noria.app.watch import LeftOut, maturity
 from noria.monitor.blocks import block_span, from_the_future
 from noria.ports.serving import AT, TIME, VERSION, Cursor
 from noria.records.base import Record
 from noria.records.debt import AgeGroup
+from noria.records.drills import Drill
 from noria.records.monitoring import Alarm, Block, RiskState
 from noria.records.rollouts import Rollout
 from noria.records.service import Service
@@ -76,6 +79,10 @@ class ModelStatus(Record, kw_only=True):
     """True: nothing is scored until `[model.x.monitor] maturity` says how long labels take."""
     left_run: RunView | None = None
     """An interrupted run that the loop does not finish, because it would not have started it."""
+    drill: Drill | None = None
+    """The newest gate drill."""
+    waiting: tuple[str, ...] = ()
+    """Versions that nothing but a person's word keeps from being promoted."""
     next_run: datetime | None = None
     """When the schedule starts a run; None without a schedule or a first run."""
     rollout: Rollout | None = None
@@ -111,10 +118,18 @@ def _status(app: App, model: str) -> ModelStatus:
         services=tuple(_service(service, now) for service in app.records.services.services(model)),
         last_run=last,
         left_run=left_run(app, model),
+        drill=last_drill(app, model),
+        waiting=_waiting(view, number),
         next_run=_next_run(app, model, last) if champion else None,
         rollout=next((one for one in app.records.rollouts.rollouts(model)[:1] if one.open), None),
     )
     return facts if number is None else _watched(app, facts, number)
+
+
+def _waiting(view: ModelView, champion: int | None) -> tuple[str, ...]:
+    """Newer versions than the champion that wait for approval, the newest first."""
+    newer = (one for one in view.versions if one.version.number > (champion or 0))
+    return tuple(one.name for one in newer if waits(one.judgement))
 
 
 def _watched(app: App, facts: ModelStatus, number: int) -> ModelStatus:

@@ -29,6 +29,7 @@ from noria.errors import Bug, NoriaError, StepFailed
 from noria.records.needs import Fault
 from noria.records.tasks import (
     PROTOCOL,
+    Alter,
     Answer,
     Divide,
     Done,
@@ -177,6 +178,10 @@ class Worker:
             return divide(task, resolved, self._artifacts())
         if isinstance(task, RunStep):
             return self._step(task, resolved)
+        if isinstance(task, Alter):
+            from noria.graph.alter import alter
+
+            return alter(task, resolved, self._artifacts())
         from noria.graph.evaluate import answer, score
         from noria.graph.signature import sign
         from noria.pipeline.seeds import seed_generators
@@ -299,6 +304,8 @@ def _subject(task: Task) -> str:
             return f"the partition by {', '.join(task.by)}"
         case Score():
             return "the loss"
+        case Alter():
+            return f"expectation {task.expectation}"
         case Predict():
             return f"predict {task.version.graph.predict} on {task.file.path}"
         case _:

@@ -4,51 +4,87 @@ from __future__ import annotations
 
 import argparse
 
-from noria.app.rollouts.drill import drill_rollback
+from noria.app.judging.drill import drill_gates
 from noria.app.wiring import open_app
-from noria.cli.commands import BadUsage, Subparsers, parser_of, project
-from noria.cli.render import fields, say, say_json
+from noria.cli.commands import BadUsage, Subparsers, dry_run, parser_of, project
+from noria.cli.drilled import rate_line
+from noria.cli.inside import inside
+from noria.cli.render import note, paint, say, say_json, span, table
+from noria.pipeline.listen import Silent
+from noria.records.drills import Drill, Plant
 
-DRILLS = ("rollback",)
+COLOURS = {"caught": "green", "held back": "yellow", "missed": "red", "not planted": "dim"}
 
 
 def add(subparsers: Subparsers) -> None:
     parser = parser_of(
         subparsers,
         "drill",
-        what="Try what is hoped never to be needed. `rollback`: the version that a rollback of the champion would go back to\n"
-        "is whole, comes up in a service of its own in its own environment, and answers the newest rows that it answered\n"
-        "before as it did then. Nothing that runs is touched. Exit code 1 when it does not.\n"
-        "With --json: an object with `version`, `whole`, `rows`, `same`, `seconds`, `problem`.",
+        what="`gates`: plant known faults into the newest version's run (shuffled labels, a leaked label, truncated data, stale\n"
+        "features, another unit, swapped columns, NaN weights, a slow model), train a candidate with each, and let the\n"
+        "model's data checks and gates judge it as they judge all. Nothing is registered or promoted; the report is\n"
+        "recorded, and shown beside the gates. Steps that a fault does not reach are reused.\n"
+        "Exit code 0: every planted candidate was caught or held back; 1: one was missed.\n"
+        "`rollback`: the version that a rollback of the champion would go back to is whole, comes up in a service of its own\n"
+        "in its own environment, and answers the newest rows of the log as it did then. Nothing that runs is touched; the\n"
+        "result is recorded. Exit code 1 when it does not.\n"
+        "With --json: a Drill with `plants` (`name`, `what`, `caught`, `by`, `why`, `seconds`), `control`, `champion`;\n"
+        "of `rollback` a Rehearsal with `version`, `whole`, `rows`, `same`, `seconds`, `problem`.",
         examples=[
-            ("noria drill rollback", "the only model"),
-            ("noria drill rollback delay --json", "for a script"),
+            ("noria drill gates", "of the only model"),
+            ("noria drill gates delay --json", "for CI"),
+            ("noria drill rollback", "the way back, rehearsed"),
         ],
         reads=True,
     )
-    parser.add_argument("what", metavar="DRILL", help=" or ".join(DRILLS))
-    parser.add_argument("model", metavar="MODEL", nargs="?", help="may be left out when there is only one")
+    parser.add_argument("what", metavar="WHAT", choices=("gates", "rollback"), help="gates or rollback")
+    parser.add_argument("model", metavar="MODEL", nargs="?", help="the only one when left out")
+    parser.add_argument("--quiet", action="store_true", help="no progress, only what came of it")
+    dry_run(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    if args.what not in DRILLS:
-        raise BadUsage(problem=f"{args.what!r} is no drill: {', '.join(DRILLS)}", command="noria drill")
+    if args.what == "rollback":
+        return _rollback(args)
+    inside(args)
+    told = (lambda plant: None) if args.quiet else _told
     with open_app(project(args)) as app:
-        name = app.model(args.model).name
-        done = drill_rollback(app, name)
+        drill = drill_gates(app, args.model, Silent(), told, dry_run=args.dry_run)
     if args.json:
-        say_json(done)
+        say_json(drill)
     else:
-        same = {True: "the same", False: "OTHERS", None: "none in the log to compare with"}[done.same]
-        say(
-            f"{name}:{done.version} {'can' if done.passed else 'CANNOT'} be gone back to",
-            *fields(
-                [
-                    ("whole", "yes" if done.whole else "no"),
-                    ("came up in", f"{done.seconds:.1f} s" if not done.problem else None),
-                    ("answers", f"{same}, {done.rows} rows" if done.rows else same),
-                    ("problem", done.problem),
-                ]
-            ),
-        )
-    return 0 if done.passed else 1
+        say(*drill_lines(drill))
+    return 1 if any(plant.caught == "missed" for plant in drill.plants) else 0
+
+
+def _rollback(args: argparse.Namespace) -> int:
+    if args.dry_run or args.quiet:
+        raise BadUsage(problem="--dry-run and --quiet are for the drill of gates", command="noria drill")
+    from noria.cli.drill_rollback import drilled
+
+    with open_app(project(args)) as app:
+        return drilled(app, app.model(args.model).name, json=args.json)
+
+
+def _told(plant: Plant) -> None:
+    note(f"{plant.name}: {plant.caught}, {span(plant.seconds)}")
+
+
+def drill_lines(drill: Drill) -> list[str]:
+    """The report: a line a fault, and the rate."""
+    rows = [(each.name, each.caught, ", ".join(each.by), each.what or each.why) for each in drill.plants]
+    beside = f", beside {drill.model}:{drill.champion}" if drill.champion else ""
+    lines = [
+        f"{paint('gate drill', 'bold')}  {drill.model}/{drill.run}{beside}",
+        *table(("planted", "came to", "by", "what was done"), rows, indent=2),
+        *(f"  {each.name}: {each.why}" for each in drill.plants if each.why and each.caught != "missed"),
+        rate_line(drill),
+    ]
+    missed = [each.name for each in drill.plants if each.caught == "missed"]
+    if missed:
+        lines.append(paint(f"no gate sees: {', '.join(missed)}", "red"))
+    if drill.control != "pass":
+        lines.append(f"without a fault, too, {drill.control}: {drill.why}; such gates count for nothing here")
+    if drill.left_out:
+        lines.append(f"not asked in a drill: {', '.join(drill.left_out)}")
+    return lines

@@ -38,7 +38,9 @@ def inside(args: argparse.Namespace, *, drives: Iterable[str] = (), build: bool 
     policy, shelf, quiet = load_policy(folder / "noria.toml"), open_shelf(), getattr(args, "quiet", False)
     wish = wanted(folder, policy, shelf, drives)
     if wish is None:
-        if not quiet and not in_force() and lock_of(folder) is None:  # else it has been told before beginning again
+        if (
+            not quiet and not in_force() and lock_of(folder) is None
+        ):  # else it has been told before beginning again
             note(COST)
         return
     found = wish.found(shelf)

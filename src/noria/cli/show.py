@@ -18,7 +18,7 @@ def add(subparsers: Subparsers) -> None:
         "and the end of the log when it failed. A version: what it takes and gives, its gates with their evidence,\n"
         "its aliases, and the way back to run, commit, data and environment.\n"
         "With --json: for a run `view`, `steps`, `version`, `judgement`, `tail`; for a version `view`, `judgements`,\n"
-        "`moves`, `run`.",
+        "`moves`, `run`, `drill`.",
         examples=[
             ("noria show delay/3", "a run; delay/last is the newest"),
             ("noria show delay:3", "a version"),

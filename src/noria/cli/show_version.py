@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from noria.app.read import VersionDetail
+from noria.cli.drilled import rate_line
 from noria.cli.render import fields, figure, paint, pinned, size, span, table, when
 from noria.cli.show_run import (
     data_line,
@@ -140,7 +141,9 @@ def _quality(version: Version) -> list[str]:
 
 
 def _judgements(detail: VersionDetail) -> list[str]:
-    return [line for judgement in detail.judgements for line in ("", *judgement_lines(judgement))]
+    lines = [line for judgement in detail.judgements for line in ("", *judgement_lines(judgement))]
+    drilled = f"  drilled {when(detail.drill.at)}: {rate_line(detail.drill)}" if detail.drill else ""
+    return [*lines, *([drilled] if drilled else [])]
 
 
 def _moves(detail: VersionDetail) -> list[str]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from noria.app.status import Labels, ModelStatus, ServiceView, status
 from noria.app.wiring import open_app
 from noria.cli.commands import BadUsage, Subparsers, parser_of, project
+from noria.cli.drilled import rate_line
 from noria.cli.models import verdict_of
 from noria.cli.render import count, fields, figure, paint, say, say_json, size, span, table, when
 from noria.cli.runs import result_of
@@ -24,8 +25,9 @@ def add(subparsers: Subparsers) -> None:
         what="How each model stands: its champion, the services that answer, the last run, how many labels are owed,\n"
         "the champion's risk against its bound, alarms, and when the schedule starts the next run.\n"
         "With --json: an array of objects with `model`, `at`, `champion`, `services`, `last_run`, `labels`, `risk`,\n"
-        "`recent_loss`, `alarms`, `needs_maturity`, `left_run`, `next_run`, `rollout`. With --disk: instead of it how many bytes\n"
-        "each model's records name, and how many `noria gc` would free; an object with `models`, `size`, `freeable`.",
+        "`recent_loss`, `alarms`, `needs_maturity`, `left_run`, `drill`, `waiting`, `next_run`, `rollout`. With --disk:\n"
+        "instead of it how many bytes each model's records name, and how many `noria gc` would free; an object with `models`, `size`,\n"
+        "`freeable`.",
         examples=[
             ("noria status", "every model"),
             ("noria status delay", "one"),
@@ -87,6 +89,13 @@ def status_lines(found: ModelStatus) -> list[str]:
         *fields(
             [
                 ("champion", _champion(found)),
+                (
+                    "waiting",
+                    "\n".join(
+                        f'{name} for approval: noria approve {name} --why "..."' for name in found.waiting
+                    ),
+                ),
+                ("gates", found.drill and f"{rate_line(found.drill)}, drilled {when(found.drill.at)}"),
                 ("service", "\n".join(map(_service, found.services)) or "none: noria serve " + found.model),
                 ("rollout", _rollout(found)),
                 ("last run", _last_run(found)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from noria.app.judging.approve import waits
 from noria.app.train import Trained
 from noria.cli.render import count, figure, paint
 from noria.cli.show_run import verdict_line
@@ -56,7 +57,8 @@ def _promotion(trained: Trained) -> str:
     if trained.held:
         return f"not rolled out: {trained.held}"
     if moved is None and trained.known:
-        return "nothing to promote: this version was judged before"
+        name = trained.version.name if trained.version else ""
+        return f"nothing to promote: this version was judged before; noria gate {name} judges it by today's gates"
     if moved is None:
         reason = (
             "the champion stays"
@@ -72,6 +74,8 @@ def _next(trained: Trained) -> str:
     version = trained.version
     if version is None:
         return f"noria show {trained.run.name}"
+    if waits(trained.judgement):
+        return f'noria show {version.name}, then noria approve {version.name} --why "..."'
     if exit_code(trained):
         return f"noria show {version.name}, noria diff {version.model}@{CHAMPION} {version.name}"
     if trained.rollout is not None:

@@ -8,13 +8,14 @@ from noria.declare.fanout import Cut, FanOut
 from noria.declare.pipeline import Part, Pipeline
 from noria.declare.resolve import Resolved, resolve
 from noria.declare.running import Each, Mapped, Partition, Resources, Running
-from noria.declare.steps import DataSpec, LossSpec, PredictSpec, Role, Step, StepSpec
+from noria.declare.steps import DataSpec, ExpectSpec, LossSpec, PredictSpec, Role, Step, StepSpec
 from noria.declare.where import Where
 
 __all__ = [
     "Cut",
     "DataSpec",
     "Each",
+    "ExpectSpec",
     "FanOut",
     "LossSpec",
     "Mapped",

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from noria.declare.errors import BadOption, DuplicateName
+from noria.declare.expectations import expect_spec
 from noria.declare.running import Resources, Running, running
 from noria.declare.steps import (
     DataSpec,
@@ -35,6 +36,8 @@ class Part:
         self.steps: dict[str, Step] = {}
         self.row_functions: dict[str, Step] = {}
         """Transform name to the function that does the same to a single row."""
+        self.expectations: dict[str, Step] = {}
+        """Functions that change rows on purpose, by name."""
         self._made: dict[str, Step] = {}
 
     def data(
@@ -187,6 +190,28 @@ class Part:
 
         return decorate
 
+    def expect(
+        self,
+        holds: Literal["invariant", "not lower", "not higher"],
+        *,
+        within: float = 0.0,
+        share: float = 1.0,
+        answer: str | None = None,
+    ) -> Decorator[F]:
+        """What must hold of the answers to rows that are changed on purpose. The function takes the data step's rows,
+        without label and outcomes, and returns them changed: the same rows in the same order, or some of them.
+
+        Each judgement asks the holdout's rows as they are and as they were changed: answers stay within `within`, or are
+        no lower or higher by more than that, for `share` of the rows. `answer` names one column of several.
+        """
+
+        def decorate(function: F) -> F:
+            spec = expect_spec(where_of(function), holds, within, share, answer)
+            self._add_expectation(declared(function, "expect", spec))
+            return function
+
+        return decorate
+
     def metrics(
         self,
         function: F | None = None,
@@ -238,6 +263,12 @@ class Part:
         self.steps[step.name] = step
         self._made |= dict.fromkeys(names, step)
 
+    def _add_expectation(self, function: Step) -> None:
+        if function.name in self.expectations:
+            first = self.expectations[function.name].where
+            raise DuplicateName(name=function.name, first=first, second=function.where)
+        self.expectations[function.name] = function
+
     def _add_row(self, transform: str, function: Step) -> None:
         if transform in self.row_functions:
             first = self.row_functions[transform].where
@@ -259,6 +290,8 @@ class Pipeline(Part):
             self._add(step)
         for name, function in part.row_functions.items():
             self._add_row(name, function)
+        for function in part.expectations.values():
+            self._add_expectation(function)
 
     def __repr__(self) -> str:
         return f"<Pipeline {self.name}: {', '.join(self.steps)}>"

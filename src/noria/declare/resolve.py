@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from noria.declare.errors import Cycle, EmptyPipeline, MissingAnnotation, UnknownInput, WrongRole
+from noria.declare.expectations import check_expectations
 from noria.declare.fanout import NONE, FanOut, fan_out
 from noria.declare.pipeline import Pipeline
 from noria.declare.rows import check_row_function
@@ -33,6 +34,8 @@ class Resolved:
     fan_out: FanOut = NONE
     row_functions: Mapping[str, Step] = field(default_factory=dict)
     """Transform name to the function that does the same to a single row."""
+    expectations: Mapping[str, Step] = field(default_factory=dict)
+    """Functions that change rows on purpose, by name: what gates ask beside all else. No version is made of them."""
 
     @property
     def data(self) -> DataSpec:
@@ -81,11 +84,13 @@ def resolve(pipeline: Pipeline) -> Resolved:
         loss=loss,
         fan_out=fan_out(order, maker),
         row_functions=dict(pipeline.row_functions),
+        expectations=dict(pipeline.expectations),
     )
     for transform, function in pipeline.row_functions.items():
         check_row_function(function, transform, pipeline.steps.get(transform))
     _check_served(resolved)
     _check_loss(resolved)
+    check_expectations(resolved.expectations, request, predict)
     return resolved
 
 

@@ -13,7 +13,7 @@ from noria.declare.errors import BadOption, BadParameter, UnreadableAnnotation
 from noria.declare.running import Partition, Running, marks
 from noria.declare.where import Where, where_of
 
-Role = Literal["data", "transform", "step", "check", "predict", "loss", "metrics", "report", "row"]
+Role = Literal["data", "transform", "step", "check", "predict", "loss", "metrics", "report", "row", "expect"]
 Function = Callable[..., Any]
 
 AS_OF = "as_of"  # the one reserved parameter name: a data step's time
@@ -64,7 +64,17 @@ class StepSpec:
     codec: str | None = None
 
 
-Spec = DataSpec | PredictSpec | LossSpec | StepSpec
+@dataclass(frozen=True)
+class ExpectSpec:
+    """What must hold of the answers to changed rows: see `Part.expect`."""
+
+    holds: Literal["invariant", "not lower", "not higher"]
+    within: float = 0.0
+    share: float = 1.0
+    answer: str | None = None
+
+
+Spec = DataSpec | PredictSpec | LossSpec | StepSpec | ExpectSpec
 
 
 @dataclass(frozen=True)

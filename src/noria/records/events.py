@@ -6,7 +6,8 @@ from datetime import datetime
 
 from noria.records.base import Digest, Record, canonical, digest_bytes, digest_of
 from noria.records.batches import Batch
-from noria.records.gates import Judgement
+from noria.records.drills import Drill
+from noria.records.gates import Approval, Judgement
 from noria.records.monitoring import Alarm, Block, RiskState
 from noria.records.profiles import Finding
 from noria.records.proofs import Collected, Proof
@@ -43,6 +44,18 @@ class VersionRegistered(Record, tag="version.registered"):
 
 class Judged(Record, tag="version.judged"):
     judgement: Judgement
+
+
+class VersionApproved(Record, tag="version.approved"):
+    """A person said whether a version may be promoted."""
+
+    approval: Approval
+
+
+class GatesDrilled(Record, tag="gates.drilled"):
+    """Known-bad candidates were planted, and the gates judged them."""
+
+    drill: Drill
 
 
 class AliasMoved(Record, tag="alias.moved"):
@@ -105,6 +118,8 @@ Change = (
     | RunFinished
     | VersionRegistered
     | Judged
+    | VersionApproved
+    | GatesDrilled
     | AliasMoved
     | BlockScored
     | AlarmRaised

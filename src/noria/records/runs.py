@@ -10,7 +10,7 @@ from noria.records.base import Digest, Json, Record
 from noria.records.cards import Exhibit
 from noria.records.sources import Provenance
 
-TriggerKind = Literal["person", "commit", "schedule", "performance", "trial", "proof"]
+TriggerKind = Literal["person", "commit", "schedule", "performance", "trial", "proof", "drill"]
 """`trial`: one of `noria tune`; `proof`: a rebuild by `noria reproduce`. Neither makes a version."""
 
 

@@ -120,6 +120,24 @@ class Answered(Record, tag="answered"):
     """Rows of `keys` that were in `seen`."""
 
 
+class Alter(Record, tag="alter"):
+    """Change rows as one of the pipeline's expectations does."""
+
+    pipeline: str
+    expectation: str
+    rows: Artifact
+    """Raw rows; what nobody knows when the question is asked is hidden from it."""
+
+
+class Altered(Record, tag="altered"):
+    before: Artifact
+    """Visible rows as they are, and"""
+    after: Artifact
+    """as they were changed, position by position."""
+    changed: int
+    """Rows in which anything differs."""
+
+
 class Score(Record, tag="score"):
     """The loss of each answer, by this pipeline's own loss."""
 
@@ -167,8 +185,8 @@ class Raised(Record, tag="raised"):
     log: Digest | None = None
 
 
-Task = RunStep | Divide | Sign | Quicken | Answer | Score | Predict
-Done = StepDone | Divided | Signed | Quickened | Answered | Scored | Predicted
+Task = RunStep | Divide | Sign | Quicken | Answer | Alter | Score | Predict
+Done = StepDone | Divided | Signed | Quickened | Answered | Altered | Scored | Predicted
 
 
 class Frame(Record, tag="frame", kw_only=True):

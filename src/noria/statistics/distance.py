@@ -6,11 +6,11 @@ probability at least 1 - a (Howard & Ramdas, Bernoulli 2022, corollary 2). Two s
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from noria.statistics.arrays import check_error_rate
+from noria.statistics.bands import distribution_radius
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +37,5 @@ def distance(counts: Sequence[tuple[int, int]], *, alpha: float) -> Distance:
     for one, other in counts:
         ones, others = ones + one, others + other
         most = max(most, abs(ones / first - others / second))
-    room = band(first, alpha / 2.0) + band(second, alpha / 2.0)
+    room = distribution_radius(first, alpha / 2.0) + distribution_radius(second, alpha / 2.0)
     return Distance(most, max(0.0, most - room), min(1.0, most + room))
-
-
-def band(units: int, alpha: float) -> float:
-    """Half the width of the band around an empirical distribution of so many units; holds for all of them at once."""
-    return 0.85 * math.sqrt((math.log(math.log(math.e * units)) + 0.8 * math.log(1612.0 / alpha)) / units)

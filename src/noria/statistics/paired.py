@@ -66,7 +66,7 @@ def compare(
     _check(d, margin, width, alpha, method)
     lower, upper = _bounds(d, width, alpha, method)
     evidence = _log_evidence(d, margin, width, method)
-    verdict = _verdict(lower, upper, margin)
+    verdict = verdict_of(lower, upper, margin)
     return Comparison(
         verdict=verdict,
         estimate=float(d.mean()),
@@ -120,7 +120,7 @@ def _unit(d: Floats, width: float) -> Floats:
     return np.clip((d + width) / (2.0 * width), 0.0, 1.0)
 
 
-def _verdict(lower: float, upper: float, margin: float) -> Verdict:
+def verdict_of(lower: float, upper: float, margin: float) -> Verdict:
     if upper < 0.0:
         return "better"
     if upper < margin:

@@ -2,7 +2,7 @@
 
 Assumption of the whole module: block k is symmetric about the mean, given its size and all earlier blocks.
 Then the sizes |y| tell nothing and the signs are fair coins. Normal blocks satisfy it, so do Student's t
-and Cauchy blocks, of unequal spreads too; skewed ones do not, and `docs/statistics.md` says by how much the
+and Cauchy blocks, of unequal spreads too; skewed ones do not, and `docs/statistics/paired.md` says by how much the
 error grows with skewness.
 """
 

@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 from noria.records.artifacts import Artifact, Column
 from noria.records.base import Digest, digest_of
+from noria.records.drills import Drill, Plant
 from noria.records.events import RunFinished, StepFinished
-from noria.records.gates import Judgement, Verdict
+from noria.records.gates import Approval, Judgement, Verdict
 from noria.records.monitoring import Alarm, Block, NewFeedback, RiskState
 from noria.records.rollouts import Ended, Opening, Rollout, RolloutPolicy
 from noria.records.runs import (
@@ -125,6 +126,16 @@ def a_version(number: int = 1, *, model: str = MODEL, run: int = 1) -> Version:
 def a_judgement(number: int = 1, *, champion: int | None = None, outcome: str = "pass") -> Judgement:
     verdict = Verdict(gate="auc", outcome="pass" if outcome == "pass" else "fail", why="0.70 against 0.68")
     return Judgement(model=MODEL, version=number, champion=champion, judged=NOON, verdicts=(verdict,))
+
+
+def an_approval(number: int = 1, *, granted: bool = True) -> Approval:
+    return Approval(model=MODEL, version=number, granted=granted, by="ada", why="a test", at=NOON)
+
+
+def a_drill(*, caught: int = 1) -> Drill:
+    plants = [Plant(name="label shuffle", what="late shuffled", caught="caught", by=("brier",))] * caught
+    missed = Plant(name="slow model", what="100 ms longer", caught="missed")
+    return Drill(model=MODEL, run=1, at=NOON, champion=1, control="pass", plants=(*plants, missed))
 
 
 def a_block(day: int = 0, *, version: int = 1, loss: float | None = 0.4) -> Block:

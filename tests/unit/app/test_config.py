@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from noria.app.config import BadPolicy, NoPolicy, NoProject, find_project, load_policy, parse_policy
 from noria.errors import render
-from noria.records.gates import NoWorse, Threshold
+from noria.records.gates import Cost, NoWorse, Threshold
 from noria.records.policy import ModelPolicy, MonitorPolicy, Policy, RetrainPolicy, ServicePolicy, TlsPolicy
 
 WHOLE = """
@@ -77,7 +77,7 @@ def test_every_setting_reaches_the_policy() -> None:
                 gates=(
                     Threshold(metric="auc", at_least=0.68),
                     NoWorse(metric="log_loss", than="champion", margin=0.005, alpha=0.1),
-                    Threshold(metric="latency_p99_ms", at_most=10.0),
+                    Cost(measure="latency_p99_ms", at_most=10.0),
                 ),
                 monitor=MonitorPolicy(
                     false_alarm=0.02, block="6h", tolerance=0.03, loss="log_loss", maturity=172_800.0

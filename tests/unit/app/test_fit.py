@@ -7,7 +7,7 @@ import pytest
 import noria
 from noria.app.fit import PolicyMismatch, check_fit
 from noria.declare import Resolved, resolve
-from noria.records.gates import Gate, NoWorse, Threshold
+from noria.records.gates import Better, Calibration, Gate, NoWorse, Robustness, Threshold
 from noria.records.policy import ModelPolicy, MonitorPolicy, RetrainPolicy
 
 
@@ -52,6 +52,9 @@ def test_what_fits() -> None:
     [
         (policy(NoWorse(metric="auc", margin=0.005)), "only the loss, log_loss, is known row by row"),
         (policy(NoWorse(metric="log_loss", margin=50)), "margin 50"),
+        (policy(NoWorse(metric="log_loss", anchor_margin=9)), "anchor_margin 9"),
+        (policy(Better(metric="auc")), "cannot say better_than"),
+        (policy(Better(metric="log_loss", by=7)), "has by 7"),
         (policy(monitor=MonitorPolicy(loss="brier")), "names brier, and the loss is log_loss"),
         (policy(monitor=MonitorPolicy(tolerance=5)), "tolerance is 5"),
     ],
@@ -64,7 +67,23 @@ def test_what_does_not_fit_is_told_before_anything_runs(asked: ModelPolicy, text
 def test_all_faults_at_once() -> None:
     with pytest.raises(PolicyMismatch) as caught:
         check_fit(
-            policy(NoWorse(metric="auc"), NoWorse(metric="f1"), on=("performance",)),
+            policy(
+                NoWorse(metric="auc"),
+                Better(metric="f1"),
+                Robustness(at_most=1, noise=1),
+                on=("performance",),
+            ),
             pipeline(with_loss=False),
         )
-    assert all(text in str(caught.value) for text in ("gates.auc", "gates.f1", "performance"))
+    told = ("gates.auc", "gates.f1", "gates.robustness", "performance")
+    assert all(text in str(caught.value) for text in told)
+
+
+def test_calibration_needs_a_label() -> None:
+    p = noria.Pipeline("p")
+
+    @p.data(key="id")
+    def rows() -> pl.DataFrame: ...
+
+    with pytest.raises(PolicyMismatch, match="no label"):
+        check_fit(policy(Calibration(at_most=0.1)), resolve(p))

@@ -36,6 +36,7 @@ NAMES_NONE = {
     "Failed.log",
     "Fingerprint",
     "Installed.files",
+    "Judgement.data",
     "ManifestFile.digest",
     "PartDone.digest",
     "Raised.log",

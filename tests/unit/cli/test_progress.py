@@ -14,7 +14,7 @@ from noria.cli.words import setting, settings
 from noria.declare import resolve
 from noria.pipeline.plan import Plan
 from noria.records.events import AliasMoved
-from noria.records.gates import Judgement
+from noria.records.gates import Judgement, Verdict
 from noria.records.runs import Run
 from unit.app.stored import START, asked, opened, step, version
 
@@ -121,10 +121,22 @@ def test_undecided_is_no_pass(run: Run, flights: Path) -> None:
     assert exit_code(trained(run, flights, judgement=undecided)) == 1
 
 
+def test_what_lacks_a_persons_word_says_how_to_give_it(run: Run, flights: Path) -> None:
+    done = trained(run, flights)
+    assert isinstance(done.judgement, Judgement)
+    waits = Verdict(gate="approval", outcome="undecided", why="a person has to look at it")
+    judgement = msgspec.structs.replace(done.judgement, verdicts=(*done.judgement.verdicts, waits))
+    last = trained_lines(trained(run, flights, judgement=judgement))[-1]
+    assert last == 'next: noria show delay:3, then noria approve delay:3 --why "..."'
+
+
 def test_nothing_new_and_no_version(run: Run, flights: Path) -> None:
     known = trained(run, flights, known=True)
     assert "version delay:3, the same as before to the last bit" in trained_lines(known)
-    assert "nothing to promote: this version was judged before" in trained_lines(known)
+    again = (
+        "nothing to promote: this version was judged before; noria gate delay:3 judges it by today's gates"
+    )
+    assert again in trained_lines(known)
     none = trained(run, flights, version=None, judgement=None)
     assert exit_code(none) == 0
     assert trained_lines(none)[1:] == ["no version: the pipeline has no predict"]

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from noria.gates.judge import judge
+from noria.gates.judge import Evidence, judge
 from noria.gates.paired import Paired, pair
 from noria.records.gates import NoWorse, Threshold
 
@@ -38,25 +38,27 @@ def paired(differences: np.ndarray) -> Paired:
     ],
 )
 def test_threshold(gate: Threshold, value: float, outcome: str) -> None:
-    (verdict,) = judge([gate], metrics={gate.metric: value}, paired={})
+    (verdict,) = judge([gate], Evidence(metrics={gate.metric: value}, paired={}))
     assert verdict.outcome == outcome
     assert verdict.evidence["value"] == value
 
 
 def test_a_metric_that_the_run_did_not_make_fails_and_names_those_it_made() -> None:
-    (verdict,) = judge([Threshold(metric="auc", at_least=0.6)], metrics={"mae": 3.0}, paired={})
+    (verdict,) = judge([Threshold(metric="auc", at_least=0.6)], Evidence(metrics={"mae": 3.0}, paired={}))
     assert verdict.outcome == "fail"
     assert "mae" in verdict.why
 
 
 def test_the_first_version_passes_and_says_why() -> None:
-    (verdict,) = judge([NoWorse(metric="log_loss")], metrics={}, paired={"champion": None})
+    (verdict,) = judge([NoWorse(metric="log_loss")], Evidence(metrics={}, paired={"champion": None}))
     assert verdict.outcome == "pass"
     assert "no champion yet" in verdict.why
 
 
 def test_what_could_not_be_compared_is_undecided() -> None:
-    (verdict,) = judge([NoWorse(metric="log_loss")], metrics={}, paired={"champion": "delay:1 is from Mars"})
+    (verdict,) = judge(
+        [NoWorse(metric="log_loss")], Evidence(metrics={}, paired={"champion": "delay:1 is from Mars"})
+    )
     assert (verdict.outcome, verdict.why) == ("undecided", "delay:1 is from Mars")
 
 
@@ -64,7 +66,7 @@ def test_what_could_not_be_compared_is_undecided() -> None:
 def test_paired_losses_decide(mean: float, outcome: str) -> None:
     differences = mean + np.random.default_rng(7).normal(0, 0.01, 28)
     gate = NoWorse(metric="log_loss", margin=0.02)
-    (verdict,) = judge([gate], metrics={}, paired={"champion": paired(differences)})
+    (verdict,) = judge([gate], Evidence(metrics={}, paired={"champion": paired(differences)}))
     assert verdict.outcome == outcome
     assert verdict.evidence["blocks"] == 28
     assert "28 blocks of 1d" in verdict.why
@@ -73,7 +75,7 @@ def test_paired_losses_decide(mean: float, outcome: str) -> None:
 def test_few_noisy_blocks_are_undecided_and_say_how_many_more() -> None:
     differences = np.random.default_rng(1).normal(-0.002, 0.05, 10)
     gate = NoWorse(metric="log_loss", margin=0.01)
-    (verdict,) = judge([gate], metrics={}, paired={"champion": paired(differences)})
+    (verdict,) = judge([gate], Evidence(metrics={}, paired={"champion": paired(differences)}))
     assert verdict.outcome == "undecided"
     assert verdict.evidence["needed"]
 

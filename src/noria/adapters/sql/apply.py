@@ -21,11 +21,13 @@ from noria.records.events import (
     Change,
     DataRefused,
     GarbageCollected,
+    GatesDrilled,
     Judged,
     Proved,
     RunFinished,
     RunStarted,
     StepFinished,
+    VersionApproved,
     VersionRegistered,
 )
 from noria.records.monitoring import Alarm, Block
@@ -80,6 +82,9 @@ def apply(connection: Connection, outline: Outline, seq: int) -> Mapping[str, in
         case Proved(proof=proof):
             _need_version(connection, proof.model, proof.version)
             return {}
+        case VersionApproved(approval=approval):
+            _need_version(connection, approval.model, approval.version)
+            return {}
         case TokenMade() as made:
             admit(connection, made)
             return {}
@@ -92,7 +97,7 @@ def apply(connection: Connection, outline: Outline, seq: int) -> Mapping[str, in
         case RollbackDrilled():
             _need_version(connection, outline.change.model, outline.change.rehearsal.version)
             return {}
-        case DataRefused() | GarbageCollected():
+        case DataRefused() | GarbageCollected() | GatesDrilled():
             return {}
 
 
@@ -111,6 +116,10 @@ def model_of(change: Change) -> str:
             return alarm.model
         case Proved(proof=proof):
             return proof.model
+        case VersionApproved(approval=approval):
+            return approval.model
+        case GatesDrilled(drill=drill):
+            return drill.model
         case BatchAnswered(batch=batch):
             return batch.model
         case RolloutStarted(rollout=rollout) | RolloutMoved(rollout=rollout) | RolloutEnded(rollout=rollout):

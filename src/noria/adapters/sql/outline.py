@@ -30,6 +30,8 @@ PARTS: Mapping[str, Mapping[str, str]] = {
     "rollback.drilled": {},
     "data.refused": {},
     "version.proved": {},
+    "version.approved": {},
+    "gates.drilled": {},
     "garbage.collected": {},
     "token.made": {},
     "token.revoked": {},

@@ -93,11 +93,11 @@ CREATE TABLE steps (
   CONSTRAINT steps_runs_fk FOREIGN KEY(model, run) REFERENCES runs (model, number)
 );
 
-CREATE INDEX steps_fingerprint ON steps (model, fingerprint, id);
-
 CREATE INDEX steps_run ON steps (model, run, step);
 
 CREATE INDEX steps_step ON steps (model, step, id);
+
+CREATE INDEX steps_fingerprint ON steps (model, fingerprint, id);
 
 CREATE TABLE aliases (
   model TEXT NOT NULL,

@@ -155,7 +155,7 @@ def _rebuilt(
             listener=listener,
             finished=results,
             prepared=ready,
-            given=_data(app, run, resolved, recorded),
+            given=recorded_data(app, run, resolved, recorded),
             watched=True,
         )
     by_name = {result.step: result for result in results}
@@ -187,10 +187,10 @@ def _planned(resolved: Resolved, run: Run) -> Plan:
     return planned
 
 
-def _data(
+def recorded_data(
     app: App, run: Run, resolved: Resolved, recorded: Mapping[str, StepResult]
 ) -> dict[str, StepResult]:
-    """The data steps' recorded results, which the rebuild reuses."""
+    """The data steps' recorded results, which the rebuild reuses. Raises `DataGone`."""
     found = {
         step.name: replace(recorded[step.name], reason=Reused(run=run.name))
         for step in resolved.order

@@ -19,8 +19,10 @@ from noria.records.events import (
     AliasMoved,
     BlockScored,
     Change,
+    GatesDrilled,
     Judged,
     RunStarted,
+    VersionApproved,
     VersionRegistered,
 )
 from noria.records.rollouts import RolloutEnded, RolloutMoved, RolloutStarted
@@ -29,6 +31,7 @@ from noria.testing.samples import (
     MODEL,
     NOON,
     a_block,
+    a_drill,
     a_judgement,
     a_new_run,
     a_result,
@@ -36,6 +39,7 @@ from noria.testing.samples import (
     a_state,
     a_version,
     an_alarm,
+    an_approval,
     run_finished,
     step_finished,
 )
@@ -81,6 +85,8 @@ def every_change(records: Doors) -> list[Change]:
         RolloutStarted(rollout=a_rollout()),
         RolloutMoved(rollout=a_rollout(2), why="a test", by="ada"),
         RolloutEnded(rollout=a_rollout(3, ended=True), why="a test", by="ada"),
+        VersionApproved(approval=an_approval()),
+        GatesDrilled(drill=a_drill()),
     ]
     append(records, *changes)
     return [RunStarted(run=run), *changes]

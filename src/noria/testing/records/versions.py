@@ -9,6 +9,7 @@ from noria.records.events import (
     AlarmRaised,
     Change,
     Judged,
+    VersionApproved,
     VersionRegistered,
 )
 from noria.testing.records.doors import Doors, append, begin, moved
@@ -19,6 +20,7 @@ from noria.testing.samples import (
     a_label,
     a_version,
     an_alarm,
+    an_approval,
 )
 
 
@@ -48,7 +50,12 @@ class VersionRecordsContract:
 
     @pytest.mark.parametrize(
         "change",
-        [moved(None, 3), Judged(judgement=a_judgement(3)), AlarmRaised(alarm=an_alarm(version=3))],
+        [
+            moved(None, 3),
+            Judged(judgement=a_judgement(3)),
+            VersionApproved(approval=an_approval(3)),
+            AlarmRaised(alarm=an_alarm(version=3)),
+        ],
         ids=lambda change: type(change).__name__,
     )
     def test_knows_nothing_of_a_version_that_was_never_registered(

@@ -1,0 +1,83 @@
+"""Is the challenger no worse than the champion, when each has answered rows of its own?
+
+Both have answered rows of the same days, so the days' means are compared in pairs: what a day does to all rows falls out, and
+rows of a day may depend on each other (`block_differences`, then `compare` with "symmetric"). Where units really are
+independent, each version's mean has a bound of its own by betting, and the difference of the two is bounded by both
+(`compare_unpaired`): nothing but the range is assumed, and it takes more rows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from noria.statistics import betting
+from noria.statistics.arrays import Floats, check_error_rate
+from noria.statistics.blocks import Blocks, LossRange, checked_range, clip_losses
+from noria.statistics.paired import Verdict, verdict_of
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BlockDifferences:
+    """Blocks in which both versions have answered, earliest first."""
+
+    starts: NDArray[np.datetime64]  # (n,)
+    differences: Floats  # (n,) challenger's mean loss minus the champion's
+    left_out: int  # blocks in which only one of them has enough rows
+
+
+@dataclass(frozen=True, slots=True)
+class UnpairedComparison:
+    """Differences are challenger minus champion, in the unit of the loss."""
+
+    verdict: Verdict
+    estimate: float
+    lower: float  # the difference is under it, at some look, with probability at most alpha
+    upper: float  # the difference is over it, at some look, with probability at most alpha
+    champion: tuple[float, float]  # bounds of its mean
+    challenger: tuple[float, float]
+    units: tuple[int, int]  # champion's, challenger's
+
+
+def block_differences(champion: Blocks, challenger: Blocks, *, least_rows: int = 1) -> BlockDifferences:
+    """Of two versions' `block_means`; a block counts when each has at least `least_rows` rows in it."""
+    ours, theirs = (part.counts >= least_rows for part in (champion, challenger))
+    starts, at, to = np.intersect1d(champion.starts[ours], challenger.starts[theirs], return_indices=True)
+    differences = challenger.means[theirs][to] - champion.means[ours][at]
+    every = np.union1d(champion.starts, challenger.starts).size
+    return BlockDifferences(starts, differences, every - starts.size)
+
+
+def compare_unpaired(
+    champion: ArrayLike, challenger: ArrayLike, *, loss_range: LossRange, margin: float, alpha: float = 0.05
+) -> UnpairedComparison:
+    """Judge a challenger by losses (n,) and (m,) of independent units of each, valid at every look.
+
+    Each side of each mean has error alpha / 2, so each side of the difference alpha: "worse" is false with probability at
+    most alpha, and so is "not worse" or "better". ValueError for no losses, or a senseless margin, range or alpha.
+    """
+    check_error_rate(alpha, "alpha")
+    low, high = checked_range(loss_range)
+    if not 0.0 <= margin < high - low:
+        raise ValueError(f"margin: expected at least 0 and under the width {high - low}, got {margin}")
+    samples = [clip_losses(losses, loss_range).values for losses in (champion, challenger)]
+    if not all(sample.size for sample in samples):
+        raise ValueError("losses: each version needs some")
+    ours, theirs = (_bounds((sample - low) / (high - low), alpha / 2.0) for sample in samples)
+    width = high - low
+    lower, upper = (theirs[0] - ours[1]) * width, (theirs[1] - ours[0]) * width
+    return UnpairedComparison(
+        verdict=verdict_of(lower, upper, margin),
+        estimate=float(samples[1].mean() - samples[0].mean()),
+        lower=lower,
+        upper=upper,
+        champion=(low + width * ours[0], low + width * ours[1]),
+        challenger=(low + width * theirs[0], low + width * theirs[1]),
+        units=(samples[0].size, samples[1].size),
+    )
+
+
+def _bounds(x: Floats, alpha: float) -> tuple[float, float]:
+    return betting.lower_bound(x, alpha), betting.upper_bound(x, alpha)

@@ -1,0 +1,41 @@
+"""A drill's report as text."""
+
+import msgspec
+
+from noria.cli.drill import drill_lines
+from noria.cli.drilled import rate_line
+from noria.records.drills import Plant
+from noria.testing.samples import a_drill
+
+
+def test_the_rate_and_what_nobody_sees() -> None:
+    lines = drill_lines(a_drill(caught=3))
+    assert lines[0].endswith("delay/1, beside delay:1")
+    assert "no gate sees: slow model" in lines
+    assert "3 of 4 planted candidates caught (75%)" in lines
+
+
+def test_what_could_not_be_planted_counts_for_nothing() -> None:
+    drill = msgspec.structs.replace(
+        a_drill(),
+        plants=(Plant(name="NaN weights", what="", caught="not planted", why="the pipeline has no weights"),),
+    )
+    assert rate_line(drill) == "0 of 0 planted candidates caught"
+    assert any("the pipeline has no weights" in line for line in drill_lines(drill))
+
+
+def test_a_control_that_does_not_pass_is_told() -> None:
+    drill = msgspec.structs.replace(
+        a_drill(), control="undecided", why="brier: few blocks", left_out=("approval",)
+    )
+    told = "\n".join(drill_lines(drill))
+    assert "without a fault, too, undecided: brier: few blocks" in told
+    assert "not asked in a drill: approval" in told
+
+
+def test_what_holds_a_candidate_back_is_no_kill() -> None:
+    held = Plant(name="stale features", what="late", caught="held back", by=("brier",), why="undecided")
+    drill = a_drill()
+    assert rate_line(msgspec.structs.replace(drill, plants=(*drill.plants, held))).startswith(
+        "1 of 3 planted candidates caught, 1 held back"
+    )
