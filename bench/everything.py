@@ -40,6 +40,7 @@ BENCHES = {
     "startup": Bench("Beginning"),
     "batch_predict": Bench("Many rows out of files"),
     "fast_models": Bench("Compiled models beside their libraries"),
+    "rollback": Bench("The way back"),
     "drift": Bench("Watching for drift", peers=True),
     "serving": Bench("A trained model behind HTTP", peers=True),
     "serving_flights": Bench("The flights example behind HTTP"),

@@ -26,6 +26,7 @@ from noria.testing.records import (
     FeedbackRecordsContract,
     LedgerContract,
     MonitorRecordsContract,
+    RolloutRecordsContract,
     RunRecordsContract,
     ServiceRecordsContract,
     SharedRecordsContract,
@@ -74,6 +75,10 @@ def opening(url: str) -> partial[Records]:
 
 
 class TestLedger(LedgerContract):
+    pass
+
+
+class TestRollouts(RolloutRecordsContract):
     pass
 
 

@@ -26,6 +26,7 @@ from noria.testing.records import (
     FeedbackRecordsContract,
     LedgerContract,
     MonitorRecordsContract,
+    RolloutRecordsContract,
     RunRecordsContract,
     ServiceRecordsContract,
     SharedRecordsContract,
@@ -53,6 +54,10 @@ def opening(path: Path) -> partial[Records]:
 
 
 class TestLedger(LedgerContract):
+    pass
+
+
+class TestRollouts(RolloutRecordsContract):
     pass
 
 

@@ -125,6 +125,21 @@ def test_promotion_by_hand_and_back(trained: Project) -> None:
     assert trained.noria("audit").returncode == 0
 
 
+def test_a_candidate_that_passes_begins_a_rollout_where_the_policy_wants_one(trained: Project) -> None:
+    monitor = "[model.demand.monitor]"
+    trained.replace("noria.toml", monitor, f'[model.demand.rollout]\nsteps = ["10%"]\n\n{monitor}')
+    trained.replace("pipeline.py", "    return weights", "    return weights * 1.0001")
+    done = trained.noria("run", "--as-of", FIRST)
+    assert "rollout demand/r1 has begun, by canary" in done.stdout
+    assert trained.json("models")[0]["aliases"]["champion"] == 1
+    rollout = trained.json("rollout", "status", "demand")["rollout"]
+    assert (rollout["version"], rollout["champion"], rollout["by"]) == (2, 1, "gates")
+    trained.replace("pipeline.py", "weights * 1.0001", "weights * 1.0002")
+    assert "not promoted" in trained.noria("run", "--as-of", FIRST).stdout  # one rollout at a time
+    assert trained.json("rollout", "status", "demand")["rollout"]["version"] == 2
+    assert trained.noria("audit").returncode == 0
+
+
 def test_two_runs_differ_in_what_was_changed(trained: Project) -> None:
     trained.replace("pipeline.py", "recent_days: int = 15", "recent_days: int = 20")
     trained.noria("run", "--as-of", LATER, exit=None)

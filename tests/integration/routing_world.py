@@ -134,9 +134,11 @@ class Callers:
         *,
         models: Sequence[str] = ("rides",),
         pause: float = 0.0,
+        apart: int = 7,
     ) -> None:
-        """`models`: whom each connection asks, in turns; `pause`: seconds of each between two requests."""
+        """`apart`: how many drivers lie between two connections' first ones. `models`: whom each connection asks, in turns; `pause`: seconds of each between two requests."""
         self._pause = pause
+        self._apart = apart
         self._models = models
         self._host, _, port = url.removeprefix("http://").rpartition(":")
         self._port = int(port)
@@ -170,7 +172,7 @@ class Callers:
         reader, writer = await asyncio.open_connection(self._host, self._port)
         turn = 0
         while not self._over.is_set() and not self.failures:
-            driver = f"u{(number * 7 + turn) % self._drivers}"
+            driver = f"u{(number * self._apart + turn) % self._drivers}"
             body = json.dumps(row(ride=f"{number}-{turn}", driver=driver, passengers=self._passengers))
             turn += 1
             try:

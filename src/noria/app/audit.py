@@ -28,6 +28,7 @@ from noria.records.events import (
     VersionRegistered,
 )
 from noria.records.monitoring import MonitorsBegun
+from noria.records.rollouts import RollbackDrilled, RolloutEnded, RolloutMoved, RolloutStarted
 from noria.records.sights import BlockSeen
 from noria.records.tokens import CHAIN, TokenMade, TokenRevoked
 
@@ -167,5 +168,13 @@ def describe(change: Change) -> str:
             return f"{token.name} for {', '.join(token.scopes)}{models}{until}, by {token.by}"
         case TokenRevoked():
             return f"{change.name}, by {change.by}"
+        case RolloutStarted(rollout=rollout):
+            strategy = rollout.policy.strategy
+            return f"{rollout.name}: {rollout.model}:{rollout.version} by {strategy}, by {rollout.by}"
+        case RolloutMoved(rollout=rollout) | RolloutEnded(rollout=rollout):
+            return f"{rollout.name}: {change.why}, by {change.by}"
+        case RollbackDrilled(rehearsal=done):
+            found = "can" if done.passed else "cannot"
+            return f"{change.model}:{done.version} {found} be gone back to"
         case BatchAnswered(batch=batch):
             return f"{batch.id}: {batch.rows} rows of {batch.input} by {batch.model}:{batch.version}"

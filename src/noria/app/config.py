@@ -17,6 +17,7 @@ from noria.app.installation import data_of, engine_of, environment_of, keep_of, 
 from noria.app.log_settings import log_of
 from noria.app.monitor_settings import monitor_of
 from noria.app.places import Fault, dotted, line_of, lines_of, syntax_fault
+from noria.app.rollout_settings import rollout_of
 from noria.app.sections import (
     COUNT,
     KeyPath,
@@ -99,6 +100,10 @@ def _policy(top: Section) -> Policy:
         seed=top.whole("seed", 0, SEED),
         threads=top.whole("threads", None, COUNT),
     )
+    for model in policy.models:
+        if model.rollout and model.rollout.strategy != "replace" and policy.service.durability == "off":
+            section = top.table("model").table(model.name)
+            section.fault("rollout", 'would see no answers: [service] durability is "off"')
     top.close()
     return policy
 
@@ -117,6 +122,7 @@ def _model(section: Section, name: str) -> ModelPolicy:
         monitor=monitor_of(section.table("monitor")),
         retrain=_retrain(section.table("retrain")),
         data=data_of(section.table("data")),
+        rollout=rollout_of(section),
     )
     section.close()
     return model

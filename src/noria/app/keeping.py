@@ -34,6 +34,8 @@ class Past:
     """How long after an answer a version's label may still come and be scored; absent: it is never scored."""
     searched: Collection[str] = ()
     """Studies whose search is at work now."""
+    rolled_out: Collection[int] = ()
+    """Versions of the rollout that is under way."""
 
 
 @dataclass(frozen=True)
@@ -107,6 +109,8 @@ def _versions(past: Past, since: datetime, now: datetime) -> dict[int, str]:
         found.setdefault(anchor, "is the anchor that candidates are compared with")
     for number in past.serving:
         found.setdefault(number, "answers in a service")
+    for number in past.rolled_out:
+        found.setdefault(number, "is part of a rollout")
     for at, moved in past.moves:
         left = moved.before
         if left is not None and left in past.maturity and at + past.maturity[left] >= now:

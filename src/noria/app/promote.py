@@ -1,14 +1,14 @@
-"""Moving an alias by hand, and back."""
+"""Moving an alias by hand."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from noria.app.errors import BadReference, GatesRefuse, NoWayBack, UnknownVersion
+from noria.app.errors import BadReference, GatesRefuse, UnknownVersion
 from noria.app.gone import require_whole
 from noria.records.events import AliasMoved
 from noria.records.versions import Version
-from noria.registry.moves import move, previous
+from noria.registry.moves import move
 from noria.registry.references import CHAMPION, Numbered, parse_reference
 
 if TYPE_CHECKING:
@@ -64,25 +64,6 @@ def promote(
         by=by,
     )
     return _append(app, moved, dry_run)
-
-
-def rollback(
-    app: App, model: str | None, *, alias: str = CHAMPION, why: str = "", by: str, dry_run: bool = False
-) -> AliasMoved:
-    """Let an alias name the version that it named before; raises `NoWayBack`, `VersionGone`."""
-    name = app.model(model).name
-    back = previous((change for _, change in app.records.ledger.events(name, kinds=("alias.moved",))), alias)
-    aliases = app.records.versions.aliases(name)
-    moved = (
-        move(aliases, model=name, alias=alias, to=back, why=why or "rolled back by a person", by=by)
-        if back
-        else None
-    )
-    if moved is None or back is None:
-        raise NoWayBack(model=name, alias=alias)
-    require_whole(app, find_version(app, f"{name}:{back}"))
-    _append(app, moved, dry_run)
-    return moved
 
 
 def _append(app: App, moved: AliasMoved | None, dry_run: bool) -> AliasMoved | None:

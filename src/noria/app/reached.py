@@ -56,6 +56,12 @@ def past_of(app: App, model: str) -> Past:
         },
         maturity={number: span + block for number, span in waited.items() if span is not None},
         searched=_searched(app, model, runs),
+        rolled_out={
+            number
+            for one in app.records.rollouts.rollouts(model)
+            if one.open
+            for number in (one.version, one.champion)
+        },
     )
 
 

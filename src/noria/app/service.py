@@ -134,7 +134,7 @@ def canary(service: Service, version: int, share: float, *, dry_run: bool = Fals
     challengers = [one for one in _challengers(table) if one.version != version]
     challengers.append(WantedChallenger(version=version, share=share))
     shadows = tuple(one for one in table.shadows if one != version)
-    return _put(service, table, tuple(challengers), shadows, dry_run=dry_run)
+    return put(service, table, tuple(challengers), shadows, dry_run=dry_run)
 
 
 def shadow(service: Service, version: int, *, dry_run: bool = False) -> Changed:
@@ -142,7 +142,7 @@ def shadow(service: Service, version: int, *, dry_run: bool = False) -> Changed:
     table = routing_of(service).table
     challengers = tuple(one for one in _challengers(table) if one.version != version)
     shadows = tuple(dict.fromkeys([*table.shadows, version]))
-    return _put(service, table, challengers, shadows, dry_run=dry_run)
+    return put(service, table, challengers, shadows, dry_run=dry_run)
 
 
 def clear(service: Service, version: int | None, *, dry_run: bool = False) -> Changed:
@@ -150,7 +150,7 @@ def clear(service: Service, version: int | None, *, dry_run: bool = False) -> Ch
     table = routing_of(service).table
     challengers = tuple(one for one in _challengers(table) if version not in (None, one.version))
     shadows = tuple(one for one in table.shadows if version not in (None, one))
-    return _put(service, table, challengers, shadows, dry_run=dry_run)
+    return put(service, table, challengers, shadows, dry_run=dry_run)
 
 
 def scale(service: Service, workers: int, version: int | None = None) -> Changed:
@@ -166,15 +166,17 @@ def _challengers(table: Routing) -> list[WantedChallenger]:
     ]
 
 
-def _put(
+def put(
     service: Service,
     table: Routing,
     challengers: tuple[WantedChallenger, ...],
     shadows: tuple[int, ...],
     *,
-    dry_run: bool,
+    salt: str | None = None,
+    dry_run: bool = False,
 ) -> Changed:
-    wanted = Wanted(generation=table.generation, challengers=challengers, shadows=shadows)
+    """Let another table hold in the place of `table`. Raises `ServiceSilent`, `ServiceRefused`."""
+    wanted = Wanted(generation=table.generation, challengers=challengers, shadows=shadows, salt=salt)
     new = worked_out(wanted, table)
     if dry_run:
         return Changed(table=new, changed=not new.same(table))

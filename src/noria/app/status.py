@@ -17,6 +17,7 @@ from noria.records.base import Record
 from noria.records.debt import AgeGroup
 from noria.records.drills import Drill
 from noria.records.monitoring import Alarm, Block, RiskState
+from noria.records.rollouts import Rollout
 from noria.records.service import Service
 from noria.registry.references import CHAMPION
 
@@ -85,6 +86,8 @@ class ModelStatus(Record, kw_only=True):
     """Versions that nothing but a person's word keeps from being promoted."""
     next_run: datetime | None = None
     """When the schedule starts a run; None without a schedule or a first run."""
+    rollout: Rollout | None = None
+    """The one that is under way."""
 
 
 def status(app: App, model: str | None = None) -> tuple[ModelStatus, ...]:
@@ -119,6 +122,7 @@ def _status(app: App, model: str) -> ModelStatus:
         drill=last_drill(app, model),
         waiting=_waiting(view, number),
         next_run=_next_run(app, model, last) if champion else None,
+        rollout=next((one for one in app.records.rollouts.rollouts(model)[:1] if one.open), None),
     )
     return facts if number is None else _watched(app, facts, number)
 

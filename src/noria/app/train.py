@@ -34,6 +34,7 @@ from noria.records.events import (
 )
 from noria.records.gates import Judgement
 from noria.records.policy import ModelPolicy
+from noria.records.rollouts import Rollout, RolloutStarted
 from noria.records.runs import (
     Abandoned,
     Failed,
@@ -69,6 +70,10 @@ class Trained:
     resumed: bool
     known: bool
     """True when the newest version is the same to the last bit, so that none was made."""
+    rollout: Rollout | None = None
+    """What has begun in the place of a promotion, where the policy wants one."""
+    held: str = ""
+    """Why none could begin."""
 
 
 @dataclass(frozen=True)
@@ -242,31 +247,55 @@ def _turn(
         candidate = make_candidate(
             app, policy, resolved, run, steps=finished, outputs=outputs, engine=engine, look=look
         )
-    moved = _promotion(app, policy, wish, candidate)
+    then, held = _consequence(app, policy, wish, candidate)
     outcome = Succeeded(
         version=candidate.version.number if candidate else None,
         metrics=candidate.version.metrics if candidate else collected_metrics(app, resolved, outputs, None),
     )
-    moved = _finish_or_hold(app, run, finished, outcome, candidate, moved)
-    return _trained(run, finished, candidate, moved, resumed)
+    then = _finish_or_hold(app, run, finished, outcome, candidate, then)
+    return _trained(run, finished, candidate, then, resumed, held)
 
 
 def _trained(
     run: Run,
     finished: list[StepResult],
     candidate: Candidate | None,
-    moved: AliasMoved | None,
+    then: Sequence[Change],
     resumed: bool,
+    held: str,
 ) -> Trained:
     return Trained(
         run=run,
         steps=tuple(finished),
         version=candidate.version if candidate else None,
         judgement=candidate.judgement if candidate else None,
-        moved=moved,
+        moved=next((change for change in then if isinstance(change, AliasMoved)), None),
         resumed=resumed,
         known=candidate.known if candidate else False,
+        rollout=next((change.rollout for change in then if isinstance(change, RolloutStarted)), None),
+        held=held,
     )
+
+
+def _consequence(
+    app: App, policy: ModelPolicy, wish: Wish, candidate: Candidate | None
+) -> tuple[Sequence[Change], str]:
+    """What follows from gates that were passed: the alias moves, or a rollout begins that may let it; and why neither."""
+    moved = _promotion(app, policy, wish, candidate)
+    if moved is None or candidate is None:
+        return (), ""
+    if moved.before is None or policy.rollout is None or policy.rollout.strategy == "replace":
+        return (moved,), ""
+    from noria.app.rollouts.verbs import (  # with numpy: for those alone who roll out
+        NothingToReplace,
+        Unseen,
+        begun,
+    )
+
+    try:
+        return begun(app, candidate.version, policy.rollout, by="gates"), ""
+    except (NothingToReplace, Unseen) as error:  # the run has come to its end, and its version stays
+        return (), str(error)
 
 
 def _promotion(app: App, policy: ModelPolicy, wish: Wish, candidate: Candidate | None) -> AliasMoved | None:
@@ -291,18 +320,18 @@ def _finish_or_hold(
     steps: list[StepResult],
     outcome: Outcome,
     candidate: Candidate | None,
-    moved: AliasMoved | None,
-) -> AliasMoved | None:
-    """Finish, with the promotion if there is one; returns it if it came about. Where a person has moved the champion
-    since it was compared with, the candidate is kept with its verdicts and not promoted: it met another champion."""
+    then: Sequence[Change],
+) -> Sequence[Change]:
+    """Finish, with what follows if anything does; returns it if it came about. Where a person has moved the champion
+    since it was compared with, or another rollout is under way, the candidate is kept with its verdicts alone."""
     try:
-        _finish(app, run, steps, outcome, candidate, moved)
+        _finish(app, run, steps, outcome, candidate, then)
     except Conflict:
-        if moved is None:
+        if not then:
             raise
         _finish(app, run, steps, outcome, candidate)
-        return None
-    return moved
+        return ()
+    return then
 
 
 def _finish(
@@ -311,7 +340,7 @@ def _finish(
     steps: list[StepResult],
     outcome: Outcome,
     candidate: Candidate | None = None,
-    moved: AliasMoved | None = None,
+    then: Sequence[Change] = (),
     before: Sequence[Change] = (),
 ) -> None:
     """The run's end and all that follows from it, in one transaction."""
@@ -321,7 +350,7 @@ def _finish(
     if candidate and not candidate.known:
         changes += [VersionRegistered(version=candidate.version), Judged(judgement=candidate.judgement)]
         changes += [Proved(proof=candidate.proof)] if candidate.proof else []
-    changes += [moved] if moved else []
+    changes += then
     changes.append(
         RunFinished(model=model, run=run.number, finished=now, outcome=outcome, steps=tuple(steps))
     )

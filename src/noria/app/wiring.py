@@ -21,6 +21,7 @@ from noria.records.base import Digest
 from noria.records.policy import ModelPolicy, Policy
 
 if TYPE_CHECKING:
+    from noria.adapters.log_failures import FailureLog
     from noria.adapters.ray_engine import RayEngine
     from noria.adapters.sql import Records
     from noria.artifacts import Artifacts
@@ -78,6 +79,12 @@ class App:
         from noria.adapters.log_reader import LogReader
 
         return LogReader(self.state / "log")
+
+    def failures(self, model: str) -> FailureLog:
+        """What versions of a model gave no answer to while they were compared."""
+        from noria.adapters.log_failures import FailureLog
+
+        return FailureLog(self.state, model)
 
     @cached_property
     def hashing(self) -> Hashing | None:

@@ -6,7 +6,7 @@ import argparse
 
 from noria.app.judging.drill import drill_gates
 from noria.app.wiring import open_app
-from noria.cli.commands import Subparsers, dry_run, parser_of, project
+from noria.cli.commands import BadUsage, Subparsers, dry_run, parser_of, project
 from noria.cli.drilled import rate_line
 from noria.cli.inside import inside
 from noria.cli.render import note, paint, say, say_json, span, table
@@ -25,20 +25,27 @@ def add(subparsers: Subparsers) -> None:
         "model's data checks and gates judge it as they judge all. Nothing is registered or promoted; the report is\n"
         "recorded, and shown beside the gates. Steps that a fault does not reach are reused.\n"
         "Exit code 0: every planted candidate was caught or held back; 1: one was missed.\n"
-        "With --json: a Drill with `plants` (`name`, `what`, `caught`, `by`, `why`, `seconds`), `control`, `champion`.",
+        "`rollback`: the version that a rollback of the champion would go back to is whole, comes up in a service of its own\n"
+        "in its own environment, and answers the newest rows of the log as it did then. Nothing that runs is touched; the\n"
+        "result is recorded. Exit code 1 when it does not.\n"
+        "With --json: a Drill with `plants` (`name`, `what`, `caught`, `by`, `why`, `seconds`), `control`, `champion`;\n"
+        "of `rollback` a Rehearsal with `version`, `whole`, `rows`, `same`, `seconds`, `problem`.",
         examples=[
             ("noria drill gates", "of the only model"),
             ("noria drill gates delay --json", "for CI"),
+            ("noria drill rollback", "the way back, rehearsed"),
         ],
         reads=True,
     )
-    parser.add_argument("what", metavar="WHAT", choices=("gates",), help="gates")
+    parser.add_argument("what", metavar="WHAT", choices=("gates", "rollback"), help="gates or rollback")
     parser.add_argument("model", metavar="MODEL", nargs="?", help="the only one when left out")
     parser.add_argument("--quiet", action="store_true", help="no progress, only what came of it")
     dry_run(parser)
 
 
 def run(args: argparse.Namespace) -> int:
+    if args.what == "rollback":
+        return _rollback(args)
     inside(args)
     told = (lambda plant: None) if args.quiet else _told
     with open_app(project(args)) as app:
@@ -48,6 +55,15 @@ def run(args: argparse.Namespace) -> int:
     else:
         say(*drill_lines(drill))
     return 1 if any(plant.caught == "missed" for plant in drill.plants) else 0
+
+
+def _rollback(args: argparse.Namespace) -> int:
+    if args.dry_run or args.quiet:
+        raise BadUsage(problem="--dry-run and --quiet are for the drill of gates", command="noria drill")
+    from noria.cli.drill_rollback import drilled
+
+    with open_app(project(args)) as app:
+        return drilled(app, app.model(args.model).name, json=args.json)
 
 
 def _told(plant: Plant) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import FrameType
 from typing import ClassVar
 
+from noria.app.rollouts.driver import driving
 from noria.app.serve import Followed, Serving, serving
 from noria.app.watch import Watch
 from noria.app.wiring import App, open_app
@@ -85,8 +86,12 @@ def run(args: argparse.Namespace) -> int:
             with serving(app, *args.refs, host=args.host, port=args.port, load=args.load, tls=tls) as service:
                 watched = [] if args.no_watch else [each for each in service.models if _is_watched(each)]
                 say(*ready_lines(service, watched=[each.model for each in watched]))
-                if watched:
-                    _turn_beside(app, service, watched, args.interval)
+                with ExitStack() as beside:
+                    if watched:
+                        names = [each.model for each in watched]
+                        beside.enter_context(driving(app.project, names, note))
+                        _turn_beside(app, service, watched, args.interval)
+                    service.wait()
                 _raise_ended(service, service.wait())
         except KeyboardInterrupt:
             note("stopped")

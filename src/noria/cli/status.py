@@ -25,8 +25,8 @@ def add(subparsers: Subparsers) -> None:
         what="How each model stands: its champion, the services that answer, the last run, how many labels are owed,\n"
         "the champion's risk against its bound, alarms, and when the schedule starts the next run.\n"
         "With --json: an array of objects with `model`, `at`, `champion`, `services`, `last_run`, `labels`, `risk`,\n"
-        "`recent_loss`, `alarms`, `needs_maturity`, `left_run`, `drill`, `waiting`, `next_run`. With --disk: instead of it\n"
-        "how many bytes each model's records name, and how many `noria gc` would free; an object with `models`, `size`,\n"
+        "`recent_loss`, `alarms`, `needs_maturity`, `left_run`, `drill`, `waiting`, `next_run`, `rollout`. With --disk:\n"
+        "instead of it how many bytes each model's records name, and how many `noria gc` would free; an object with `models`, `size`,\n"
         "`freeable`.",
         examples=[
             ("noria status", "every model"),
@@ -97,6 +97,7 @@ def status_lines(found: ModelStatus) -> list[str]:
                 ),
                 ("gates", found.drill and f"{rate_line(found.drill)}, drilled {when(found.drill.at)}"),
                 ("service", "\n".join(map(_service, found.services)) or "none: noria serve " + found.model),
+                ("rollout", _rollout(found)),
                 ("last run", _last_run(found)),
                 ("labels", found.labels and "\n".join(_labels(found.labels))),
                 ("risk", _risk(found)),
@@ -127,6 +128,17 @@ def _service(view: ServiceView) -> str:
     problem = f"; {paint(service.problem, 'red')}" if service.problem else ""
     answers = f"with {service.model}:{service.version}" if service.version else "once it is asked"
     return f"{service.url} answers for {follows} {answers}, process {service.pid}, {state}{problem}"
+
+
+def _rollout(found: ModelStatus) -> str | None:
+    if found.rollout is None:
+        return None
+    from noria.rollout.words import phase_words
+
+    paused = ", paused" if found.rollout.pause else ""
+    return (
+        f"{found.rollout.name} of {found.model}:{found.rollout.version}: {phase_words(found.rollout)}{paused}"
+    )
 
 
 def _last_run(found: ModelStatus) -> str:

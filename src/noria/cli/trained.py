@@ -48,6 +48,14 @@ def _steps(trained: Trained) -> str:
 
 def _promotion(trained: Trained) -> str:
     moved = trained.moved
+    if trained.rollout is not None:
+        rollout = trained.rollout
+        return paint(
+            f"rollout {rollout.name} has begun, by {rollout.policy.strategy}: evidence decides whether it is promoted",
+            "green",
+        )
+    if trained.held:
+        return f"not rolled out: {trained.held}"
     if moved is None and trained.known:
         name = trained.version.name if trained.version else ""
         return f"nothing to promote: this version was judged before; noria gate {name} judges it by today's gates"
@@ -70,6 +78,8 @@ def _next(trained: Trained) -> str:
         return f'noria show {version.name}, then noria approve {version.name} --why "..."'
     if exit_code(trained):
         return f"noria show {version.name}, noria diff {version.model}@{CHAMPION} {version.name}"
+    if trained.rollout is not None:
+        return f"noria rollout status {version.model}"
     if trained.moved is None and not trained.known:
         return f"noria promote {version.name}"
     return f"noria serve {version.model}@{CHAMPION}"

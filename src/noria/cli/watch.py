@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from noria.app.rollouts.driver import drive_once, driving
 from noria.app.status import left_run
 from noria.app.watch import Watch, Watched
 from noria.app.wiring import App, open_app
@@ -65,9 +66,10 @@ def run(args: argparse.Namespace) -> int:
             note(f"watching {model} every {args.interval:g} s; Ctrl-C ends it")
             told: set[str] = set()
             try:
-                while True:
-                    look(app, model, watch, told)
-                    time.sleep(args.interval)
+                with driving(app.project, [model], note):
+                    while True:
+                        look(app, model, watch, told)
+                        time.sleep(args.interval)
             except KeyboardInterrupt:
                 note("stopped")
     return 0
@@ -121,6 +123,7 @@ def turn_lines(turned: Turn) -> list[str]:
 
 
 def _once(app: App, model: str, watch: Watch) -> int:
+    drive_once(app, model, note)
     turned = _turn(app, model, watch)
     lines = turn_lines(turned)
     say(*lines, *standing_lines(app, model, turned.watched, turned.sighted.why))

@@ -11,6 +11,7 @@ from noria.records.base import Digest
 from noria.records.events import Change, Event
 from noria.records.gates import Judgement
 from noria.records.monitoring import Alarm, Block, Feedback, NewFeedback, RiskState
+from noria.records.rollouts import Rollout
 from noria.records.runs import NewRun, Outcome, Run, StepResult
 from noria.records.service import Service
 from noria.records.sights import Sight
@@ -21,7 +22,7 @@ class Ledger(Protocol):
     """The one way to change a model's state. Each call is one transaction: all changes with their events in the
     model's chain, or none. What it returns from survives the process, and a loss of power too; but steps that were
     appended alone may then be gone, since they can run again. Raises `Conflict` when an alias is not where
-    `AliasMoved.before` says, a number is taken, a run is over or a block was scored; `NotFound` for a run or a
+    `AliasMoved.before` says, a number is taken, a run is over, a block was scored or a rollout has moved on; `NotFound` for a run or a
     version that was never recorded; `Unavailable` when the store is busy beyond its time-out."""
 
     def begin(self, asked: NewRun, *, at: datetime) -> Run:
@@ -115,6 +116,18 @@ class MonitorRecords(Protocol):
 
     def alarms(self, model: str, version: int | None = None) -> Sequence[Alarm]:
         """The newest first."""
+        ...
+
+
+class RolloutRecords(Protocol):
+    """Rollouts and their changes."""
+
+    def rollouts(self, model: str) -> Sequence[Rollout]:
+        """Each as it stands; the newest first."""
+        ...
+
+    def history(self, model: str, number: int) -> Sequence[Rollout]:
+        """One after each of its changes, in their order."""
         ...
 
 

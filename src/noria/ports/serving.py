@@ -130,6 +130,16 @@ def some(places: Sequence[int], payload: bytes) -> bytes:
     return struct.pack(f"<{len(places) + 1}I", len(places), *places) + payload
 
 
+class Failure(msgspec.Struct, frozen=True):
+    """A request that a version gave no answer to, while it was compared with another."""
+
+    at: int
+    """When it came: microseconds since 1970."""
+    version: int
+    unit: str | None
+    way: str
+
+
 class PredictionLog(Protocol):
     """Where answers are written before they leave. One writer a process, for one thread, but for `sync`."""
 

@@ -12,6 +12,7 @@ from noria.records.gates import Approval, Judgement
 from noria.records.monitoring import Block, MonitorsBegun, RiskState
 from noria.records.profiles import Finding
 from noria.records.proofs import Collected, Proof
+from noria.records.rollouts import RollbackDrilled, RolloutEnded, RolloutMoved, RolloutStarted
 from noria.records.runs import Outcome, Run, StepResult
 from noria.records.sights import BlockSeen
 from noria.records.tokens import TokenMade, TokenRevoked
@@ -130,6 +131,10 @@ Change = (
     | TokenMade
     | TokenRevoked
     | BatchAnswered
+    | RolloutStarted
+    | RolloutMoved
+    | RolloutEnded
+    | RollbackDrilled
 )
 
 

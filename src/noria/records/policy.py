@@ -7,6 +7,7 @@ from typing import Literal
 from noria.records.base import Json, Record
 from noria.records.channels import AlarmPolicy
 from noria.records.gates import Gate
+from noria.records.rollouts import RolloutPolicy
 
 DAY = 86_400.0  # s
 
@@ -85,6 +86,8 @@ class ModelPolicy(Record):
     monitor: MonitorPolicy = MonitorPolicy()
     retrain: RetrainPolicy = RetrainPolicy()
     data: DataPolicy = DataPolicy()
+    rollout: RolloutPolicy | None = None
+    """None: a candidate that passes takes over at once."""
 
 
 class StorePolicy(Record):

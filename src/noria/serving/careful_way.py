@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from noria.serving.batching import Batcher, Job
 from noria.serving.cause import OWN, Assigned, Cause
 from noria.serving.connection import Raw
 from noria.serving.dispatch import Dispatch
-from noria.serving.errors import TooLate
+from noria.serving.errors import GraphFailed, TooLate
 from noria.serving.forms import Finish, Form
 from noria.serving.journal import Journal
 from noria.serving.rows import log_rows, unit_of
@@ -135,7 +136,7 @@ class CarefulWay:
             if other is not None:
                 return Assigned(other)
         at, read = self._clock.now(), perf_counter()
-        answers = served.answer(asked.rows)
+        answers = self._answers(asked.rows, at, cause)
         answered = perf_counter()
         finish = prepare(answers)
         took = perf_counter() - began
@@ -155,6 +156,17 @@ class CarefulWay:
             asked=asked,
             not_finite=not_finite(answers),
         )
+
+    def _answers(self, rows: pa.RecordBatch, at: datetime, cause: Cause) -> pa.RecordBatch:
+        """Of the version; the unit that it fails at is noted. Raises whatever the user's code does."""
+        try:
+            return self._served.answer(rows)
+        except Exception as error:
+            known = error if isinstance(error, NoriaError) else GraphFailed(self._served.version.name, "", "")
+            veil = self._journal.veil
+            unit = unit_of(self._served.version.signature, rows if veil is None else veil.batch(rows))
+            self._journal.unanswered(unit, int(at.timestamp() * 1e6), cause.way, known)
+            raise
 
     async def _sent(self, prepared: Prepared, began: float, cause: Cause, span: Span | None) -> Any:
         """The response, once its rows are in the log."""

@@ -39,7 +39,11 @@ SETTLING = (
 KNOWING = 10.0  # s for everybody to ask a leaving worker no more; a lost request costs more than a worker that stays
 TOO_OLD = "the noria of its environment is too old to share a service with other models"
 UNGUARDED = "the noria of its environment knows neither tokens nor TLS, and would answer anybody"
+RESTING = 900.0  # s; a quarter of an hour, in which most of what is bad at once shows
 ROUTING = 2.0  # s for a worker to go by a new table; it takes a turn of its event loop
+
+
+IDLE = ("starting", "spare", "resting")  # states of workers that answer nobody
 
 
 class Sharing(Protocol):
@@ -118,9 +122,9 @@ class Fleet:
     async def go(self, plan: Plan) -> None:
         """Let a version answer in place of the one before. Raises `WorkerFailed`; then nothing has changed."""
         plan.workers = self._scaled or plan.workers
-        started = await self._started(plan, plan.workers)
+        started = await self._started(plan, plan.workers, self._rested(plan))
         before = [worker for worker in self._workers if worker not in started]
-        self._plan, self._failures = plan, 0
+        last, self._plan, self._failures = self._plan, plan, 0
         for worker in started:
             self._accept(worker)
         if plan.bundle.grpc and self._listening is not None:
@@ -128,9 +132,29 @@ class Fleet:
         if self._shares is not None:
             _let_leave(before)
             await self._shares.known()
+        rests = self._put_to_rest(before, last)
         for worker in before:
-            self._leave(worker)
+            if worker is not rests:
+                self._leave(worker)
         self._keep_a_spare()
+
+    def _rested(self, plan: Plan) -> list[Worker]:
+        """A worker that is loaded with just this still: it need not be started."""
+        return [each for each in self._workers if each.state == "resting" and each.bundle == plan.bundle][:1]
+
+    def _put_to_rest(self, before: Sequence[Worker], last: Plan | None) -> Worker | None:
+        """Let the spare of the version before stay for a while, so that a rollback takes no start."""
+        if last is None or not last.spare or not self._answers_callers:
+            return None
+        spare = next((worker for worker in before if worker.state == "spare"), None)
+        if spare is not None:
+            spare.state = "resting"
+            asyncio.get_running_loop().call_later(RESTING, self._let_go_of, spare)
+        return spare
+
+    def _let_go_of(self, worker: Worker) -> None:
+        if worker in self._workers and worker.state == "resting":
+            worker.end()
 
     async def scale(self, workers: int) -> None:
         """Let so many workers answer. Raises `WorkerFailed`; then there are as many as before.
@@ -155,9 +179,9 @@ class Fleet:
                     worker.end()
         self._keep_a_spare()
 
-    async def _started(self, plan: Plan, count: int) -> list[Worker]:
-        """So many more workers, all of them ready; none when one of them fails."""
-        started = [self._start(plan) for _ in range(count)]
+    async def _started(self, plan: Plan, count: int, there: Sequence[Worker] = ()) -> list[Worker]:
+        """So many more workers, all of them ready; none when one of them fails. `there`: those that need no start."""
+        started = [self._start(plan) for _ in range(count - len(there))]
         try:
             for worker in started:
                 await self._until_ready(worker)
@@ -165,7 +189,7 @@ class Fleet:
             for worker in started:
                 worker.end()
             raise
-        return started
+        return [*there, *started]
 
     async def _until_ready(self, worker: Worker) -> None:
         """Raises `WorkerFailed`, for one too that would tell callers that the service has no other model."""
@@ -260,7 +284,7 @@ class Fleet:
         self._closing = True
         self._chores.cancel()
         for worker in self._workers:
-            if worker.state in ("starting", "spare"):
+            if worker.state in IDLE:
                 worker.process.kill()  # it has answered nobody
             worker.state = "leaving"
             worker.tell(wire.Drain())
@@ -304,7 +328,7 @@ class Fleet:
         self.changed()
 
     def _leave(self, worker: Worker) -> None:
-        if worker.state in ("starting", "spare"):
+        if worker.state in IDLE:
             worker.end()
         else:
             worker.state = "leaving"
@@ -403,7 +427,7 @@ class Fleet:
         was = worker.state
         in_flight = self._bury(worker)
         worker.failed(f"it ended with {code}")
-        if was in ("leaving", "starting"):
+        if was in ("leaving", "starting", "resting"):
             return
         self.account.workers_lost += 1
         if self._answers_callers:  # else a sibling had passed them on, and has them answered otherwise

@@ -13,6 +13,7 @@ from noria.errors import NoriaError
 from noria.ports.serving import VALUES, Layout, Values
 from noria.records.versions import Version
 from noria.serving.errors import GraphFailed
+from noria.serving.failures import Failures
 from noria.serving.log import Narrator, stack
 from noria.serving.metrics import VersionMetrics
 from noria.serving.outbox import Outbox
@@ -38,10 +39,12 @@ class Journal:
         veil: Veil | None = None,
         sample: float = 1.0,
         traced: bool = False,
+        failures: Failures | None = None,
     ) -> None:
         """`veil`: what of the rows the log may have; None for all. `sample`: the share of rows that it keeps. `traced`:
-        whether its rows have the ids of traces."""
+        whether its rows have the ids of traces. `failures`: where units without an answer are noted."""
         self.traced = traced
+        self._failures = failures
         self.layout = layout
         self.metrics = metrics
         self.veil = veil
@@ -93,6 +96,11 @@ class Journal:
         self.metrics.failed(GraphFailed.code)
         self._narrate("answer.failed", version=name, incident=incident, stack=stack(error))
         return GraphFailed(version=name, kind=type(error).__name__, incident=incident)
+
+    def unanswered(self, unit: str | None, at: int, way: str, error: NoriaError) -> None:
+        """A unit that came at `at` (microseconds since 1970) got no answer. From any thread."""
+        if self._failures is not None:
+            self._failures.note(unit, at, way, error.status)
 
     def failed(self, error: NoriaError) -> None:
         """The version could not answer, for a reason that is known."""

@@ -16,6 +16,7 @@ from noria.serving.served import Served
 from noria.serving.veil import Veil
 
 if TYPE_CHECKING:
+    from noria.adapters.log_failures import FailureLog
     from noria.ports.objects import ObjectStore
     from noria.records.base import Digest
     from noria.serving.by_graph import GraphServed
@@ -66,6 +67,13 @@ def log_of(bundle: Bundle) -> PredictionLog:
     if bundle.durability == "off":
         return Unlogged()
     return LogWriter(Path(bundle.state) / "log", bundle.version.model, synced=True)
+
+
+def failures_of(bundle: Bundle) -> FailureLog:
+    """Where units are noted that got no answer."""
+    from noria.adapters.log_failures import FailureLog
+
+    return FailureLog(Path(bundle.state), bundle.version.model)
 
 
 def veil_of(bundle: Bundle) -> Veil | None:

@@ -251,8 +251,14 @@ class QuickWay:
         self._journal.refused(error)
         self._fail(taken, error)
 
+    def _unit(self, taken: Taken) -> str | None:
+        """Of a request's first row, as the log has it."""
+        row = taken.read.rows[0]
+        return self._places(row if self._shown is None else self._shown(row), taken.at)[1]
+
     def _fail(self, taken: Taken, error: BaseException) -> None:
         known = self._journal.as_known(error)
+        self._journal.unanswered(self._unit(taken), taken.at, taken.cause.way, known)
         self._metrics.ended()
         self._metrics.request(taken.route, known.status)
         taken.send(refusal(known, protocol=taken.tensors))

@@ -31,10 +31,11 @@ from noria.serving.callers import BACKLOG, Callers, open_many_files
 from noria.serving.chores import Chores
 from noria.serving.connection import Connection, Desk
 from noria.serving.dispatch import Dispatch
+from noria.serving.failures import Failures
 from noria.serving.gate import Gate, written
 from noria.serving.inside import Inside
 from noria.serving.journal import Journal
-from noria.serving.loading import load, log_of, veil_of
+from noria.serving.loading import failures_of, load, log_of, veil_of
 from noria.serving.log import Narrator, narrator, stack
 from noria.serving.metrics import VersionMetrics
 from noria.serving.neighbours import Neighbours
@@ -154,6 +155,13 @@ class Worker:
             veil=veil_of(bundle),
             sample=bundle.log.sample,
             traced=bool(bundle.traces),
+            failures=Failures(
+                failures_of(bundle),
+                version.number,
+                lambda: self._dispatch.paths is not None,
+                self._narrate,
+                sample=bundle.log.sample,
+            ),
         )
         return Answering(
             self._served,

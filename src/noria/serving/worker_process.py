@@ -17,7 +17,8 @@ from noria.serving.errors import WorkerFailed
 
 READY = 300.0  # s for a worker to load its version: a large model over a network takes a minute or two
 
-State = Literal["starting", "spare", "accepting", "leaving"]
+State = Literal["starting", "spare", "accepting", "leaving", "resting"]
+"""`resting`: of the version before, loaded still, for whoever goes back to it."""
 
 
 @dataclass

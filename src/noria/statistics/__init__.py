@@ -10,6 +10,7 @@ It refuses to know models, versions, stores, clocks or any other part of Noria, 
 from noria.statistics.bands import distribution_radius, quantile_band
 from noria.statistics.blocks import Blocks, Clipped, LossRange, block_means, block_width, clip_losses
 from noria.statistics.calibration import Calibration, ReliabilityBin, calibration
+from noria.statistics.distance import Distance, distance
 from noria.statistics.drift import DriftState, advance_drift
 from noria.statistics.drift_cells import Categories, Column
 from noria.statistics.drift_counting import BlockCounts
@@ -22,6 +23,7 @@ from noria.statistics.rates import RateComparison, RateVerdict, Stretch, compare
 from noria.statistics.renewal import RenewalState, false_alarm_within, renew
 from noria.statistics.risk import RiskMonitor, RiskState, SourceMethod, advance, alarmed, evidence
 from noria.statistics.running import RunningRisk, running_risk
+from noria.statistics.shares import share_bounds
 from noria.statistics.symmetric import blocks_needed
 from noria.statistics.unlabelled import Unlabelled, without_labels
 from noria.statistics.unpaired import (
@@ -42,6 +44,7 @@ __all__ = [
     "Clipped",
     "Column",
     "Comparison",
+    "Distance",
     "DriftEvidence",
     "DriftReference",
     "DriftState",
@@ -73,6 +76,7 @@ __all__ = [
     "compare",
     "compare_rates",
     "compare_unpaired",
+    "distance",
     "distribution_radius",
     "drift_evidence",
     "drift_reference",
@@ -83,6 +87,7 @@ __all__ = [
     "quantile_band",
     "renew",
     "running_risk",
+    "share_bounds",
     "split_evidence",
     "without_labels",
 ]

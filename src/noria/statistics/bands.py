@@ -1,4 +1,5 @@
-"""How far a distribution can be from what independent draws show of it, at every look: for display, and for nothing else."""
+"""How far a distribution can be from what independent draws show of it, at every look: for display, and for
+the distance of two (`distance`)."""
 
 from __future__ import annotations
 

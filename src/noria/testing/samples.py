@@ -10,6 +10,7 @@ from noria.records.drills import Drill, Plant
 from noria.records.events import RunFinished, StepFinished
 from noria.records.gates import Approval, Judgement, Verdict
 from noria.records.monitoring import Alarm, Block, NewFeedback, RiskState
+from noria.records.rollouts import Ended, Opening, Rollout, RolloutPolicy
 from noria.records.runs import (
     DataVersion,
     Fingerprint,
@@ -179,6 +180,22 @@ def a_sight(day: int = 0, *, version: int = 1) -> Sight:
         baseline=a_digest("baseline"),
         memory=a_digest(["memory", day]),
         cursor={"segment": 4711},
+    )
+
+
+def a_rollout(revision: int = 1, *, number: int = 1, ended: bool = False) -> Rollout:
+    """Of version 1 in the place of version 1: what it is about does not matter to a store."""
+    phase = Ended(result="aborted", why="a test", at=NOON) if ended else Opening(step=0)
+    return Rollout(
+        model=MODEL,
+        number=number,
+        version=1,
+        champion=1,
+        policy=RolloutPolicy(steps=(0.1, 0.5)),
+        started=NOON,
+        by="ada",
+        revision=revision,
+        phase=phase,
     )
 
 

@@ -159,7 +159,7 @@ NUMBER = "[model.delay.monitor]\nfalse_alarm = {}"
         (model("[service]\ntls = {}"), "service.tls is empty: tls needs certificate and key"),
         (model('[service]\ntls = { certificate = "c", key = "k", ca = "x" }'), "service.tls.ca is not a setting of this release"),
         (model('promotion = "auto"'), 'line 3: model.delay.promotion is "auto"; it must be "automatic" or "manual"'),
-        (model('[model.delay.rollout]\nstrategy = "canary"'), "line 3: model.delay.rollout is not a setting of this"),
+        (model('[model.delay.deploy]\nstrategy = "canary"'), "line 3: model.delay.deploy is not a setting of this"),
         (model('[target]\nkind = "podman"'), "line 3: target is not a setting of this release"),
         (model("[model.delay.parameters]\nrate = 1"), "line 4: model.delay.parameters.rate is 1: a parameter is written"),
         (model("[model.delay.parameters]\na.b = 2024-01-01"), "a.b is \"2024-01-01\": a date or time is given as text"),

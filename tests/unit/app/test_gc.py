@@ -18,9 +18,10 @@ from noria.app.errors import UnknownModel
 from noria.app.gc import DriversAtWork, Gathered, collect, spans
 from noria.app.gone import VersionGone
 from noria.app.keeping import kept
-from noria.app.promote import promote, rollback
+from noria.app.promote import promote
 from noria.app.reached import past_of
 from noria.app.read import read_run, read_version
+from noria.app.rollback import rollback
 from noria.app.serve import serving
 from noria.app.users import OthersUse
 from noria.artifacts.artifacts import NoCodec

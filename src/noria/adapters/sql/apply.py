@@ -13,6 +13,7 @@ from noria.adapters.sql.apply_runs import finish, finish_step, start
 from noria.adapters.sql.conflicts import AliasElsewhere, BlockTaken, NumberTaken, UnregisteredVersion
 from noria.adapters.sql.database import Connection, NotUnique, value
 from noria.adapters.sql.outline import Outline
+from noria.adapters.sql.rollouts import begin, move
 from noria.adapters.sql.times import to_micros
 from noria.adapters.sql.tokens import admit, revoke
 from noria.records.alarms import AlarmMoved, AlarmRaised, AlarmSeen
@@ -33,6 +34,7 @@ from noria.records.events import (
     VersionRegistered,
 )
 from noria.records.monitoring import Alarm, Block, MonitorsBegun, Plan
+from noria.records.rollouts import RollbackDrilled, Rollout, RolloutEnded, RolloutMoved, RolloutStarted
 from noria.records.sights import BlockSeen, Sight
 from noria.records.tokens import TokenMade, TokenRevoked
 from noria.records.versions import Version
@@ -92,6 +94,11 @@ def apply(connection: Connection, outline: Outline, seq: int) -> Mapping[str, in
         case MonitorsBegun(plan=plan):
             _begin_monitors(connection, plan)
             return {}
+        case RolloutStarted(rollout=rollout):
+            _need_both(connection, rollout)
+            return {"rollout": begin(connection, rollout, outline.part("rollout"))}
+        case RolloutMoved(rollout=rollout) | RolloutEnded(rollout=rollout):
+            return {"rollout": move(connection, rollout, outline.part("rollout"))}
         case Proved(proof=proof):
             _need_version(connection, proof.model, proof.version)
             return {}
@@ -106,6 +113,9 @@ def apply(connection: Connection, outline: Outline, seq: int) -> Mapping[str, in
             return {}
         case BatchAnswered(batch=batch):
             _need_version(connection, batch.model, batch.version)
+            return {}
+        case RollbackDrilled():
+            _need_version(connection, outline.change.model, outline.change.rehearsal.version)
             return {}
         case DataRefused() | GarbageCollected() | GatesDrilled():
             return {}
@@ -136,10 +146,19 @@ def model_of(change: Change) -> str:
             return sight.model
         case BatchAnswered(batch=batch):
             return batch.model
+        case RolloutStarted(rollout=rollout) | RolloutMoved(rollout=rollout) | RolloutEnded(rollout=rollout):
+            return rollout.model
         case StepFinished() | RunFinished() | AliasMoved() | DataRefused() | GarbageCollected():
+            return change.model
+        case RollbackDrilled():
             return change.model
         case TokenMade() | TokenRevoked() | AlarmSeen() | AlarmMoved():
             return change.model
+
+
+def _need_both(connection: Connection, rollout: Rollout) -> None:
+    for number in (rollout.version, rollout.champion):
+        _need_version(connection, rollout.model, number)
 
 
 def _register(connection: Connection, version: Version, body: str) -> int:

@@ -55,6 +55,28 @@ class BlockTaken(Conflict):
 
 
 @dataclass(eq=False)
+class RolloutOpen(Conflict):
+    code: ClassVar[str] = "ROLLOUT-OPEN"
+    what: ClassVar[str] = "rollout {model}/r{number} is under way, and a model has one at a time"
+    next: ClassVar[str] = "noria rollout status {model}; noria rollout abort {model} ends it"
+    model: str
+    number: int
+
+
+@dataclass(eq=False)
+class RolloutMovedOn(Conflict):
+    code: ClassVar[str] = "ROLLOUT-STALE"
+    what: ClassVar[str] = (
+        "rollout {model}/r{number} has moved on: you acted on its change {expected}, and its last is {found}"
+    )
+    next: ClassVar[str] = "noria rollout status {model}, then decide again"
+    model: str
+    number: int
+    expected: int
+    found: int
+
+
+@dataclass(eq=False)
 class Contradiction(Conflict):
     code: ClassVar[str] = "FEEDBACK-CONTRADICTS"
     what: ClassVar[str] = (

@@ -68,6 +68,18 @@ CREATE TABLE outbox (
 
 CREATE INDEX outbox_due ON outbox (state, due);
 
+CREATE TABLE rollouts (
+  id INTEGER NOT NULL,
+  model TEXT NOT NULL,
+  number INTEGER NOT NULL,
+  revision INTEGER NOT NULL,
+  ended BOOLEAN NOT NULL,
+  body TEXT,
+  CONSTRAINT rollouts_pk PRIMARY KEY (id),
+  CONSTRAINT rollouts_models_fk FOREIGN KEY(model) REFERENCES models (name),
+  CONSTRAINT rollouts_revision UNIQUE (model, number, revision)
+);
+
 CREATE TABLE feedback (
   seq INTEGER NOT NULL,
   model TEXT NOT NULL,
@@ -101,9 +113,9 @@ CREATE TABLE steps (
 
 CREATE INDEX steps_run ON steps (model, run, step);
 
-CREATE INDEX steps_step ON steps (model, step, id);
-
 CREATE INDEX steps_fingerprint ON steps (model, fingerprint, id);
+
+CREATE INDEX steps_step ON steps (model, step, id);
 
 CREATE TABLE aliases (
   model TEXT NOT NULL,

@@ -12,6 +12,7 @@ from noria.adapters.sql.feedback import FeedbackLog
 from noria.adapters.sql.ledger import Ledger
 from noria.adapters.sql.monitors import Monitors
 from noria.adapters.sql.outbox import Outbox
+from noria.adapters.sql.rollouts import Rollouts
 from noria.adapters.sql.runs import Runs
 from noria.adapters.sql.schema import prepare
 from noria.adapters.sql.services import Services
@@ -31,6 +32,7 @@ class Records:
         self.runs: doors.RunRecords = Runs(database)
         self.versions: doors.VersionRecords = Versions(database)
         self.monitors: doors.MonitorRecords = Monitors(database)
+        self.rollouts: doors.RolloutRecords = Rollouts(database)
         self.feedback: doors.FeedbackRecords = FeedbackLog(database)
         self.outbox: doors.OutboxRecords = Outbox(database)
         self.services: doors.ServiceRecords = Services(database)

@@ -196,6 +196,20 @@ outbox = Table(
     Index("outbox_due", "state", "due"),
 )
 
+# Each change of each rollout, one after the other; the newest of the newest holds.
+rollouts = Table(
+    "rollouts",
+    metadata,
+    Column("id", Serial, primary_key=True),
+    Column("model", Text, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("ended", Boolean, nullable=False),
+    Column("body", Text),
+    ForeignKeyConstraint(["model"], ["models.name"]),
+    UniqueConstraint("model", "number", "revision", name="rollouts_revision"),
+)
+
 # All labels that ever arrived; the newest for a reference holds, the others are the history of its corrections.
 feedback = Table(
     "feedback",

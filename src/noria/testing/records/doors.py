@@ -10,6 +10,7 @@ from noria.ports.records import (
     Ledger,
     MonitorRecords,
     OutboxRecords,
+    RolloutRecords,
     RunRecords,
     ServiceRecords,
     VersionRecords,
@@ -25,6 +26,7 @@ from noria.records.events import (
     VersionApproved,
     VersionRegistered,
 )
+from noria.records.rollouts import RolloutEnded, RolloutMoved, RolloutStarted
 from noria.records.runs import Run
 from noria.testing.samples import (
     MODEL,
@@ -34,6 +36,7 @@ from noria.testing.samples import (
     a_judgement,
     a_new_run,
     a_result,
+    a_rollout,
     a_state,
     a_version,
     an_alarm,
@@ -51,6 +54,7 @@ class Doors(Protocol):
     versions: VersionRecords
     monitors: MonitorRecords
     outbox: OutboxRecords
+    rollouts: RolloutRecords
     feedback: FeedbackRecords
     services: ServiceRecords
 
@@ -80,6 +84,9 @@ def every_change(records: Doors) -> list[Change]:
         run_finished(run, flights, split, a_result("features", reused="delay/0")),
         BlockScored(block=a_block(), state=a_state()),
         AlarmRaised(alarm=an_alarm()),
+        RolloutStarted(rollout=a_rollout()),
+        RolloutMoved(rollout=a_rollout(2), why="a test", by="ada"),
+        RolloutEnded(rollout=a_rollout(3, ended=True), why="a test", by="ada"),
         VersionApproved(approval=an_approval()),
         GatesDrilled(drill=a_drill()),
     ]

@@ -19,6 +19,7 @@ def upgrade() -> None:
     _judgements()
     _monitors()
     _outbox()
+    _rollouts()
     _feedback()
     op.create_table(
         "services",
@@ -154,6 +155,21 @@ def _outbox() -> None:
         sa.UniqueConstraint("model", "seq", "channel", name="outbox_message"),
     )
     op.create_index("outbox_due", "outbox", ["state", "due"])
+
+
+def _rollouts() -> None:
+    op.create_table(
+        "rollouts",
+        _serial("id"),
+        sa.Column("model", sa.Text, nullable=False),
+        sa.Column("number", sa.Integer, nullable=False),
+        sa.Column("revision", sa.Integer, nullable=False),
+        sa.Column("ended", sa.Boolean, nullable=False),
+        sa.Column("body", sa.Text),
+        _primary("rollouts", "id"),
+        _of_model("rollouts"),
+        sa.UniqueConstraint("model", "number", "revision", name="rollouts_revision"),
+    )
 
 
 def _feedback() -> None:

@@ -1,0 +1,119 @@
+"""The losses of both versions' answers in a rollout, as their labels come.
+
+Both answered in the same blocks of event time, for units that came to them by chance (or the same requests, of a shadow): what a
+block was like falls out of the difference of their means. Answers count once they are old enough for their labels, for when a
+label comes may depend on what it is.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from noria.app.labelled import labelled
+from noria.app.watch import maturity
+from noria.monitor.blocks import block_span
+from noria.ports.engine import Engine, ask
+from noria.ports.serving import AT, TIME, VERSION, WAY
+from noria.records.rollouts import Losses, Rollout
+from noria.records.tasks import Score, Scored
+from noria.records.versions import Version
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    import polars as pl
+
+    from noria.app.wiring import App
+
+
+def losses_of(app: App, rollout: Rollout, engine: Engine, now: datetime) -> Losses:
+    """At one look. Reads the log from the rollout's beginning, and runs the challenger's loss in the engine's process.
+    Raises as `ask` does."""
+    import polars as pl
+
+    new, old = (_version(app, rollout.model, number) for number in (rollout.version, rollout.champion))
+    age = maturity(new, app.model(rollout.model))
+    if new.quality is None or new.label is None:
+        return Losses(unjudgeable=f"{new.name} has no loss")
+    if age is None:
+        return Losses(
+            unripe=True,
+            unjudgeable=f"nothing says when labels come: set [model.{rollout.model}.monitor] maturity",
+        )
+    frame = _answered(app, rollout)
+    if frame is None:
+        return Losses()
+    width = block_span(rollout.policy.block)
+    frame = frame.with_columns(pl.col(TIME).dt.truncate(rollout.policy.block).alias("block"))
+    ripe = frame.filter(pl.col("block") + width + age <= now)
+    means = [_means(app, ripe.filter(pl.col(VERSION) == one.number), one, new, engine) for one in (new, old)]
+    counted = sum(count for _, count in means)
+    joined = means[0][0].join(means[1][0], on="block", how="inner", suffix="_old").sort("block")
+    low, high = new.quality.range
+    return Losses(
+        differences=tuple((joined["loss"] - joined["loss_old"]).to_list()),
+        width=high - low,
+        labelled=counted,
+        waiting=frame.height - counted,
+        unripe=ripe.height < frame.height,
+    )
+
+
+def _version(app: App, model: str, number: int) -> Version:
+    version = app.records.versions.version(model, number)
+    if version is None:
+        raise ValueError(f"{model} has no version {number}, and a rollout of it")
+    return version
+
+
+def _answered(app: App, rollout: Rollout) -> pl.DataFrame | None:
+    """Rows that either version answered for its own share, within a stretch."""
+    import polars as pl
+
+    ways = {
+        rollout.champion: "",
+        rollout.version: "canary" if rollout.policy.strategy == "canary" else "shadow",
+    }
+    found = []
+    for piece in app.predictions.pieces(rollout.model, since=rollout.started):
+        if piece.version not in ways:
+            continue
+        for table in piece.tables(None):
+            if WAY in table.column_names:
+                frame = pl.DataFrame(table)
+                found.append(frame.filter((pl.col(WAY) == ways[piece.version]) & _within(rollout)))
+    return pl.concat(found, how="diagonal_relaxed") if found else None
+
+
+def _within(rollout: Rollout) -> pl.Expr:
+    import polars as pl
+
+    within = pl.lit(False)
+    for one in rollout.stretches:
+        here = pl.col(AT) >= one.since
+        within |= here if one.until is None else here & (pl.col(AT) < one.until)
+    return within
+
+
+def _means(
+    app: App, answers: pl.DataFrame, by: Version, judge: Version, engine: Engine
+) -> tuple[pl.DataFrame, int]:
+    """Mean loss of each block of one version's answers that have a label, by another's loss; how many have one."""
+    import polars as pl
+
+    empty = pl.DataFrame(schema={"block": answers.schema["block"], "loss": pl.Float64})
+    found = labelled(app, by, answers.drop("block").to_arrow()) if answers.height else None
+    if found is None or not found.rows.num_rows:
+        return empty, 0
+    task = Score(
+        pipeline=judge.graph.pipeline,
+        rows=app.artifacts.save(found.rows),
+        answers=app.artifacts.save(found.answers),
+        kind=by.signature.answer_kind,
+    )
+    each = ask(engine, task, Scored).quality.losses
+    if each is None:
+        return empty, 0
+    losses = pl.DataFrame({"id": found.rows.column("id"), "loss": app.artifacts.table(each).column("loss")})
+    joined = losses.join(answers.select("id", "block"), on="id", how="inner")
+    return joined.group_by("block").agg(pl.col("loss").mean()), joined.height

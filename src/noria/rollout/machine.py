@@ -1,0 +1,251 @@
+"""A rollout's next record, from what was seen or what a person says. Nothing here looks at a clock, a service or a log.
+
+    rehearsing -> opening 0 -> watching 0 -> opening 1 -> ... -> owing -> ended (promoted)
+                     |             |                                |
+                     +-------------+-> withdrawing -> ended         +-> ended (rolled back)
+
+Each function gives a record of the next revision, or the same one where nothing is to change; the ledger takes it only after
+the revision that it was made from, so that two who drive, or one who was killed and began again, end in one history.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Literal
+
+import msgspec
+
+from noria.records.rollouts import (
+    GOOD,
+    Ended,
+    Judged,
+    Observed,
+    Opening,
+    Owing,
+    Pause,
+    Phase,
+    Rehearsal,
+    Rehearsing,
+    Result,
+    Rollout,
+    Stretch,
+    Watching,
+    Withdrawing,
+)
+from noria.rollout.judge import judge, missing, worse
+from noria.rollout.words import because, good_words, standing_words
+
+SPLIT = "the units do not come to the versions as their shares say: routing itself is broken"
+
+
+class Table(msgspec.Struct, frozen=True):
+    """Who is to answer beside the champion."""
+
+    challenger: int | None = None
+    share: float = 0.0
+    shadow: int | None = None
+
+
+def wanted(rollout: Rollout) -> Table:
+    """The table that a rollout's phase asks for; the champion alone where it does not say otherwise."""
+    phase = rollout.phase
+    if not isinstance(phase, Opening | Watching) or not rollout.steps:
+        return Table()
+    if rollout.policy.strategy == "canary":
+        return Table(challenger=rollout.version, share=rollout.steps[phase.step])
+    return Table(shadow=rollout.version)
+
+
+# -- what happens by itself
+
+
+def rehearsed(rollout: Rollout, rehearsal: Rehearsal) -> Rollout:
+    """The way back was tried: on to the first step, or no further."""
+    if not isinstance(rollout.phase, Rehearsing):
+        return rollout
+    if not rehearsal.passed:
+        why = rehearsal.problem or "the predecessor does not answer as it did"
+        return _next(rollout, Withdrawing(result="aborted", why=f"no way back: {why}"), rehearsal=rehearsal)
+    return _next(rollout, Opening(step=0), rehearsal=rehearsal)
+
+
+def opened(rollout: Rollout, now: datetime) -> Rollout:
+    """Every worker goes by the step's table."""
+    phase = rollout.phase
+    if not isinstance(phase, Opening):
+        return rollout
+    stretch = Stretch(step=phase.step, share=wanted(rollout).share, since=now)
+    return _next(rollout, Watching(step=phase.step), stretches=(*rollout.stretches, stretch))
+
+
+def advance(rollout: Rollout, seen: Observed, now: datetime) -> Rollout:
+    """What one look makes of it."""
+    if isinstance(rollout.phase, Owing):
+        return _judged_again(rollout, seen, now)
+    if not isinstance(rollout.phase, Watching):
+        return rollout
+    if seen.gone:
+        return aborted(rollout, f"its workers are gone: {seen.gone}", now)
+    judged = judge(rollout.policy, seen)
+    if judged.broken:
+        return aborted(rollout, f"{SPLIT} (e-value {judged.split:.3g})", now, judged)
+    if worse(judged):
+        return aborted(rollout, because(worse(judged)), now, judged)
+    if seen.displaced is not None:
+        return _reopened(rollout, seen.displaced)
+    return rollout if rollout.pause else _forward(rollout, judged, now)
+
+
+def settled(rollout: Rollout, now: datetime) -> Rollout:
+    """The champion answers everything again."""
+    phase = rollout.phase
+    if not isinstance(phase, Withdrawing):
+        return rollout
+    return _ended(rollout, phase.result, phase.why, now)
+
+
+def is_due(rollout: Rollout) -> bool:
+    """Whether the alias is to be moved: all steps are through, or there were none."""
+    return isinstance(rollout.phase, Opening) and rollout.phase.step == len(rollout.steps)
+
+
+def promoted(rollout: Rollout, now: datetime) -> Rollout:
+    """The alias has moved, in the same transaction. It owes labels where some may still convict it."""
+    if not is_due(rollout):
+        return rollout
+    if rollout.policy.quality is None or not rollout.steps or _known_by_labels(rollout):
+        return _ended(rollout, "promoted", reason(rollout), now)
+    return _next(rollout, Owing(since=now))
+
+
+def reason(rollout: Rollout) -> str:
+    """Why the alias moves, with the evidence."""
+    if not rollout.steps:
+        return f"rollout {rollout.name}: replaced at once"
+    judged = rollout.judged
+    return f"rollout {rollout.name}: {good_words(judged.standings) if judged else 'no evidence'}"
+
+
+def matured(rollout: Rollout, seen: Observed, now: datetime) -> Rollout:
+    """All labels have had time to come, and did not convict it: it stays, and what they left open is said."""
+    if not isinstance(rollout.phase, Owing):
+        return rollout
+    losses = seen.losses
+    why = f"its labels did not decide: {losses.labelled} came in time, {losses.waiting} did not"
+    return _ended(rollout, "promoted", why, now, judge(rollout.policy, seen))
+
+
+# -- what a person says
+
+
+def paused(rollout: Rollout, by: str, why: str, now: datetime) -> Rollout:
+    if rollout.pause or not rollout.open:
+        return rollout
+    return _next(rollout, rollout.phase, pause=Pause(since=now, by=by, why=why))
+
+
+def resumed(rollout: Rollout) -> Rollout:
+    return _next(rollout, rollout.phase, pause=None) if rollout.pause and rollout.open else rollout
+
+
+def stepped(rollout: Rollout, now: datetime) -> Rollout:
+    """On to the next step, whatever is known: a person's word. After the last one, the alias moves."""
+    phase = rollout.phase
+    if not isinstance(phase, Watching):
+        return rollout
+    return _next(rollout, Opening(step=phase.step + 1), stretches=_closed(rollout, now), pause=None)
+
+
+def aborted(rollout: Rollout, why: str, now: datetime, judged: Judged | None = None) -> Rollout:
+    """The champion is to answer everything again. Of one that has been promoted, nothing is left to abort."""
+    if isinstance(rollout.phase, Owing | Ended | Withdrawing):
+        return rollout
+    return _withdrawn(rollout, "aborted", why, now, judged)
+
+
+def superseded(rollout: Rollout, by: str, now: datetime) -> Rollout:
+    """Its labels are waited for no longer, because the next rollout begins."""
+    return _ended(rollout, "superseded", by, now) if isinstance(rollout.phase, Owing) else rollout
+
+
+def convicted(rollout: Rollout, why: str, now: datetime) -> Rollout:
+    """The alias has gone back, in the same transaction."""
+    return _ended(rollout, "rolled back", why, now) if isinstance(rollout.phase, Owing) else rollout
+
+
+# -- how it goes on
+
+
+def _forward(rollout: Rollout, judged: Judged, now: datetime) -> Rollout:
+    phase, policy = rollout.phase, rollout.policy
+    assert isinstance(phase, Watching)
+    began = rollout.stretches[-1].since
+    last = phase.step == len(rollout.steps) - 1
+    enough = judged.here >= policy.units
+    if last:
+        careless = (
+            policy.strategy == "blue-green"
+        )  # its evidence is that it answers; what it is worth shows after
+        enough = enough and (careless or not missing(policy, judged))
+        enough = enough and now - began >= timedelta(seconds=policy.bake)
+    if enough:
+        return _next(rollout, Opening(step=phase.step + 1), stretches=_closed(rollout, now), judged=judged)
+    if policy.patience is not None and now - began >= timedelta(seconds=policy.patience):
+        return _withdrawn(rollout, "undecided", _undecided(rollout, judged), now, judged)
+    return rollout
+
+
+def _undecided(rollout: Rollout, judged: Judged) -> str:
+    told = [standing_words(one) for one in missing(rollout.policy, judged)]
+    few = f"{judged.here} of {judged.wanted} units in this step"
+    return "; ".join([*told, *([few] if judged.here < judged.wanted else [])])
+
+
+def _judged_again(rollout: Rollout, seen: Observed, now: datetime) -> Rollout:
+    """By labels alone: while it is the champion, nothing else of it is compared."""
+    judged = judge(rollout.policy, seen)
+    quality = judged.of("quality")
+    if quality is None or quality.verdict == "undecided":
+        return rollout
+    if quality.verdict in GOOD:
+        return _ended(rollout, "promoted", standing_words(quality), now, judged)
+    return _ended(rollout, "rolled back", standing_words(quality), now, judged)
+
+
+def _known_by_labels(rollout: Rollout) -> bool:
+    quality = rollout.judged.of("quality") if rollout.judged else None
+    return quality is not None and quality.verdict in GOOD
+
+
+def _reopened(rollout: Rollout, until: datetime) -> Rollout:
+    """Another table holds than the rollout's: what is counted ends where the challenger was last asked."""
+    assert isinstance(rollout.phase, Watching)
+    return _next(rollout, Opening(step=rollout.phase.step), stretches=_closed(rollout, until))
+
+
+def _withdrawn(
+    rollout: Rollout,
+    result: Literal["aborted", "undecided"],
+    why: str,
+    now: datetime,
+    judged: Judged | None,
+) -> Rollout:
+    phase = Withdrawing(result=result, why=why)
+    return _next(rollout, phase, stretches=_closed(rollout, now), judged=judged or rollout.judged)
+
+
+def _closed(rollout: Rollout, until: datetime) -> tuple[Stretch, ...]:
+    if not rollout.stretches or rollout.stretches[-1].until is not None:
+        return rollout.stretches
+    *before, last = rollout.stretches
+    return (*before, msgspec.structs.replace(last, until=max(until, last.since)))
+
+
+def _ended(
+    rollout: Rollout, result: Result, why: str, now: datetime, judged: Judged | None = None
+) -> Rollout:
+    return _next(rollout, Ended(result=result, why=why, at=now), pause=None, judged=judged or rollout.judged)
+
+
+def _next(rollout: Rollout, phase: Phase, **changes: object) -> Rollout:
+    return msgspec.structs.replace(rollout, phase=phase, revision=rollout.revision + 1, **changes)

@@ -1,0 +1,103 @@
+"""`noria rollout` and `noria drill`, as far as they come without a service."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from noria.app.rollouts.verbs import Standing
+from noria.cli.rollout import exit_code
+from noria.cli.rollout_shown import lines_of
+from noria.records.rollouts import Counted, Ended, Firsts, Observed, RolloutPolicy, Watching
+from noria.rollout.judge import judge
+from noria.testing.samples import NOON, a_rollout
+from unit.cli.conftest import Noria
+
+
+@pytest.fixture
+def here(noria: Noria, own: Path, monkeypatch: pytest.MonkeyPatch) -> Noria:
+    monkeypatch.chdir(own)
+    return noria
+
+
+def test_begun_looked_at_and_aborted(here: Noria) -> None:
+    assert here("rollout").code == 3
+    refused = here("rollout", "start", "delay:2")
+    assert refused.code == 3
+    assert "delay:2 did not pass its gates" in refused.err
+    dry = here("rollout", "start", "delay:2", "--force", "--steps", "1%", "0.5", "--dry-run")
+    assert dry.out == "delay/r1 would begin: delay:2 in the place of delay:1, by canary, 1 %, 50 %\n"
+    assert here("rollout", "list", "--json").json == []
+    assert here("rollout", "start", "delay:2", "--force").code == 0
+    assert here("rollout", "start", "delay:2", "--force").err.startswith("error[ROLLOUT-OPEN]")
+    said = here("rollout").out
+    assert "delay/r1  delay:2 in the place of delay:1, by canary, 5 %, 25 %, 50 %" in said
+    assert "the way back is to be rehearsed" in said
+    assert "rollout   delay/r1 of delay:2: the way back" in here("status").out
+    assert here("rollout", "step").err.startswith("error[ROLLOUT-PHASE]")
+    assert here("rollout", "pause", "--why", "lunch").out.endswith(", paused\n")
+    assert here("rollout", "resume").code == 0
+    assert here("rollout", "abort", "--why", "no").out == "delay/r1: being taken back: no\n"
+    assert here("rollout", "--json").json["rollout"]["phase"]["type"] == "withdrawing"
+    assert here("audit").code == 0
+    assert "delay/r1: aborted: no" in here("audit", "--events").out
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("begin",),
+        ("start",),
+        ("start", "delay:1", "delay:2"),
+        ("start", "delay:2", "--steps", "5"),
+        ("start", "delay:2", "--steps", "50%", "5%"),
+        ("start", "delay:2", "--strategy", "shadow", "--steps", "5%"),
+        ("start", "delay:2", "--strategy", "green"),
+        ("pause", "--wait"),
+        ("status", "--force"),
+        ("resume", "--why", "because"),
+    ],
+)
+def test_what_is_no_sense_is_said(here: Noria, words: tuple[str, ...]) -> None:
+    said = here("rollout", *words)
+    assert said.code == 2
+    assert said.err.startswith("error[USAGE]")
+
+
+def test_what_cannot_be_rolled_out(here: Noria) -> None:
+    assert "it is the champion already" in here("rollout", "start", "delay:1").err
+    assert here("rollout", "start", "delay:9").code == 3
+    assert here("drill", "rollback").err.startswith("error[ROLLBACK-NONE]")
+    assert here("drill", "everything").code == 2
+
+
+def test_a_rollback_takes_a_rollout_back(here: Noria) -> None:
+    here("promote", "delay:2", "--force")
+    here("rollout", "start", "delay:1")
+    back = here("rollback")
+    assert back.out == "delay@champion names delay:1, before delay:2\n  rollout delay/r1 ends\n"
+    assert "rolled back by" in here("rollout").out
+
+
+def test_how_much_more_it_needs_is_shown() -> None:
+    seen = Observed(
+        counted=(Counted(share=0.1, units=(200, 1_800)),),
+        here=(200, 1_800),
+        challenger=Firsts(units=200),
+        champion=Firsts(units=1_800),
+        rate=2.0,
+    )
+    rollout = a_rollout(2)
+    told = "\n".join(lines_of(Standing(rollout, judge(RolloutPolicy(), seen), waiting="rain")))
+    assert "waits for  rain" in told
+    assert "error budget 0.05 in all" in told
+    assert "more units, " in told
+    assert "errors  undecided  difference" in told
+    assert not isinstance(rollout.phase, Watching)
+
+
+def test_exit_codes_of_an_end() -> None:
+    codes = {"promoted": 0, "superseded": 0, "aborted": 1, "rolled back": 1, "undecided": 6}
+    for result, code in codes.items():
+        assert exit_code(Ended(result=result, why="", at=NOON)) == code  # type: ignore[arg-type]

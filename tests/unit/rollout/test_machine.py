@@ -1,0 +1,147 @@
+"""One step of a rollout at a time."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+
+from noria.records.rollouts import (
+    Counted,
+    Ended,
+    Firsts,
+    Losses,
+    Observed,
+    Opening,
+    Owing,
+    Rehearsal,
+    Rollout,
+    RolloutPolicy,
+    Stretch,
+    Watching,
+    Withdrawing,
+)
+from noria.rollout import machine
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+LATER = NOON + timedelta(hours=1)
+FINE = Observed(
+    counted=(Counted(share=0.1, units=(5_000, 45_000)),),
+    here=(5_000, 45_000),
+    challenger=Firsts(units=5_000),
+    champion=Firsts(units=45_000),
+)
+FEW = msgspec.structs.replace(FINE, here=(20, 180), challenger=Firsts(units=20), champion=Firsts(units=180))
+
+
+def rollout(**policy: object) -> Rollout:
+    wanted = RolloutPolicy(steps=(0.1,), **policy)  # type: ignore[arg-type]
+    return Rollout(model="m", number=1, version=2, champion=1, policy=wanted, started=NOON, by="ada")
+
+
+def watching(**policy: object) -> Rollout:
+    opened = machine.rehearsed(rollout(**policy), Rehearsal(version=1, whole=True, same=True))
+    return machine.opened(opened, NOON)
+
+
+def test_low_traffic_passes_nothing_and_runs_out_of_patience() -> None:
+    one = watching(patience=1800.0)
+    assert machine.advance(one, FEW, NOON + timedelta(minutes=10)) is one
+    tired = machine.advance(one, FEW, LATER)
+    assert isinstance(tired.phase, Withdrawing)
+    assert tired.phase.result == "undecided"
+    assert "20 of 100 units" in tired.phase.why
+    assert "needs" in tired.phase.why
+
+
+def test_without_patience_it_waits_for_ever() -> None:
+    one = watching()
+    assert machine.advance(one, FEW, NOON + timedelta(days=365)) is one
+
+
+def test_the_last_step_bakes() -> None:
+    one = watching(bake=3600.0)
+    assert machine.advance(one, FINE, NOON + timedelta(minutes=59)) is one
+    assert machine.advance(one, FINE, LATER).phase == Opening(step=1)
+    assert machine.is_due(machine.advance(one, FINE, LATER))
+
+
+def test_a_pause_holds_and_still_takes_back() -> None:
+    held = machine.paused(watching(), "ada", "lunch", NOON)
+    assert machine.advance(held, FINE, LATER) is held
+    bad = msgspec.structs.replace(FINE, counted=(Counted(share=0.1, units=(5_000, 45_000), failed=(60, 0)),))
+    assert isinstance(machine.advance(held, bad, LATER).phase, Withdrawing)
+    assert machine.advance(machine.resumed(held), FINE, LATER).phase == Opening(step=1)
+
+
+def test_a_crooked_split_ends_it() -> None:
+    crooked = msgspec.structs.replace(FINE, counted=(Counted(share=0.1, units=(20_000, 30_000)),))
+    ended = machine.advance(watching(), crooked, LATER)
+    assert isinstance(ended.phase, Withdrawing)
+    assert "routing itself is broken" in ended.phase.why
+
+
+def test_another_table_closes_the_stretch_where_it_was_last_asked() -> None:
+    lost = msgspec.structs.replace(FEW, displaced=NOON + timedelta(minutes=3))
+    again = machine.advance(watching(), lost, LATER)
+    assert again.phase == Opening(step=0)
+    assert again.stretches == (Stretch(step=0, share=0.1, since=NOON, until=NOON + timedelta(minutes=3)),)
+    assert machine.opened(again, LATER).stretches[-1].since == LATER
+
+
+def test_who_is_promoted_without_labels_owes_them() -> None:
+    due = machine.advance(watching(quality=0.02), FINE, LATER)
+    owing = machine.promoted(due, LATER)
+    assert isinstance(owing.phase, Owing)
+    assert "not known yet: quality" in machine.reason(due)
+    good = Observed(losses=Losses(differences=(-0.01, 0.012, -0.011) * 20))
+    bad = Observed(losses=Losses(differences=(0.3, 0.25) * 20))
+    assert machine.advance(owing, Observed(), LATER) is owing
+    kept, back = machine.advance(owing, good, LATER).phase, machine.advance(owing, bad, LATER).phase
+    assert isinstance(kept, Ended)
+    assert isinstance(back, Ended)
+    assert (kept.result, back.result) == ("promoted", "rolled back")
+
+
+def test_it_may_wait_for_labels_instead() -> None:
+    one = watching(quality=0.02, labels="wait")
+    assert machine.advance(one, FINE, LATER) is one
+
+
+def test_no_way_back_no_rollout() -> None:
+    for bad in (
+        Rehearsal(version=1, whole=False, problem="its objects are gone"),
+        Rehearsal(version=1, whole=True, rows=32, same=False),
+    ):
+        assert isinstance(machine.rehearsed(rollout(), bad).phase, Withdrawing)
+
+
+def test_blue_green_looks_at_copies_and_switches_at_once() -> None:
+    first = rollout(strategy="blue-green")
+    one = machine.opened(machine.rehearsed(first, Rehearsal(version=1, whole=True)), NOON)
+    assert machine.wanted(one) == machine.Table(shadow=2)
+    copies = msgspec.structs.replace(FEW, here=(150, 150), counted=(Counted(share=0.0, units=(0, 150)),))
+    assert machine.is_due(machine.advance(one, copies, LATER))
+
+
+def test_a_replacement_is_due_once_the_way_back_is_known() -> None:
+    due = machine.rehearsed(rollout(strategy="replace"), Rehearsal(version=1, whole=True))
+    assert machine.is_due(due)
+    assert machine.wanted(due) == machine.Table()
+
+
+def test_a_person_steps_and_aborts() -> None:
+    due = machine.stepped(watching(), LATER)
+    assert machine.is_due(due)
+    assert isinstance(machine.aborted(due, "no", LATER).phase, Withdrawing)
+    done = machine.settled(machine.aborted(due, "no", LATER), LATER)
+    assert machine.aborted(done, "again", LATER) is done
+    assert isinstance(done.phase, Ended)
+    assert isinstance(watching().phase, Watching)
+
+
+def test_a_person_skips_no_step() -> None:
+    one = msgspec.structs.replace(watching(), policy=RolloutPolicy(steps=(0.1, 0.2, 0.5)))
+    second = machine.opened(machine.stepped(one, LATER), LATER)
+    assert (second.phase, machine.wanted(second).share) == (Watching(step=1), 0.2)
+    assert machine.opened(machine.stepped(second, LATER), LATER).phase == Watching(step=2)
