@@ -40,8 +40,10 @@ from noria.statistics import (
     evidence,
     renew,
     running_risk,
+    share_bounds,
     without_labels,
 )
+from noria.statistics import distance as apart
 from noria.statistics.risk import FRACTIONS, factors
 
 Floats = NDArray[np.float64]
@@ -190,6 +192,34 @@ def rates(axes: Any, rng: np.random.Generator) -> None:
     marked(axes, 20.0, None, "users of both versions")
 
 
+def shares(axes: Any, rng: np.random.Generator) -> None:
+    looks = np.arange(1, 101) * 20
+    for rate, colour in ((0.01, GOOD), (0.05, BAD)):
+        events = np.cumsum(rng.binomial(20, rate, looks.size))
+        band = [share_bounds(int(x), int(n), alpha=0.05) for x, n in zip(events, looks, strict=True)]
+        lower, upper = np.array(band).T
+        axes.fill_between(
+            looks, lower, upper, color=colour, alpha=0.2, label=f"interval at every look, truth {rate:.0%}"
+        )
+        axes.plot(looks, events / looks, color=colour)
+    axes.set(xlabel="units", ylabel="share", ylim=(0, 0.15))
+
+
+def distance(axes: Any, rng: np.random.Generator) -> None:
+    looks, edges = np.arange(1, 61) * 100, np.linspace(0, 1, 33)[1:-1]
+    for shift, colour in ((0.0, GOOD), (0.08, BAD)):
+        bins = [np.searchsorted(edges, rng.beta(2, 5, looks[-1]) + by) for by in (0.0, shift)]
+        found = []
+        for n in looks:
+            counts = [np.bincount(one[:n], minlength=32).tolist() for one in bins]
+            found.append(apart(list(zip(*counts, strict=True)), alpha=0.05))
+        axes.fill_between(
+            looks, [one.lower for one in found], [one.upper for one in found], color=colour, alpha=0.2
+        )
+        axes.plot(looks, [one.estimate for one in found], color=colour, label=f"answers moved by {shift:g}")
+    axes.set(xlabel="units of each version", ylabel="distance", ylim=(0, 0.6))
+
+
 def running(axes: Any, rng: np.random.Generator) -> None:
     losses = rng.gamma(14, np.repeat([0.45, 0.60], [60, 60]) / 14)
     days = np.arange(1, 121)
@@ -268,6 +298,8 @@ FIGURES: dict[str, Callable[[Any, np.random.Generator], None]] = {
     "paired": paired,
     "unpaired": unpaired,
     "rates": rates,
+    "shares": shares,
+    "distance": distance,
     "bands": bands,
     "unlabelled": unlabelled,
     "calibration": reliability,

@@ -71,6 +71,17 @@ def test_a_person_has_the_last_word_and_then_holds_the_anchor(trained: Project) 
     assert "demand:2 refused by" in trained.noria("audit", "--events").stdout
 
 
+def test_with_a_rollout_a_persons_word_lets_one_begin(trained: Project) -> None:
+    trained.replace("noria.toml", "r2 = ", 'approval = "required"\nr2 = ')
+    text = (trained.folder / "noria.toml").read_text()
+    trained.write("noria.toml", text + '\n[model.demand.rollout]\nstrategy = "canary"\nsteps = ["10%"]\n')
+    trained.noria("run", "--as-of", LATER, exit=1)
+    approved = trained.json("approve", "demand:2", "--why", "looked at the card", "--by", "ada")
+    assert (approved["rollout"], approved.get("moved")) == ("demand/r1", None)
+    assert trained.version("demand@champion")["number"] == 1
+    assert "demand/r1" in trained.noria("status").stdout
+
+
 def test_margins_do_not_add_up_unseen(trained: Project) -> None:
     trained.noria("run", "--as-of", LATER)  # the gates promote demand:2: its word moves no anchor
     third = trained.json("run", "--as-of", "2024-02-28T00:00:00Z", exit=None)["judgement"]

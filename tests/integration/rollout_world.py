@@ -23,8 +23,8 @@ FAILING = SEES_DRIVERS.replace(  # one unit of fifty: 2 %
     "    if (features",
     1,
 )
-SLOW = PIPELINE.replace("    if (features", "    import time\n    time.sleep(0.6)\n    if (features", 1)
-TOML = '[model.rides]\npipeline = "pipeline:rides"\n[service]\npatience = "2s"\n'
+SLOW = PIPELINE.replace("    if (features", "    import time\n    time.sleep(0.4)\n    if (features", 1)
+TOML = '[model.rides]\npipeline = "pipeline:rides"\n[service]\npatience = "4s"\n'
 
 POLICY = RolloutPolicy(steps=(0.2, 0.5), units=40, margin=0.06, false_alarm=0.1)
 """Loose enough for some hundred units."""

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from noria.app.canary import BadData, inspector
 from noria.app.candidate import Candidate, collected_metrics, make_candidate
+from noria.app.consequence import consequence
 from noria.app.environments.groups import Prepareds, groups, prepared
 from noria.app.environments.wanted import require
 from noria.app.errors import UnknownStep
@@ -284,18 +285,7 @@ def _consequence(
     moved = _promotion(app, policy, wish, candidate)
     if moved is None or candidate is None:
         return (), ""
-    if moved.before is None or policy.rollout is None or policy.rollout.strategy == "replace":
-        return (moved,), ""
-    from noria.app.rollouts.verbs import (  # with numpy: for those alone who roll out
-        NothingToReplace,
-        Unseen,
-        begun,
-    )
-
-    try:
-        return begun(app, candidate.version, policy.rollout, by="gates"), ""
-    except (NothingToReplace, Unseen) as error:  # the run has come to its end, and its version stays
-        return (), str(error)
+    return consequence(app, candidate.version, moved)
 
 
 def _promotion(app: App, policy: ModelPolicy, wish: Wish, candidate: Candidate | None) -> AliasMoved | None:

@@ -17,8 +17,8 @@ def add(subparsers: Subparsers) -> None:
         subparsers,
         "approve",
         what='Give a person\'s word on a version, where `approval = "required"` stands among the gates of its model. Who said\n'
-        "so and why goes into the record; a version that passed everything else becomes champion with it. --refuse says no.\n"
-        "With --json: an object with `approval`, `judgement`, `moved`.",
+        "so and why goes into the record; a version that passed everything else becomes champion with it, or its\nrollout begins. --refuse says no.\n"
+        "With --json: an object with `approval`, `judgement`, `moved`, `rollout`, `held`.",
         examples=[
             ('noria approve delay:7 --why "the new carriers look right"', "let it be champion"),
             ('noria approve delay:7 --refuse --why "trained on the wrong year"', "never"),
@@ -56,6 +56,10 @@ def _lines(done: Approving, *, dry: bool) -> list[str]:
     lines = [f"{name} {'would be ' if dry else ''}{said} by {word.by}: {word.why}"]
     if done.moved is not None:
         return [*lines, paint(sentence(done.moved, dry), "green")]
+    if done.rollout:
+        return [*lines, f"rollout {done.rollout} {'would begin' if dry else 'begins'}: noria rollout status"]
+    if done.held:
+        return [*lines, f"no rollout begins: {done.held}"]
     if not word.granted:
         return [*lines, "it is not promoted"]
     if done.judgement.passed:

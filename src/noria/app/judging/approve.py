@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from msgspec.structs import replace
 
+from noria.app.consequence import consequence
 from noria.app.gone import require_whole
 from noria.app.promote import find_version
 from noria.errors import Conflict, UsageError
@@ -14,6 +15,7 @@ from noria.gates.approval import APPROVAL, approved
 from noria.records.base import Record
 from noria.records.events import AliasMoved, Change, Judged, VersionApproved
 from noria.records.gates import Approval, Approved, Judgement
+from noria.records.rollouts import RolloutStarted
 from noria.records.versions import Version
 from noria.registry.moves import move
 from noria.registry.references import CHAMPION
@@ -66,13 +68,17 @@ class Approving(Record, kw_only=True):
     judgement: Judgement
     moved: AliasMoved | None = None
     """The promotion, if there was one."""
+    rollout: str = ""
+    """The rollout that began in its stead, where the project rolls out."""
+    held: str = ""
+    """Why that could not begin."""
 
 
 def approve(
     app: App, text: str, *, why: str, by: str, granted: bool = True, dry_run: bool = False
 ) -> Approving:
-    """Append the word, the judgement that follows from it and, when all else passed and promotion is automatic, the
-    champion's move: one transaction.
+    """Append the word, the judgement that follows from it and, when all else passed and promotion is automatic, what
+    follows from that (the champion's move, or a rollout): one transaction.
 
     Raises `UnknownVersion`, `VersionGone`, `NoReason`, `NotAsked`, `NeverJudged`, and `OutOfDate` where the champion that
     the version was compared with has given way to another.
@@ -88,11 +94,18 @@ def approve(
         at=app.clock.now(),
     )
     judgement = _with_word(last, version, approval)
-    moved = _promotion(app, version, judgement, approval)
+    promotion = _promotion(app, version, judgement, approval)
+    then, held = consequence(app, version, promotion) if promotion else ((), "")
     if not dry_run:
         changes: list[Change] = [VersionApproved(approval=approval), Judged(judgement=judgement)]
-        app.records.ledger.append(version.model, [*changes, *([moved] if moved else [])], at=approval.at)
-    return Approving(approval=approval, judgement=judgement, moved=moved)
+        app.records.ledger.append(version.model, [*changes, *then], at=approval.at)
+    return Approving(
+        approval=approval,
+        judgement=judgement,
+        moved=next((one for one in then if isinstance(one, AliasMoved)), None),
+        rollout=next((one.rollout.name for one in then if isinstance(one, RolloutStarted)), ""),
+        held=held,
+    )
 
 
 def waits(judgement: Judgement | None) -> bool:

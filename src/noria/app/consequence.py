@@ -1,0 +1,29 @@
+"""What follows when a version may be champion: its alias moves, or a rollout begins that may let it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from noria.records.events import AliasMoved, Change
+from noria.records.versions import Version
+
+if TYPE_CHECKING:
+    from noria.app.wiring import App
+
+
+def consequence(app: App, version: Version, moved: AliasMoved) -> tuple[Sequence[Change], str]:
+    """The changes, and why there are none where a rollout cannot begin."""
+    policy = app.model(version.model).rollout
+    if moved.before is None or policy is None or policy.strategy == "replace":
+        return (moved,), ""
+    from noria.app.rollouts.verbs import (  # with numpy: for those alone who roll out
+        NothingToReplace,
+        Unseen,
+        begun,
+    )
+
+    try:
+        return begun(app, version, policy, by=moved.by), ""
+    except (NothingToReplace, Unseen) as error:  # what led here has come to its end, and the version stays
+        return (), str(error)
