@@ -87,7 +87,7 @@ def _no_worse(metric: str, table: Section, model: str) -> NoWorse:
         than=than,
         margin=table.number("margin", 0.0, NOT_NEGATIVE),
         alpha=table.number("alpha", 0.05, PROBABILITY),
-        segments=table.texts("segments"),
+        segments=table.columns("segments"),
         anchor=table.flag("anchor", True),
         anchor_margin=table.number("anchor_margin", None, NOT_NEGATIVE),
     )
@@ -102,7 +102,7 @@ def _better(metric: str, table: Section, model: str) -> Better:
         than=table.text("better_than", "champion", _other(model)),
         by=table.number("by", 0.0, NOT_NEGATIVE),
         alpha=table.number("alpha", 0.05, PROBABILITY),
-        segments=table.texts("segments"),
+        segments=table.columns("segments"),
     )
 
 

@@ -14,22 +14,10 @@ def log_of(section: Section) -> LogPolicy:
     log = LogPolicy(
         keep=section.seconds("keep", usual.keep),
         sample=section.number("sample", usual.sample, SAMPLE),
-        redact=_columns(section, "redact"),
-        hash=_columns(section, "hash"),
+        redact=section.columns("redact"),
+        hash=section.columns("hash"),
     )
     for name in sorted({*log.redact} & {*log.hash}):
         section.fault("hash", f"has {shown(name)}, which is in redact as well: a null has no hash")
     section.close()
     return log
-
-
-def _columns(section: Section, key: str) -> tuple[str, ...]:
-    given = section.take(key)
-    if given is None:
-        return ()
-    if not isinstance(given, list) or not all(isinstance(name, str) and name for name in given):
-        section.fault(key, f'is {shown(given)}: write ["column", "another"]')
-        return ()
-    for name in sorted({name for name in given if given.count(name) > 1}):
-        section.fault(key, f"has {shown(name)} more than once")
-    return tuple(given)

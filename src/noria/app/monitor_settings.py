@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from noria.app.sections import NOT_NEGATIVE, PROBABILITY, SPAN, Rule, Section, matches, shown
+from noria.app.sections import NOT_NEGATIVE, PROBABILITY, SPAN, Rule, Section, matches
 from noria.records.policy import MonitorPolicy
 
 BLOCK = Rule('"row", or a count and a unit of s, m, h, d, w, as in "1d"', matches(rf"row|{SPAN}"))
@@ -22,7 +22,7 @@ def monitor_of(section: Section) -> MonitorPolicy:
         tolerance=loss,
         drift=drift,
         maturity=section.seconds("maturity", None),
-        segments=_columns(section, "segments"),
+        segments=section.columns("segments"),
         search=section.flag("search", usual.search),
         latency_ms=section.number("latency_ms", None, POSITIVE),
         slow=section.number("slow", usual.slow, SHARE),
@@ -54,15 +54,3 @@ def _tolerated(section: Section) -> str | None:
     """The loss that a table of tolerances names first."""
     table = section.values.get("tolerance")
     return next((str(name) for name in table if name != "drift"), None) if isinstance(table, dict) else None
-
-
-def _columns(section: Section, key: str) -> tuple[str, ...]:
-    given = section.take(key)
-    if given is None:
-        return ()
-    if not isinstance(given, list) or not all(isinstance(name, str) and name for name in given):
-        section.fault(key, f'is {shown(given)}: write ["column", "another"]')
-        return ()
-    for name in sorted({name for name in given if given.count(name) > 1}):
-        section.fault(key, f"has {shown(name)} more than once")
-    return tuple(dict.fromkeys(given))

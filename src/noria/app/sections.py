@@ -83,18 +83,6 @@ class Section:
             return []
         return [Section(one, (*self._path, key), self._faults) for one in value]
 
-    def texts(self, key: str) -> tuple[str, ...]:
-        """A list of texts."""
-        value = self.take(key)
-        if value is None:
-            return ()
-        if not isinstance(value, list) or not all(isinstance(one, str) and one for one in value):
-            self.fault(key, f"is {shown(value)}, not a list of text in quotes")
-            return ()
-        if len(set(value)) != len(value):
-            self.fault(key, f"is {shown(value)}, and names something twice")
-        return tuple(dict.fromkeys(value))
-
     def text(self, key: str, default: str, rule: Rule) -> str:
         value = self._typed(key, str, "text in quotes")
         return default if value is None or not self._holds(key, value, rule) else value
@@ -116,6 +104,18 @@ class Section:
             return default if value is None else value
         self.fault(key, f"is {shown(value)}, not true or false")
         return default
+
+    def columns(self, key: str) -> tuple[str, ...]:
+        """Names of columns, each once; none without it."""
+        given = self.take(key)
+        if given is None:
+            return ()
+        if not isinstance(given, list) or not all(isinstance(name, str) and name for name in given):
+            self.fault(key, f'is {shown(given)}: write ["column", "another"]')
+            return ()
+        for name in sorted({name for name in given if given.count(name) > 1}):
+            self.fault(key, f"has {shown(name)} more than once")
+        return tuple(dict.fromkeys(given))
 
     def seconds(self, key: str, default: D) -> float | D:
         """A span of time: a count and a unit."""
