@@ -44,7 +44,13 @@ SMALL = [
 ]
 
 
-@pytest.mark.parametrize(("name", "words", "figures"), SMALL, ids=[name for name, *_ in SMALL])
+LONG = {"noop_steps", "register_model", "batch_predict", "drift", "fast_models"}  # however small
+CASES = [
+    pytest.param(*case, id=case[0], marks=[pytest.mark.soak] if case[0] in LONG else []) for case in SMALL
+]
+
+
+@pytest.mark.parametrize(("name", "words", "figures"), CASES)
 def test_a_bench_measures_what_it_says(
     name: str, words: list[str], figures: list[str], tmp_path: Path
 ) -> None:

@@ -90,7 +90,13 @@ def finish(project: Project) -> dict[str, object]:
     return project.json("show", "slow/1")
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "how",
+    [
+        signal.SIGKILL,
+        *(pytest.param(rare, marks=pytest.mark.soak) for rare in (signal.SIGINT, signal.SIGTERM)),
+    ],
+)
 def test_a_stopped_run_is_finished_by_the_next(slow: Project, how: signal.Signals) -> None:
     driver, worker = begin(slow)
     os.kill(driver.pid, how)  # type: ignore[attr-defined]

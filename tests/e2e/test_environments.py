@@ -108,6 +108,7 @@ def test_a_step_runs_in_the_environment_of_its_group(project: Locked) -> None:
     assert "GROUP-UNKNOWN" in failed and "gpu, other" in failed
 
 
+@pytest.mark.soak
 def test_verify_names_the_package_of_which_a_file_was_changed(project: Locked) -> None:
     project.wants("scale==2.0", "boost")
     project.noria("env", "build")

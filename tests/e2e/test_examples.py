@@ -106,6 +106,7 @@ def test_a_few_days_of_flights(tmp_path: Path) -> None:
     assert f"Figure: {tmp_path / 'flights' / 'quality.png'}" in said
 
 
+@pytest.mark.soak
 def test_bike_hires_until_an_alarm_has_brought_a_better_champion(tmp_path: Path) -> None:
     need("ISLP")
     said = play("bikeshare", 60, tmp_path)

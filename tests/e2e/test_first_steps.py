@@ -58,6 +58,7 @@ def test_a_run_says_what_is_not_committed(project: Project) -> None:
     assert "uncommitted" not in project.noria("run", "--as-of", FIRST, "--quiet", exit=None).stderr
 
 
+@pytest.mark.soak
 def test_the_line_about_uncommitted_work_stays_short(project: Project) -> None:
     names = [f"part{number}.py" for number in range(9)]
     for name in names:

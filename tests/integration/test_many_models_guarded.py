@@ -219,6 +219,7 @@ def test_a_request_that_goes_on_is_traced_by_whoever_answers(
             assert [each["trace"] for each in logged(worlds["fares"]) if each["id"] == id] == [trace]
 
 
+@pytest.mark.soak
 def test_over_tls_the_door_answers_and_hands_nothing_over(
     worlds: dict[str, World], authority: Authority
 ) -> None:
