@@ -102,6 +102,8 @@ class _Reading:
         return count
 
     def form(self, given: int) -> Form:
+        if self._at != len(self._data):  # cut off, or followed by what is no value of it
+            raise _Unread
         fixed = np.ones(len(self._data), bool)
         for value in self._values:
             fixed[value.at + value.head : value.at + value.head + value.size] = False
