@@ -40,6 +40,7 @@ def test_every_block_is_an_example_or_the_pipeline() -> None:
     assert "```python" not in re.sub(r"^```python\n.*?^```", "", PAGE, flags=re.MULTILINE | re.DOTALL)
 
 
+@pytest.mark.soak
 def test_the_page_runs_from_its_first_line_to_its_last(
     parcels: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:

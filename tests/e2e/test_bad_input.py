@@ -82,7 +82,7 @@ PIPELINES = {
 }
 
 
-@pytest.mark.parametrize("part", range(3))
+@pytest.mark.parametrize("part", [0, *(pytest.param(part, marks=pytest.mark.soak) for part in (1, 2))])
 def test_a_pipeline_with_a_fault_after_another_and_then_mended(project: Project, part: int) -> None:
     """Whatever the faults leave behind stands in no way: neither in that of the next fault's words, nor of a run."""
     for case in list(PIPELINES)[part::3]:

@@ -208,6 +208,7 @@ def test_an_address_without_a_cluster_is_told_at_once(
     assert "error[RAY-NO-ANSWER]: no Ray cluster answers at 127.0.0.1:9: Connection refused" in told
 
 
+@pytest.mark.soak
 def test_without_an_address_ray_is_started_here_and_ends_with_the_run(
     make_project: Callable[..., Project], tmp_path: Path
 ) -> None:

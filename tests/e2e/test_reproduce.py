@@ -145,6 +145,7 @@ def test_a_version_that_was_never_made(trained: Project) -> None:
     assert "VERSION-UNKNOWN" in trained.noria("reproduce", "demand:7", exit=3).stderr
 
 
+@pytest.mark.soak
 def test_as_a_gate_it_lets_only_repeatable_candidates_pass(project: Project) -> None:
     project.replace("noria.toml", "[model.demand.gates]\n", '[model.demand.gates]\nreproducible = "bit"\n')
     train(project)

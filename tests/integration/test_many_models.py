@@ -220,6 +220,7 @@ def until_version(running: Running, model: str, version: int) -> None:
     until(now, 60, f"{model}:{version}")
 
 
+@pytest.mark.soak
 def test_whoever_is_killed_is_replaced_and_harms_no_other(worlds: dict[str, World]) -> None:
     with (
         service(worlds["rides"], "--load", "start", *WAITS, models=("rides", "fares")) as running,
