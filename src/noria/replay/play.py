@@ -57,7 +57,7 @@ def play(
             played.labels += len(labels)
             clock.advance(day.end)
             took = turn(app, model, watch, listener, on_watched=on_watched)
-            if took.watched.alarm or took.trained:
+            if took.watched.alarm or took.sighted.alarms or took.trained:
                 played.turns.append((day.end, took))
             if took.trained and took.trained.moved and took.trained.version:
                 played.swaps.append(client.wait_for(took.trained.version.number))

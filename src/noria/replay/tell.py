@@ -124,6 +124,8 @@ class Teller:
         """A day is over."""
         self._asked += day.rows.height
         state = turn.watched.state
+        for alarm in turn.sighted.alarms:
+            self._say(f"  [yellow]alarm[/] {_day(alarm.raised)}: {escape(alarm.why)}")
         if turn.trained:
             self.trained(turn.trained)
         evidence = f"evidence {state.e_value:8.3g} of {state.threshold:g}" if state else ""
@@ -146,6 +148,7 @@ class Teller:
         runs = [turn.trained for _, turn in played.turns if turn.trained]
         promoted = sum(1 for trained in runs if trained.moved)
         alarms = sum(1 for _, turn in played.turns if turn.watched.alarm)
+        before = sum(len(turn.sighted.alarms) for _, turn in played.turns)
         gain = 100 * (1 - result.noria / result.frozen)
         word = "lower" if gain >= 0 else "HIGHER: retraining did not pay here"
         self._say(
@@ -156,7 +159,7 @@ class Teller:
         swap = f", the slowest swap took {max(played.swaps):.2f} s" if played.swaps else ""
         self._say(
             f"{played.questions:,} questions in {played.requests:,} requests, none failed{swap}; {played.labels:,} labels; "
-            f"{alarms} alarms, {len(runs)} retrainings, {promoted} promotions; {seconds:.0f} s of wall time."
+            f"{alarms} alarms of the risk and {before} before any label, {len(runs)} retrainings, {promoted} promotions; {seconds:.0f} s of wall time."
         )
         self._say(f"Figure: {picture}")
 

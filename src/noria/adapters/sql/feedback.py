@@ -29,7 +29,7 @@ _AFTER = (
 )
 _OF_REFS = (
     f'SELECT {_COLUMNS} FROM feedback WHERE model = :model AND "by" = :by AND ref IN {{}} AND label IS NOT NULL '
-    "ORDER BY seq"
+    "ORDER BY +seq"  # by its plain name SQLite walks through all labels, which are in that order already
 )
 _NEW = (
     'INSERT INTO feedback (model, "by", ref, label, known, correction, received) '

@@ -32,7 +32,11 @@ _HEAD = "SELECT seq, hash FROM events WHERE model = :model ORDER BY seq DESC LIM
 _AT = "SELECT hash FROM events WHERE model = :model AND seq = :seq"
 _LAST_RUN = "SELECT max(number) FROM runs WHERE model = :model"
 _COLUMNS = "model, seq, at, kind, digest, previous, hash, outline"
-_PAGE = f"SELECT {_COLUMNS} FROM events WHERE model = :model AND seq > :seq {{}} ORDER BY seq LIMIT {PAGE}"
+_PAGE = f"SELECT {_COLUMNS} FROM events WHERE model = :model AND seq > :seq ORDER BY seq LIMIT {PAGE}"
+_SOME = (
+    f"SELECT {_COLUMNS} FROM events WHERE model = :model AND seq > :seq AND kind IN {{}} "
+    f"ORDER BY +seq LIMIT {PAGE}"  # by its plain name SQLite walks through the whole chain for a few kinds
+)
 _NEW_EVENT = (
     f"INSERT INTO events ({_COLUMNS}) VALUES (:model, :seq, :at, :kind, :digest, :previous, :hash, :outline)"
 )
@@ -90,9 +94,9 @@ class Ledger:
     @patient
     def _page(self, model: str, seq: int, kinds: Collection[str]) -> tuple[list[_Row], Bodies]:
         places, named = one_of("kind", list(kinds))
-        only = f"AND kind IN {places}" if kinds else ""
+        wanted = _SOME.format(places) if kinds else _PAGE
         with self._database.read("events") as connection:
-            rows = connection.all(_PAGE.format(only), {"model": model, "seq": seq, **named})
+            rows = connection.all(wanted, {"model": model, "seq": seq, **named})
             found = [_Row(*row) for row in rows]
             return found, _bodies(connection, model, found)
 
