@@ -13,7 +13,6 @@ import numpy as np
 import polars as pl
 import pytest
 from numpy.typing import NDArray
-from scipy import stats
 
 from noria.statistics import (
     Categories,
@@ -28,17 +27,13 @@ from noria.statistics import (
 from noria.statistics.drift import ranks
 from noria.statistics.drift_bets import fair_prices, gains
 from noria.statistics.drift_reference import CODES, GROUPS
+from property.bounds import surely_over
 
 Floats = NDArray[np.float64]
 Draw = Callable[[np.random.Generator, tuple[int, ...]], Floats]
 
 STREAMS, LOOKS, ROWS = 2_000, 200, 20
 NEVER = 10**9
-
-
-def surely_over(alarms: int, streams: int, bound: float) -> bool:
-    """Whether `alarms` refute the bound: the lower end of the 99.9 % Clopper-Pearson interval is over it."""
-    return alarms > 0 and bool(stats.beta.ppf(0.001, alarms, streams - alarms + 1) > bound)
 
 
 def one_of_each(

@@ -6,16 +6,11 @@ import math
 
 import numpy as np
 import pytest
-from scipy import stats
 
 from noria.statistics import calibration, compare_unpaired, distribution_radius
 from noria.statistics.mixture import CEILING
 from noria.statistics.risk import FRACTIONS
-
-
-def surely_over(alarms: int, streams: int, bound: float) -> bool:
-    """Whether `alarms` refute the bound: the lower end of the 99.9 % Clopper-Pearson interval is over it."""
-    return alarms > 0 and bool(stats.beta.ppf(0.001, alarms, streams - alarms + 1) > bound)
+from property.bounds import surely_over
 
 
 @pytest.mark.parametrize("restart", [True, False])

@@ -7,11 +7,11 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from scipy import stats
 
 from noria.statistics import Method, Verdict, compare
 from noria.statistics.betting import log_wealth
 from noria.statistics.symmetric import log_evidence_path, typical_bounds
+from property.bounds import surely_over
 
 Floats = NDArray[np.float64]
 Draw = Callable[[np.random.Generator, tuple[int, ...]], Floats]
@@ -42,11 +42,6 @@ SYMMETRIC: dict[str, Draw] = {
     "AR(1) 0.8 rows": lambda rng, shape: in_blocks(rng, shape, 0.8),
 }
 A = pytest.mark.parametrize("a", [0.01, 0.05])
-
-
-def surely_over(errors: int, samples: int, bound: float) -> bool:
-    """Whether `errors` refute the bound: the lower end of the 99.9 % Clopper-Pearson interval is over it."""
-    return errors > 0 and bool(stats.beta.ppf(0.001, errors, samples - errors + 1) > bound)
 
 
 def misses(samples: Floats, a: float) -> int:

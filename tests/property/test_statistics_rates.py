@@ -7,19 +7,14 @@ import math
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from scipy import stats
 
 from noria.statistics import Stretch, compare_rates, split_evidence
 from noria.statistics.rates import log_evidence, ratio_bounds, split_log_evidence
+from property.bounds import surely_over
 
 Counts = NDArray[np.int64]
 STREAMS, LOOKS, UNITS = 2_000, 200, 20
 RNG = 20130101
-
-
-def surely_over(alarms: int, streams: int, bound: float) -> bool:
-    """Whether `alarms` refute the bound: the lower end of the 99.9 % Clopper-Pearson interval is over it."""
-    return alarms > 0 and bool(stats.beta.ppf(0.001, alarms, streams - alarms + 1) > bound)
 
 
 def events(

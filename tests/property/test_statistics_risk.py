@@ -12,11 +12,11 @@ import numpy as np
 import polars as pl
 import pytest
 from numpy.typing import NDArray
-from scipy import stats
 
 from noria.statistics import RiskMonitor, RiskState, advance, alarmed, evidence, running_risk
 from noria.statistics.mixture import step, total
 from noria.statistics.risk import FRACTIONS, factors
+from property.bounds import surely_over
 
 Floats = NDArray[np.float64]
 Draw = Callable[[np.random.Generator, tuple[int, ...]], Floats]
@@ -45,11 +45,6 @@ def watched(source: Floats, later: Floats, a: float, tolerance: float, high: flo
     monitors = [RiskMonitor.from_source(row, **fixed) for row in np.clip(source, 0.0, high)]
     bounds, floors = (np.array([getattr(m, name) for m in monitors]) for name in ("bound", "floor"))
     return first_alarms(np.clip(later, 0.0, high), bounds, floors, 2.0 / a)
-
-
-def surely_over(alarms: int, streams: int, bound: float) -> bool:
-    """Whether `alarms` refute the bound: the lower end of the 99.9 % Clopper-Pearson interval is over it."""
-    return alarms > 0 and bool(stats.beta.ppf(0.001, alarms, streams - alarms + 1) > bound)
 
 
 def rows_in_days(rows: Draw, rng: np.random.Generator, days: int) -> Floats:
