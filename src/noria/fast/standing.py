@@ -8,11 +8,16 @@ else it is asked, or called with, is the original's to say.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from noria.fast.compiled import Compiled, Linear, MethodName, Number
-from noria.fast.opened import Fast
+from noria.fast.errors import CannotAnswer
+from noria.fast.opened import Fast, Method
 
+if TYPE_CHECKING:
+    import numpy as np
+
+FORMS = 64  # of frames that one method remembers how to read
 TEXT_TYPES = frozenset({"String", "Categorical", "Enum"})  # of polars
 
 
@@ -72,8 +77,11 @@ def _known(compiled: Compiled) -> dict[str, Any]:
 
 def _answering(one: _StandIn, fast: Fast, name: MethodName) -> Callable[..., Any]:
     method, reader = fast.method(name), TableReader(fast.compiled)
+    single = _SingleRow(reader, method)
 
     def answer(*given: Any, **more: Any) -> Any:
+        if len(given) == 1 and not more and (alone := single.answer(given[0])) is not None:
+            return alone
         columns = reader.columns(given[0]) if len(given) == 1 and not more else None
         if columns is None:
             return getattr(_original(one), name)(*given, **more)
@@ -81,6 +89,47 @@ def _answering(one: _StandIn, fast: Fast, name: MethodName) -> Callable[..., Any
 
     answer.__name__ = name
     return answer
+
+
+class _SingleRow:
+    """A polars frame of one row, answered as one: its columns, each made an array, would take longer than the trees."""
+
+    def __init__(self, reader: TableReader, method: Method) -> None:
+        self._reader, self._method = reader, method
+        self._known: dict[Any, tuple[list[int], np.ndarray] | None] = {}
+        """By names and types of columns: the places of the model's inputs, and an answer of that form."""
+
+    def answer(self, table: Any) -> Any:
+        """None for any other table, and for a row that the model refuses: the usual way says why."""
+        if not _is_polars(table) or table.height != 1:
+            return None
+        form = tuple(table.columns), tuple(table.dtypes)
+        if form not in self._known:
+            if len(self._known) >= FORMS:
+                return None
+            self._known[form] = self._learned(table)
+        known = self._known[form]
+        if known is None:
+            return None
+        places, like = known
+        row = table.row(0)
+        try:
+            found = self._method.one([row[at] for at in places])
+        except CannotAnswer:
+            return None
+        made = like.copy()
+        made[0] = found
+        return made
+
+    def _learned(self, table: Any) -> tuple[list[int], np.ndarray] | None:
+        """None for what only the original should read; and for truth values, which may be null in the next row."""
+        columns = self._reader.columns(table)
+        if columns is None or "Boolean" in map(_name_of, table.dtypes):
+            return None
+        try:
+            return self._reader.places(table.columns), self._method.many(columns)
+        except CannotAnswer:
+            return None
 
 
 def columns_of(compiled: Compiled, table: Any) -> Any:
@@ -104,13 +153,17 @@ class TableReader:
             return _matrix(self._compiled, table)
         if type(table).__name__ != "DataFrame":
             return None
-        if package == "polars":
+        if _is_polars(table):
             return self._of_frame(
                 dict(zip(table.columns, table.get_columns(), strict=True)), len(table), _polars_column
             )
         if package == "pandas" and table.columns.is_unique:
             return self._of_frame(table, len(table), _pandas_column)
         return None
+
+    def places(self, names: Sequence[str]) -> list[int]:
+        """Where the model's inputs stand among the columns of a frame that can be read."""
+        return [names.index(name) for name in self._inputs or names]
 
     def _of_frame(self, table: Any, rows: int, column: Callable[..., Any]) -> Any:
         names = list(table)
@@ -158,8 +211,17 @@ def _takes_any_float(compiled: Compiled) -> bool:
     return not (changed or isinstance(compiled.model, Linear))
 
 
+def _is_polars(table: Any) -> bool:
+    return type(table).__name__ == "DataFrame" and type(table).__module__.partition(".")[0] == "polars"
+
+
+def _name_of(dtype: Any) -> str:
+    """Of a polars type: those without parameters come as classes."""
+    return dtype.__name__ if isinstance(dtype, type) else type(dtype).__name__
+
+
 def _polars_column(series: Any, text: bool, any_float: bool) -> Any:
-    kind = type(series.dtype).__name__ if not isinstance(series.dtype, type) else series.dtype.__name__
+    kind = _name_of(series.dtype)
     if kind in TEXT_TYPES:
         return series.to_list() if text else None
     if series.dtype.is_integer() or kind == "Float64" or (kind == "Float32" and any_float):

@@ -51,7 +51,7 @@ class Answers:
         arrays = []
         for (name, wanted), column in zip(self.types.items(), table.columns, strict=True):
             try:
-                whole = column.combine_chunks()
+                whole = column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
                 arrays.append(whole if wanted is None or whole.type == wanted else whole.cast(wanted))
             except pa.ArrowInvalid as error:
                 raise AnswerChanged(

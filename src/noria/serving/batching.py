@@ -1,7 +1,11 @@
-"""One thread for what must not run twice at a time: requests that wait while it works are answered together.
+"""What must not run twice at a time: requests that wait while it works are answered together.
 
-Nobody waits for a batch to fill: an idle thread begins at once with what there is, and what comes meanwhile is the next
+Nobody waits for a batch to fill: what is idle begins at once with what there is, and what comes meanwhile is the next
 batch. The queue ends: who comes too late is told so at once, and work that nobody waits for any more is not done.
+
+The work has a thread of its own, so that the event loop stays free for health, deadlines and other versions. Waking it
+and being woken by it costs more than a brief turn of a graph itself: turns that have all been brief for a while are
+taken in the event loop, which answers together whatever had come when it looked.
 """
 
 from __future__ import annotations
@@ -12,7 +16,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
-from typing import Any
+from typing import Any, TypeVar
 
 from noria.serving.errors import Overloaded, TooLate
 from noria.serving.quick import Values
@@ -20,7 +24,12 @@ from noria.serving.quick import Values
 WAITING = 512  # requests: batched, the last of them waits for a few turns of the graph
 HELD = 256 * 2**20  # bytes of waiting bodies, which stay in memory meanwhile
 TOGETHER = 4096  # rows of one batch; a graph's fixed cost is gone in the noise long before
+BRIEF = 0.004  # seconds that the event loop can do without; others' health checks and deadlines wait as long
+FEW = 256  # rows of a request that may be answered in the event loop
+LONG = 0.02  # seconds that a turn is taken to last while nothing, or nothing good, is known of it
+FORGETS = 0.99  # a turn: after one of 20 ms the loop takes no turn for 160, after one of a second for 550
 
+T = TypeVar("T")
 Done = Callable[[Any, BaseException | None], None]
 
 
@@ -37,13 +46,16 @@ class Job:
     call: Callable[[], Any] | None = None
     wanted: Callable[[], bool] = field(default=lambda: True)
     began: float = 0.0
-    """When its work began, by `perf_counter`."""
+    """When its work began, by the batcher's clock."""
     together: int = 0
     """Rows that were answered in one go with its own."""
 
 
+Outcome = tuple[Job, Any, BaseException | None]
+
+
 class Batcher:
-    """Does jobs in order of arrival. `answer`: the answers to many rows, one each, in their order."""
+    """Does jobs in order of arrival. `answer`: the answers to many rows, one each, in their order. For the loop's thread."""
 
     def __init__(
         self,
@@ -54,16 +66,19 @@ class Batcher:
         held: int = HELD,
         together: int = TOGETHER,
         told: Callable[[int, int], None] = lambda jobs, rows: None,
+        clock: Callable[[], float] = perf_counter,
     ) -> None:
         self._answer = answer
         self._loop = loop
-        self._most, self._most_held, self._together = waiting, held, together
-        self._told = told
+        self._most, self._most_held, self._most_rows = waiting, held, together
+        self._told, self._clock = told, clock
         self._jobs: deque[Job] = deque()
         self._held = 0
         self._room = threading.Condition()
         self._over = False
         self._busy = 0
+        self._longest = LONG
+        self._looks = False
         self._thread = threading.Thread(target=self._work, name="answers", daemon=True)
         self._thread.start()
 
@@ -80,8 +95,13 @@ class Batcher:
                 raise Overloaded(waiting=waiting)
             self._jobs.append(job)
             self._held += job.size
-            if not self._busy:
+            if self._busy:
+                return
+            if not self._is_brief(job):
                 self._room.notify()
+            elif not self._looks:
+                self._looks = True
+                self._loop.call_soon(self._work_here)
 
     def close(self) -> None:
         """Finish what was submitted."""
@@ -92,69 +112,118 @@ class Batcher:
 
     def _work(self) -> None:
         while batch := self._next():
-            outcomes = self._outcomes(batch)
-            with self._room:
-                self._busy = 0
-                self._held -= sum(job.size for job in batch)
-            self._loop.call_soon_threadsafe(_tell, outcomes)
+            told, alive = self._sorted(batch)
+            if alive and alive[0].call is not None:
+                told += [(alive[0], *_tried(alive[0].call))]
+            elif alive:
+                told += self._together_or_alone(alive)
+                self._remember(alive[0].began)
+            self._end(batch)
+            self._loop.call_soon_threadsafe(_tell, told)
+
+    def _work_here(self) -> None:
+        """A turn in the event loop. What fails is left to the thread: it tells whose fault it was, and the user's code may
+        do there what it may not do beside a running loop."""
+        with self._room:
+            self._looks = False
+            if self._busy or not self._jobs:
+                return
+            if not self._is_brief(self._jobs[0]):
+                self._room.notify()
+                return
+            batch = self._taken()
+        told, alive = self._sorted(batch)
+        if alive:
+            outcomes, _ = _tried(lambda: self._answered(alive))
+            if outcomes is None:
+                self._leave_to_the_thread(batch)
+                return
+            told += outcomes
+            self._remember(alive[0].began)
+        self._end(batch)
+        _tell(told)
+
+    def _is_brief(self, job: Job) -> bool:
+        return self._longest < BRIEF and job.rows is not None and len(job.rows) <= FEW
+
+    def _remember(self, began: float) -> None:
+        self._longest = max(self._clock() - began, self._longest * FORGETS)
+
+    def _leave_to_the_thread(self, batch: list[Job]) -> None:
+        with self._room:
+            self._longest = LONG
+            self._jobs.extendleft(reversed(batch))
+            self._busy = 0
+            self._room.notify()
+
+    def _end(self, batch: list[Job]) -> None:
+        """What has come meanwhile is the thread's: in the event loop nothing comes while it works."""
+        with self._room:
+            self._busy = 0
+            self._held -= sum(job.size for job in batch)
+            if self._jobs:
+                self._room.notify()
 
     def _next(self) -> list[Job]:
-        """The next jobs to do together; none at the end."""
+        """The thread's next jobs to do together; none at the end."""
         with self._room:
-            while not self._jobs and not self._over:
+            while (not self._jobs or self._busy) and not self._over:
                 self._room.wait()
-            batch: list[Job] = []
-            rows = 0
-            while self._jobs:
-                job = self._jobs[0]
-                if job.rows is None or (batch and rows + len(job.rows) > self._together):
-                    if not batch:
-                        batch.append(self._jobs.popleft())
-                    break
-                rows += len(job.rows)
-                batch.append(self._jobs.popleft())
-            self._busy = len(batch)
-            return batch
+            return self._taken()
 
-    def _outcomes(self, batch: list[Job]) -> list[tuple[Job, Any, BaseException | None]]:
-        now, began = self._loop.time(), perf_counter()
+    def _taken(self) -> list[Job]:
+        batch: list[Job] = []
+        rows = 0
+        while self._jobs:
+            job = self._jobs[0]
+            if job.rows is None or (batch and rows + len(job.rows) > self._most_rows):
+                if not batch:
+                    batch.append(self._jobs.popleft())
+                break
+            rows += len(job.rows)
+            batch.append(self._jobs.popleft())
+        self._busy = len(batch)
+        return batch
+
+    def _sorted(self, batch: list[Job]) -> tuple[list[Outcome], list[Job]]:
+        """What is told at once, and what is still wanted, as of now."""
+        now, began = self._loop.time(), self._clock()
         late = [job for job in batch if job.expires <= now]
         alive = [job for job in batch if job.expires > now and job.wanted()]
-        told: list[tuple[Job, Any, BaseException | None]] = [(job, None, TooLate()) for job in late]
-        if not alive:
-            return told
         together = sum(len(job.rows or ()) for job in alive)
         for job in alive:
             job.began, job.together = began, together
-        if alive[0].call is not None:
-            return [*told, (alive[0], *_tried(alive[0].call))]
-        self._told(len(alive), together)
-        return [*told, *self._together_or_alone(alive)]
+        return [(job, None, TooLate()) for job in late], alive
 
-    def _together_or_alone(self, jobs: list[Job]) -> list[tuple[Job, Any, BaseException | None]]:
+    def _together_or_alone(self, jobs: list[Job]) -> list[Outcome]:
         """One request whose rows the graph cannot answer must not fail those beside it."""
-        rows = [row for job in jobs for row in job.rows or ()]
-        answers, error = _tried(lambda: self._answer(rows))
-        if error is None:
-            outcomes: list[tuple[Job, Any, BaseException | None]] = []
-            at = 0
-            for job in jobs:
-                count = len(job.rows or ())
-                outcomes.append((job, answers[at : at + count], None))
-                at += count
+        outcomes, error = _tried(lambda: self._answered(jobs))
+        if outcomes is not None:
             return outcomes
         if len(jobs) == 1:
             return [(jobs[0], None, error)]
         return [outcome for job in jobs for outcome in self._together_or_alone([job])]
 
+    def _answered(self, jobs: list[Job]) -> list[Outcome]:
+        rows = [row for job in jobs for row in job.rows or ()]
+        answers = self._answer(rows)
+        self._told(len(jobs), len(rows))
+        outcomes: list[Outcome] = []
+        at = 0
+        for job in jobs:
+            count = len(job.rows or ())
+            outcomes.append((job, answers[at : at + count], None))
+            at += count
+        return outcomes
 
-def _tried(work: Callable[[], Any]) -> tuple[Any, BaseException | None]:
+
+def _tried(work: Callable[[], T]) -> tuple[T | None, BaseException | None]:
     try:
         return work(), None
     except BaseException as error:  # the user's code: SystemExit and a library's panic are no Exception
         return None, error
 
 
-def _tell(outcomes: list[tuple[Job, Any, BaseException | None]]) -> None:
+def _tell(outcomes: list[Outcome]) -> None:
     for job, result, error in outcomes:
         job.done(result, error)

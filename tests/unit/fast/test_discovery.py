@@ -204,6 +204,33 @@ def test_a_stand_in_answers_or_refuses_as_the_original_does(kind: str) -> None:
     assert outcome(stand, given) == outcome(estimator, given)
 
 
+@pytest.mark.filterwarnings("ignore:X has feature names")
+@pytest.mark.parametrize("name", ["histogram, encoded", "histogram, gaps", "histogram, three"])
+@pytest.mark.parametrize("method", ["predict", "predict_proba", "decision_function"])
+def test_a_frame_of_one_row_is_answered_as_that_row_among_many(name: str, method: str) -> None:
+    estimator, rows = TREES[name]()
+    given = (
+        rows if isinstance(rows, pl.DataFrame) else pl.DataFrame(rows, schema=[f"c{at}" for at in range(6)])
+    )
+    odd = given.head(3).with_columns(
+        pl.lit("never seen" if kind == pl.String else None, kind).alias(column)
+        for column, kind in given.schema.items()
+    )
+    stand = stand_in(lambda: estimator, open_model(compile_model(estimator)))
+    for row in pl.concat([given.head(40), odd]).iter_slices(1):
+        found, wanted = getattr(stand, method)(row), getattr(estimator, method)(row)
+        assert found.dtype == wanted.dtype and np.array_equal(found, wanted)
+
+
+def test_a_single_row_that_is_refused_is_refused_in_the_original_s_words() -> None:
+    estimator, rows = TREES["histogram, encoded"]()
+    stand = stand_in(lambda: estimator, open_model(compile_model(estimator)))
+    row = rows.head(1)
+    stand.predict_proba(row)
+    for given in (row.drop("wind"), row.cast({"wind": pl.Boolean}), row.with_columns(carrier=pl.lit(7))):
+        assert outcome(stand, given) == outcome(estimator, given)
+
+
 def outcome(estimator, given) -> object:
     try:
         return estimator.predict_proba(given).tolist()

@@ -154,3 +154,101 @@ def test_work_that_nobody_waits_for_any_more_is_not_done() -> None:
         batcher.close()
 
     assert run(test).batches == [1]
+
+
+class Turns:
+    """Answers each row with its double; a row is worth its seconds by a clock that only rows move. Remembers the threads that
+    it was asked in, and may refuse to work beside a running event loop."""
+
+    def __init__(self, *, alone: bool = False) -> None:
+        self.now = 0.0
+        self.alone = alone
+        self.turns: list[tuple[int, bool]] = []
+        """Rows of each turn, and whether it was taken in the event loop."""
+
+    def __call__(self, rows: Sequence[tuple[Any, ...]]) -> list[Any]:
+        here = threading.current_thread() is threading.main_thread()
+        self.turns.append((len(rows), here))
+        self.now += sum(value for (value,) in rows)
+        if here and self.alone:
+            raise RuntimeError("asyncio.run() cannot be called from a running event loop")
+        return [2 * value for (value,) in rows]
+
+    async def until_brief(self, batcher: Batcher, loop: asyncio.AbstractEventLoop) -> None:
+        for _ in range(1000):
+            await asked(batcher, loop, 0.0)
+            if self.turns[-1][1]:
+                self.turns.clear()
+                return
+        raise AssertionError("a thousand brief turns in the thread")
+
+
+def taking(test: Callable[[asyncio.AbstractEventLoop, Batcher, Turns], Any], turns: Turns) -> Turns:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        batcher = Batcher(turns, loop, clock=lambda: turns.now)
+        await test(loop, batcher, turns)
+        batcher.close()
+
+    asyncio.run(main())
+    return turns
+
+
+def test_brief_turns_are_taken_in_the_event_loop_with_all_that_came_at_once() -> None:
+    async def test(loop: asyncio.AbstractEventLoop, batcher: Batcher, turns: Turns) -> None:
+        await turns.until_brief(batcher, loop)
+        found = await asyncio.gather(*(asked(batcher, loop, 0.0, 0.001) for _ in range(3)))
+        assert found == [([0.0, 0.002], None)] * 3
+
+    assert taking(test, Turns()).turns == [(6, True)]
+
+
+def test_after_a_long_turn_the_event_loop_is_kept_free_for_a_while() -> None:
+    async def test(loop: asyncio.AbstractEventLoop, batcher: Batcher, turns: Turns) -> None:
+        await turns.until_brief(batcher, loop)
+        assert await asked(batcher, loop, 1.0) == ([2.0], None)
+        for _ in range(100):
+            await asked(batcher, loop, 0.0)
+        assert turns.turns == [(1, True), *[(1, False)] * 100]
+        await turns.until_brief(batcher, loop)
+
+    taking(test, Turns())
+
+
+def test_turns_that_are_always_long_are_never_taken_in_the_event_loop() -> None:
+    async def test(loop: asyncio.AbstractEventLoop, batcher: Batcher, turns: Turns) -> None:
+        for _ in range(500):
+            await asked(batcher, loop, 0.005)
+
+    assert not any(here for _, here in taking(test, Turns()).turns)
+
+
+def test_what_fails_in_the_event_loop_is_tried_in_the_thread() -> None:
+    async def test(loop: asyncio.AbstractEventLoop, batcher: Batcher, turns: Turns) -> None:
+        await turns.until_brief(batcher, loop)
+        turns.alone = True
+        assert await asked(batcher, loop, 0.001) == ([0.002], None)
+        assert await asked(batcher, loop, 0.001) == ([0.002], None)
+
+    assert taking(test, Turns()).turns == [(1, True), (1, False), (1, False)]
+
+
+def test_many_rows_and_calls_are_the_threads_whatever_is_before_them() -> None:
+    async def test(loop: asyncio.AbstractEventLoop, batcher: Batcher, turns: Turns) -> None:
+        await turns.until_brief(batcher, loop)
+        called: asyncio.Future[str] = loop.create_future()
+        first = asked(batcher, loop, 0.0)
+        batcher.submit(
+            Job(
+                lambda result, _: called.set_result(result.name),
+                loop.time() + 20,
+                0,
+                call=threading.current_thread,
+            )
+        )
+        last = asked(batcher, loop, 0.0)
+        assert await called == "answers"
+        await asyncio.gather(first, last)
+        await asked(batcher, loop, *[0.0] * 1000)
+
+    assert taking(test, Turns()).turns[-1] == (1000, False)
