@@ -44,6 +44,7 @@ class Grown:
     """A candidate with a fault."""
 
     version: Version
+    """By the number of the version without it: so it has the same share of alpha, and that one's environment."""
     what: str = ""
     costs: bool = True
     """Whether latency and memory are asked for: a fault in the data leaves them as they are."""
@@ -111,7 +112,7 @@ class Field:
     def with_code(self, version: Version, what: str) -> Grown:
         """A candidate whose source tree is another one, and whose answers are the same."""
         self.what = what
-        return Grown(replace(version, number=version.number + 1), what)
+        return Grown(version, what)
 
     def with_outputs(self, made: Mapping[str, Artifact], what: str) -> Grown:
         """A candidate of which some steps gave other outputs."""
@@ -224,7 +225,7 @@ class Field:
         quality = holdout_quality(self.engine, resolved, graph, rows, judging)
         return build_version(
             self.run,
-            number=before.number + 1,
+            number=before.number,
             now=self.app.clock.now(),
             resolved=resolved,
             graph=graph,

@@ -1,10 +1,12 @@
 """Which verdicts on a planted candidate are due to its fault."""
 
+from typing import Any
+
 import pytest
 from msgspec.structs import replace
 
 from noria.app.judging.drill import came_to, credited
-from noria.app.judging.field import Grown
+from noria.app.judging.field import Field, Grown
 from noria.gates.judge import Evidence, judge
 from noria.records.drills import Plant
 from noria.records.gates import Better, Gate, Judgement, NoWorse, Threshold
@@ -52,3 +54,11 @@ def test_a_gate_that_fails_without_a_fault_counts_for_nothing() -> None:
 def test_a_comparison_with_another_version_that_is_undecided_counts_for_nothing() -> None:
     control = judged(NoWorse(metric="log_loss"), rise=0.0)
     assert credited(control, replace(VERSION, number=2))["fail"] == frozenset()
+
+
+def test_a_planted_candidate_has_the_number_of_the_one_without_a_fault() -> None:
+    nothing: dict[str, Any] = dict.fromkeys(
+        ("app", "policy", "gates", "resolved", "plan", "run", "recorded", "engine", "ready", "listener")
+    )
+    field = Field(version=VERSION, **nothing)
+    assert field.with_code(VERSION, "slow").version.number == 1
