@@ -102,6 +102,30 @@ def test_what_breaks_callers_is_named(now: Signature, told: list[str]) -> None:
     assert list(breaking(signature(a="double", b="int64"), now)) == told
 
 
+def strict(name: str = "a", *, nulls: bool = False, levels: tuple[str, ...] | None = None) -> Signature:
+    column = RequestColumn(name=name, type="string", nulls=nulls, levels=levels)
+    return replace(signature(), request=(column,), unknown="refuse")
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "told"),
+    [
+        (strict(nulls=True), strict(), ["a may not be null any more"]),
+        (strict(), strict(nulls=True), []),
+        (strict(levels=("AA", "UA", "WN")), strict(levels=("UA",)), ["a may not be AA, WN any more"]),
+        (strict(levels=("UA",)), strict(levels=("AA", "UA")), []),
+        (strict(levels=("UA",)), strict(), []),
+        (strict(), strict(levels=("UA",)), ["a must be one of 1 categories, before any string"]),
+    ],
+)
+def test_what_was_seen_before_and_would_be_refused_now_breaks_callers(
+    before: Signature, now: Signature, told: list[str]
+) -> None:
+    assert list(breaking(before, now)) == told
+    accepting = replace(now, unknown="accept")
+    assert list(breaking(before, accepting)) == []
+
+
 def test_a_wider_type_breaks_nobody_and_is_told() -> None:
     before = replace(a_version(1), signature=signature(a="int32"))
     candidate = replace(a_version(2), signature=signature(a="int64"))
