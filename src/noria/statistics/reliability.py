@@ -56,8 +56,8 @@ def reliability(
     deviations = _by_block(p, y, which, place, bins)
     signs = np.array(list(product((-1.0, 1.0), repeat=deviations.shape[1])))
     sums = signs @ deviations.T
-    lower = max(symmetric.typical_bounds(each, alpha / len(signs))[0] for each in sums)
-    upper = max(symmetric.typical_bounds(each, alpha)[1] for each in sums)
+    lower = float(symmetric.typical_bounds_each(sums, alpha / len(signs))[0].max())
+    upper = float(symmetric.typical_bounds_each(sums, alpha)[1].max())
     return Reliability(
         estimate=float(np.abs(deviations.mean(axis=0)).sum()),
         lower=max(0.0, lower),
