@@ -7,6 +7,7 @@ that is what the version itself needs. What a limit catches is the version, not 
 from __future__ import annotations
 
 import http.client
+import math
 import os
 import socket
 import subprocess
@@ -214,9 +215,9 @@ def _once(version: Version, connection: http.client.HTTPConnection, path: str, b
 
 
 def _quantile(values: Sequence[float], share: float) -> float:
-    """The value that `share` of all are at most; the nearest rank."""
+    """The least value that `share` of all are at most; the nearest rank."""
     ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+    return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
 
 
 def _resident(pid: int) -> float:

@@ -145,8 +145,14 @@ def test_weights_are_reached_wherever_they_lie() -> None:
 
 
 def test_of_several_rounds_the_least_counts() -> None:
-    quiet, busy = [0.001] * 99 + [0.004], [0.002] * 90 + [0.5] * 10
+    quiet, busy = [0.001] * 98 + [0.004] * 2, [0.002] * 90 + [0.5] * 10
     found = figures([busy, quiet, busy], 50e6)
     assert found.figures == {"latency_p50_ms": 1.0, "latency_p99_ms": 4.0, "memory_mb": 50.0}
     assert found.evidence["p99_ms"] == [500.0, 4.0, 500.0]
     assert found.how.endswith("; 2 of them took half as long again")
+
+
+@pytest.mark.parametrize(("slow", "p99"), [(1, 1.0), (2, 1.0), (3, 4.0)])
+def test_of_two_hundred_requests_the_third_slowest_is_the_99th_percentile(slow: int, p99: float) -> None:
+    found = figures([[0.001] * (200 - slow) + [0.004] * slow], 50e6)
+    assert found.figures["latency_p99_ms"] == p99
