@@ -210,7 +210,8 @@ def _once(version: Version, connection: http.client.HTTPConnection, path: str, b
         raise NotServed(version=version.name, why=f"it gave no answer: {error!r}") from error
     took = time.perf_counter() - started
     if answer.status != 200:
-        raise NotServed(version=version.name, why=f"it answered {answer.status}: {said[:300].decode()}")
+        told = said[:300].decode(errors="replace")  # of other bytes, or cut within a letter
+        raise NotServed(version=version.name, why=f"it answered {answer.status}: {told}")
     return took
 
 
