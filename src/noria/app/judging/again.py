@@ -12,12 +12,12 @@ from noria.app.gone import require_whole
 from noria.app.judging.expecting import expectations_of
 from noria.app.judging.gathered import Ground, own_ground, workers_of
 from noria.app.judging.judged import Expecting, judged
+from noria.app.judging.proven import asked_proof
 from noria.app.promote import find_version
 from noria.ports.engine import Engine, ask
 from noria.records.events import Change, Judged, Proved
-from noria.records.gates import Judgement, Reproducible
+from noria.records.gates import Judgement
 from noria.records.policy import ModelPolicy
-from noria.records.proofs import Proof
 from noria.records.runs import Run
 from noria.records.tasks import RunStep, StepDone
 from noria.records.versions import Version
@@ -43,7 +43,9 @@ def judge_again(app: App, text: str, *, as_recorded: bool = False, dry_run: bool
     with ExitStack() as stack:
         stack.enter_context(app.driving(f"a judgement of {version.name}"))
         expecting = _expecting(app, policy, stack)
-        proof = _proof(app, policy, version, found[0])
+        proof = asked_proof(
+            app, policy, version, found[0], app.records.runs.steps(version.model, version.run)
+        )
         engine = stack.enter_context(workers_of(app, version))
         ground = own_ground(version) if as_recorded else _todays(app, version, found[0], engine)
         made = judged(app, policy, version, engine, proof=proof, expecting=expecting, ground=ground)
@@ -82,12 +84,3 @@ def _expecting(app: App, policy: ModelPolicy, stack: ExitStack) -> Expecting:
     resolved = resolve(load_pipeline(app.project, policy.pipeline))
     check_fit(policy, resolved)
     return Expecting(expectations_of(resolved), policy.pipeline, stack.enter_context(closing(app.engine())))
-
-
-def _proof(app: App, policy: ModelPolicy, version: Version, run: Run) -> Proof | None:
-    if not any(isinstance(gate, Reproducible) for gate in policy.gates):
-        return None
-    from noria.app.proof.reproduce import prove
-    from noria.pipeline.listen import Silent
-
-    return prove(app, version, run, app.records.runs.steps(version.model, run.number), Silent())
