@@ -13,7 +13,7 @@ PARTS = frozenset({"gates", ROLLOUT})
 """Who moves aliases and is no person."""
 
 
-def gates_of(asked: Sequence[Gate]) -> list[Gate]:
+def with_standing_gates(asked: Sequence[Gate]) -> list[Gate]:
     """The policy's gates. Where it says nothing of them, the schema is held to the champion's while a service answers
     with that, and what the pipeline expects must hold."""
     gates = [gate for gate in asked if not _is_off(gate)]

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, ClassVar
 from msgspec.structs import replace
 
 from noria.app.gone import require_whole
-from noria.app.judging.asked import gates_of
+from noria.app.judging.asked import with_standing_gates
 from noria.app.judging.broken import nan_weights, slow_model
 from noria.app.judging.field import Field, Grown, open_field
 from noria.app.judging.plants import DATA_PLANTS, CannotPlant
@@ -51,7 +51,7 @@ def drill_gates(
     policy = app.model(model)
     version = _newest(app, policy.name)
     require_whole(app, version)
-    asked, left_out = _askable(gates_of(policy.gates))
+    asked, left_out = _askable(with_standing_gates(policy.gates))
     with app.alone(policy.name), open_field(app, policy, version, asked, listener) as field:
         control = field.judge(Grown(version))
         sound = credited(control, version)

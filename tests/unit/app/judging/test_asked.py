@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from noria.app.judging.approve import waits
-from noria.app.judging.asked import anchor_of, gates_of, with_anchor
+from noria.app.judging.asked import anchor_of, with_anchor, with_standing_gates
 from noria.app.keeping import Past, kept
 from noria.records.events import AliasMoved
 from noria.records.gates import Expectation, Judgement, NoWorse, Schema, Threshold, Verdict
@@ -17,9 +17,9 @@ def moved(after: int | None, by: str, alias: str = "champion", before: int | Non
 
 def test_what_stands_by_itself_can_be_turned_off() -> None:
     auc = Threshold(metric="auc", at_least=0.5)
-    assert gates_of([auc]) == [auc, Schema(served=True), Expectation()]
-    assert gates_of([auc, Schema(least="off"), Expectation(off=True)]) == [auc]
-    assert gates_of([Schema(least="same")]) == [Schema(least="same"), Expectation()]
+    assert with_standing_gates([auc]) == [auc, Schema(served=True), Expectation()]
+    assert with_standing_gates([auc, Schema(least="off"), Expectation(off=True)]) == [auc]
+    assert with_standing_gates([Schema(least="same")]) == [Schema(least="same"), Expectation()]
 
 
 def test_the_anchor_is_met_beside_the_champion_alone() -> None:
