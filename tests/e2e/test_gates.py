@@ -1,6 +1,8 @@
 """Gates as their user sees them: each kind in noria.toml, judged again, approved by a person, and drilled."""
 
 from e2e.project import Project
+from noria.app.judging.asked import anchor_of
+from noria.app.wiring import open_app
 
 LATER = "2024-02-25T00:00:00Z"
 EXPECTATION = """
@@ -69,6 +71,8 @@ def test_a_person_has_the_last_word_and_then_holds_the_anchor(trained: Project) 
     refused = trained.json("approve", "demand:2", "--refuse", "--why", "no, after all")
     assert verdicts(refused["judgement"])["approval"] == "fail"
     assert "demand:2 refused by" in trained.noria("audit", "--events").stdout
+    with open_app(trained.folder) as app:
+        assert anchor_of(change for _, change in app.records.ledger.events("demand")) == 2
 
 
 def test_with_a_rollout_a_persons_word_lets_one_begin(trained: Project) -> None:

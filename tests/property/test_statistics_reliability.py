@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import beta
 
-from noria.statistics.reliability import reliability
+from noria.statistics import reliability
 
 STREAMS, DAYS, ROWS, ALPHA = 150, 12, 40, 0.1
 

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 from noria.app.judging.expecting import expectations_of
 from noria.app.judging.gathered import quality_of
 from noria.app.judging.judged import Expecting, judged
+from noria.app.judging.proven import asked_proof
 from noria.app.overlap import Look
 from noria.pipeline.code import Code
 from noria.ports.engine import Engine, ask
 from noria.records.artifacts import Artifact
-from noria.records.gates import Judgement, Reproducible
+from noria.records.gates import Judgement
 from noria.records.policy import ModelPolicy
 from noria.records.proofs import Proof
 from noria.records.runs import Run, StepResult
@@ -77,22 +78,10 @@ def make_candidate(
         metrics=collected_metrics(app, resolved, outputs, quality),
         quality=quality,
     )
-    proof = _proof(app, policy, version, run, steps)
+    proof = asked_proof(app, policy, version, run, steps)
     expecting = Expecting(expectations_of(resolved), policy.pipeline, engine)
     judgement = judged(app, policy, version, engine, proof=proof, expecting=expecting)
     return Candidate(version, judgement, known=False, proof=proof)
-
-
-def _proof(
-    app: App, policy: ModelPolicy, version: Version, run: Run, steps: Sequence[StepResult]
-) -> Proof | None:
-    """The candidate rebuilt, where a gate asks for it."""
-    if not any(isinstance(gate, Reproducible) for gate in policy.gates):
-        return None
-    from noria.app.proof.reproduce import prove
-    from noria.pipeline.listen import Silent
-
-    return prove(app, version, run, steps, Silent())
 
 
 def collected_metrics(

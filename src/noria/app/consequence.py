@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from noria.records.events import AliasMoved, Change
+from noria.records.rollouts import Owing
 from noria.records.versions import Version
 
 if TYPE_CHECKING:
@@ -17,6 +18,8 @@ def consequence(app: App, version: Version, moved: AliasMoved) -> tuple[Sequence
     policy = app.model(version.model).rollout
     if moved.before is None or policy is None or policy.strategy == "replace":
         return (moved,), ""
+    if held := _under_way(app, version.model):
+        return (), held
     from noria.app.rollouts.verbs import (  # with numpy: for those alone who roll out
         NothingToReplace,
         Unseen,
@@ -27,3 +30,11 @@ def consequence(app: App, version: Version, moved: AliasMoved) -> tuple[Sequence
         return begun(app, version, policy, by=moved.by), ""
     except (NothingToReplace, Unseen) as error:  # what led here has come to its end, and the version stays
         return (), str(error)
+
+
+def _under_way(app: App, model: str) -> str:
+    """Another rollout that has to end first; one that only waits for labels gives way."""
+    last = next(iter(app.records.rollouts.rollouts(model)), None)
+    if last is None or not last.open or isinstance(last.phase, Owing):
+        return ""
+    return f"rollout {last.name} of {model}:{last.version} is under way, and a model has one at a time"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from noria.app.judging.foreseen import of_one
 from noria.app.predictions import LABEL, predictions
 from noria.monitor.blocks import block_span
 from noria.monitor.columns import block_numbers
@@ -22,7 +23,7 @@ SPAN = 28  # blocks back: four weeks of days
 ROWS = 1_000_000  # of the newest predictions, at most
 
 
-class Reliability(Record, kw_only=True):
+class ProbabilityBin(Record, kw_only=True):
     """Answers between two probabilities: what they said, and how often it happened, with its bounds over blocks."""
 
     answered: float
@@ -49,7 +50,7 @@ class Estimate(Record, kw_only=True):
     bias_lower: float | None = None
     bias_upper: float | None = None
     """With an error of 5 % together with the bins' bounds; None: too few blocks."""
-    bins: tuple[Reliability, ...] = ()
+    bins: tuple[ProbabilityBin, ...] = ()
     why: str = ""
     """Why there is none."""
 
@@ -74,21 +75,21 @@ def _probability(version: Version) -> str | None:
 
 
 def _estimated(app: App, frame: pl.DataFrame, answer: str, version: Version) -> Estimate:
+    import numpy as np
     import polars as pl
 
     column = ANSWER + answer
-    sound = frame.filter(pl.col(column).is_between(0.0, 1.0)) if column in frame.columns else frame.clear()
-    if not sound.height or sound.height < frame.height:
-        return Estimate(why=f"{frame.height - sound.height:,} of {frame.height:,} answers are no probability")
-    labels = sound[LABEL].cast(pl.Float64, strict=False)
-    if not labels.drop_nulls().is_in([0.0, 1.0]).all():
-        return Estimate(why="a label is neither 0 nor 1")
-    known = labels.is_not_null().to_numpy()
-    p: np.ndarray = sound[column].to_numpy()
-    times = sound.select(pl.coalesce(TIME, AT).alias(TIME))[TIME]
+    if column not in frame.columns or not frame.height:
+        return Estimate(why="there are no answers")
+    found = of_one(frame[column], frame[LABEL])
+    if isinstance(found, str):
+        return Estimate(why=found)
+    p, happened = found
+    known = ~np.isnan(happened)
+    times = frame.select(pl.coalesce(TIME, AT).alias(TIME))[TIME]
     blocks = block_numbers(times, block_span(app.model(version.model).monitor.block))
     open_ = _without_labels(p[~known]) if (~known).any() else {}
-    told = _calibrated(p[known], labels.drop_nulls().to_numpy(), blocks[known]) if known.any() else {}
+    told = _calibrated(p[known], happened[known], blocks[known]) if known.any() else {}
     return Estimate(unlabelled=int((~known).sum()), labelled=int(known.sum()), **open_, **told)  # type: ignore[arg-type]
 
 
@@ -111,7 +112,7 @@ def _calibrated(p: np.ndarray, y: np.ndarray, blocks: np.ndarray) -> dict[str, o
 
     found = calibration(p, y, blocks)
     bins = tuple(
-        Reliability(
+        ProbabilityBin(
             answered=one.answered, happened=one.happened, lower=one.lower, upper=one.upper, rows=one.rows
         )
         for one in found.bins

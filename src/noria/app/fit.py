@@ -33,10 +33,17 @@ def _gate_faults(policy: ModelPolicy, resolved: Resolved) -> Iterator[str]:
         if isinstance(gate, NoWorse | Better):
             yield from _comparison_faults(gate, resolved)
         elif isinstance(gate, Robustness):
-            if resolved.loss is None:
-                yield f"gates.robustness asks for a rise of the loss, and the pipeline declares none (@{resolved.name}.loss)"
+            yield from _robustness_faults(gate, resolved)
         elif isinstance(gate, Calibration) and resolved.data.label is None:
             yield "gates.calibration asks what became of probabilities, and the data have no label"
+
+
+def _robustness_faults(gate: Robustness, resolved: Resolved) -> Iterator[str]:
+    spec = resolved.loss_spec
+    if spec is None:
+        yield f"gates.robustness asks for a rise of the loss, and the pipeline declares none (@{resolved.name}.loss)"
+    elif gate.at_most >= spec.range[1] - spec.range[0]:
+        yield f"gates.robustness has at_most {gate.at_most:g}, which the whole range {spec.range} of the loss cannot exceed"
 
 
 def _comparison_faults(gate: Comparing, resolved: Resolved) -> Iterator[str]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from noria.app.drivers import study_lease
 from noria.app.errors import BadReference, UnknownRun
 from noria.app.gone import Gone, gone
-from noria.app.judging.drilled import last_drill
+from noria.app.judging.last_drill import last_drill
 from noria.app.promote import find_version
 from noria.errors import NotFound
 from noria.records.base import Digest, Record

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from noria.app.alarms.standing import alarms_of
 from noria.app.judging.approve import waits
-from noria.app.judging.drilled import last_drill
+from noria.app.judging.last_drill import last_drill
 from noria.app.read import ModelView, RunView, VersionView, find_run, list_models, list_runs, running
 from noria.app.watch import LeftOut, maturity
 from noria.monitor.blocks import block_span, from_the_future

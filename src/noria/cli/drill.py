@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 
 from noria.app.judging.drill import drill_gates
 from noria.app.wiring import open_app
 from noria.cli.commands import BadUsage, Subparsers, dry_run, parser_of, project
-from noria.cli.drilled import rate_line
+from noria.cli.drill_rate import rate_line
 from noria.cli.inside import inside
 from noria.cli.render import note, paint, say, say_json, span, table
 from noria.pipeline.listen import Silent
@@ -76,7 +77,7 @@ def drill_lines(drill: Drill) -> list[str]:
     beside = f", beside {drill.model}:{drill.champion}" if drill.champion else ""
     lines = [
         f"{paint('gate drill', 'bold')}  {drill.model}/{drill.run}{beside}",
-        *table(("planted", "came to", "by", "what was done"), rows, indent=2),
+        *_coloured(table(("planted", "came to", "by", "what was done"), rows, indent=2), drill.plants),
         *(f"  {each.name}: {each.why}" for each in drill.plants if each.why and each.caught != "missed"),
         rate_line(drill),
     ]
@@ -88,3 +89,10 @@ def drill_lines(drill: Drill) -> list[str]:
     if drill.left_out:
         lines.append(f"not asked in a drill: {', '.join(drill.left_out)}")
     return lines
+
+
+def _coloured(lines: Sequence[str], plants: Sequence[Plant]) -> list[str]:
+    """A table of plants, each one's end in its colour; after the columns were set, which count letters."""
+    head, *rows = lines
+    ends = [(each.caught, paint(each.caught, COLOURS[each.caught])) for each in plants]
+    return [head, *(row.replace(*end, 1) for row, end in zip(rows, ends, strict=True))]

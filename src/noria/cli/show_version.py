@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from noria.app.read import VersionDetail
-from noria.cli.drilled import rate_line
+from noria.cli.drill_rate import rate_line
 from noria.cli.render import fields, figure, paint, pinned, size, span, table, when
 from noria.cli.show_run import (
     data_line,

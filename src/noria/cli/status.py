@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from noria.app.status import Labels, ModelStatus, ServiceView, status
 from noria.app.wiring import open_app
 from noria.cli.commands import BadUsage, Subparsers, parser_of, project
-from noria.cli.drilled import rate_line
+from noria.cli.drill_rate import rate_line
 from noria.cli.models import verdict_of
 from noria.cli.render import count, fields, figure, paint, say, say_json, size, span, table, when
 from noria.cli.runs import result_of

@@ -11,7 +11,7 @@ from noria.records.gates import Calibration, Outcome, Verdict
 if TYPE_CHECKING:
     import numpy as np
 
-    from noria.statistics.reliability import Reliability
+    from noria.statistics import Reliability
 
 CALIBRATION = "calibration"
 
@@ -35,7 +35,7 @@ def calibrated(gate: Calibration, forecasts: Forecasts | str | None) -> Verdict:
     if forecasts is None or isinstance(forecasts, str):
         why = forecasts or "nobody answered the holdout"
         return Verdict(gate=CALIBRATION, outcome="undecided", why=why)
-    from noria.statistics.reliability import reliability
+    from noria.statistics import reliability
 
     found = reliability(forecasts.probabilities, forecasts.happened, forecasts.blocks, alpha=gate.alpha)
     evidence: dict[str, Json] = {
@@ -63,10 +63,10 @@ def _outcome(gate: Calibration, found: Reliability) -> Outcome:
 
 
 def _sentence(gate: Calibration, found: Reliability, forecasts: Forecasts, outcome: Outcome) -> str:
-    worst = max(found.bins, key=lambda one: abs(one.happened - one.probability))
+    worst = max(found.bins, key=lambda one: abs(one.happened - one.answered))
     head = {"pass": "calibrated", "fail": "not calibrated", "undecided": "undecided"}[outcome]
     return (
         f"{head}: error {found.estimate:.4g} [{found.lower:.4g}, {found.upper:.4g}] over {found.blocks} blocks of "
-        f"{forecasts.block}, at most {gate.at_most:g}; furthest off where {worst.probability:.3g} was said of "
+        f"{forecasts.block}, at most {gate.at_most:g}; furthest off where {worst.answered:.3g} was said of "
         f"{forecasts.of} and {worst.happened:.3g} happened ({worst.rows} rows)"
     )

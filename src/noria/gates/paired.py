@@ -152,11 +152,10 @@ def _asked(gate: Comparing) -> dict[str, Json]:
 
 
 def _sentence(gate: Comparing, paired: Paired, result: Comparison) -> str:
-    asked = f"margin {gate.margin:g}" if isinstance(gate, NoWorse) else f"asked to be under {-gate.by:g}"
     figures = (
         f"{gate.metric} {paired.candidate_mean:.4g} against {paired.other_mean:.4g} of {paired.other} on the same "
         f"{paired.rows} rows; mean difference of {result.blocks} blocks of {paired.block} {result.estimate:+.4g} "
-        f"[{result.lower:+.4g}, {result.upper:+.4g}], {asked}"
+        f"[{result.lower:+.4g}, {result.upper:+.4g}], {limit_of(gate)}"
     )
     if result.verdict != "undecided":
         return f"{said(gate, result)}: {figures}"
@@ -166,6 +165,11 @@ def _sentence(gate: Comparing, paired: Paired, result: Comparison) -> str:
         else "more blocks will hardly decide"
     )
     return f"undecided: {figures}; {more}"
+
+
+def limit_of(gate: Comparing) -> str:
+    """What is allowed, in words."""
+    return f"margin {gate.margin:g}" if isinstance(gate, NoWorse) else f"asked to be under {-gate.by:g}"
 
 
 def said(gate: Comparing, result: Comparison) -> str:

@@ -10,6 +10,7 @@ from noria.records.gates import Schema, Verdict
 from noria.records.versions import RequestColumn, Signature, Version
 
 SCHEMA = "schema"
+SHOWN = 5  # categories that a sentence names
 _WIDTH = re.compile(r"(u?)(int|float)(\d+)")
 _FLOATS = {"halffloat": 16, "half_float": 16, "float": 32, "double": 64}
 
@@ -52,6 +53,8 @@ def breaking(before: Signature, now: Signature) -> Iterator[str]:
     for name, column in new.items():
         if name in old:
             yield from _column(old[name], column)
+            if before.unknown == now.unknown == "refuse":
+                yield from _refused(old[name], column)
     if before.key != now.key:
         yield f"the key is {_listed(now.key)}, before {_listed(before.key)}"
     if before.unknown == "accept" and now.unknown == "refuse":
@@ -62,6 +65,19 @@ def breaking(before: Signature, now: Signature) -> Iterator[str]:
 def _column(before: RequestColumn, now: RequestColumn) -> Iterator[str]:
     if before.type != now.type and not _takes(now.type, before.type):
         yield f"{now.name} must be {now.type}, before {before.type}"
+
+
+def _refused(before: RequestColumn, now: RequestColumn) -> Iterator[str]:
+    """What of one column was seen in training before and is not now, where a service refuses what was not."""
+    if before.nulls and not now.nulls:
+        yield f"{now.name} may not be null any more"
+    if now.levels is None:
+        return
+    if before.levels is None:
+        yield f"{now.name} must be one of {len(now.levels)} categories, before any {before.type}"
+    elif gone := sorted(set(before.levels) - set(now.levels)):
+        more = f" and {len(gone) - SHOWN} more" if len(gone) > SHOWN else ""
+        yield f"{now.name} may not be {', '.join(gone[:SHOWN])}{more} any more"
 
 
 def _answers(before: Signature, now: Signature) -> Iterator[str]:

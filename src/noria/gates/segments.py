@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from noria.gates.paired import DIFFERENCE, OUTCOMES, Paired, by_block, held, name_of
+from noria.gates.paired import DIFFERENCE, OUTCOMES, Paired, by_block, held, limit_of, name_of
 from noria.records.base import Json
-from noria.records.gates import Comparing, NoWorse, Outcome, Verdict
+from noria.records.gates import Comparing, Outcome, Verdict
 
 if TYPE_CHECKING:
     import numpy as np
@@ -54,7 +54,7 @@ def by_segment(gate: Comparing, column: str, paired: Paired) -> Verdict:
         "segments": [facts for *_, facts in found],
         "merged": [value for part in parts for value in part.merged],
     }
-    sentence = _sentence(gate, paired, [(part, one, facts) for part, one, facts in found], outcome)
+    sentence = _sentence(gate, paired, found, outcome)
     return Verdict(gate=name, outcome=outcome, why=sentence, evidence=evidence)
 
 
@@ -117,7 +117,6 @@ def _sentence(
     found: Sequence[tuple[Part, Outcome, dict[str, Json]]],
     outcome: Outcome,
 ) -> str:
-    asked = f"margin {gate.margin:g}" if isinstance(gate, NoWorse) else f"asked to be under {-gate.by:g}"
     told = [facts for _, one, facts in found if one == outcome]
     worst = sorted(told, key=lambda facts: -float(facts["estimate"]))[:SHOWN]  # type: ignore[arg-type]
     listing = ", ".join(_figures(facts) for facts in worst)
@@ -129,7 +128,7 @@ def _sentence(
     }[outcome]
     merged = sum(len(part.merged) for part, *_ in found)
     beside = f"; {merged} values with too few blocks are judged together as {OTHERS}" if merged else ""
-    return f"{head}{listing}{more}; {asked}{beside}"
+    return f"{head}{listing}{more}; {limit_of(gate)}{beside}"
 
 
 def _figures(facts: dict[str, Json]) -> str:

@@ -58,11 +58,12 @@ def _changed(step: Step, rows: pa.Table) -> pa.Table:
 
 
 def matched(rows: pa.Table, changed: pa.Table, name: str, key: tuple[str, ...]) -> tuple[pa.Table, pa.Table]:
-    """Both tables row by row: by position where there are as many, else by their key. Raises `BadExpectation`."""
+    """Both tables row by row: by position where there are as many, unless the same keys come in another order; else by their
+    key. Raises `BadExpectation`."""
     import polars as pl
 
     if changed.num_rows == rows.num_rows:
-        return rows, changed
+        return _in_order(rows, changed, key), changed
     if not key or not set(key) <= set(changed.column_names):
         problem = (
             f"returned {changed.num_rows} rows for {rows.num_rows}, and there is no key to match them by"
@@ -75,6 +76,20 @@ def matched(rows: pa.Table, changed: pa.Table, name: str, key: tuple[str, ...]) 
     if found.null_count():
         raise BadExpectation(name=name, problem="returned rows whose key it was not given")
     return rows.take(found.to_arrow()), changed
+
+
+def _in_order(rows: pa.Table, changed: pa.Table, key: tuple[str, ...]) -> pa.Table:
+    """The rows in the order of those that were changed, where these have the same keys; else, and without a key, as they
+    are."""
+    import polars as pl
+
+    before, after = (pl.DataFrame(table.select(list(key))) for table in (rows, changed))
+    if not key or before.equals(after):
+        return rows
+    old, new = (one.with_row_index(_PLACE).sort(key, maintain_order=True) for one in (before, after))
+    if not old.drop(_PLACE).equals(new.drop(_PLACE)):
+        return rows
+    return rows.take(old[_PLACE].gather(new[_PLACE].arg_sort()).to_arrow())
 
 
 def _different(before: pa.Table, after: pa.Table) -> int:

@@ -110,7 +110,7 @@ def _data(work: _Work) -> _Done:
         columns=stored.columns,
         first=read.first,
         last=read.last,
-        profile=_profiled(work, stored) if stored.codec.startswith("arrow/") else None,
+        profile=_outline(work, stored) if stored.codec.startswith("arrow/") else None,
         files=len(value) if isinstance(value, Files) else None,
     )
     return _Done(outputs, data=version)
@@ -121,15 +121,17 @@ def _asks(resolved: Resolved) -> bool:
     return resolved.predict is not None or len(resolved.rows) > 1
 
 
-def _profiled(work: _Work, stored: Artifact) -> Digest:
-    """The outline of what was read, as it was stored."""
+def _outline(work: _Work, stored: Artifact) -> Digest:
+    spec = work.resolved.data if work.step is work.resolved.request else DataSpec()
+    return profiled(work.artifacts, stored, spec)
+
+
+def profiled(artifacts: Artifacts, stored: Artifact, spec: DataSpec) -> Digest:
+    """Store the outline of what was read, as it was stored: where its digest leads."""
     from noria.profiles import profile
 
-    spec = work.resolved.data if work.step is work.resolved.request else DataSpec()
     hidden = {*spec.hidden, *spec.key, *filter(None, [spec.time])}
-    return work.artifacts.store.put(
-        canonical(profile(work.artifacts.table(stored), label=spec.label, hidden=hidden))
-    )
+    return artifacts.store.put(canonical(profile(artifacts.table(stored), label=spec.label, hidden=hidden)))
 
 
 def _transform(work: _Work) -> _Done:

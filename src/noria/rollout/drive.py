@@ -67,6 +67,7 @@ class Move:
     before: int
     after: int
     why: str
+    by: str = ITSELF
 
 
 class Door(Protocol):
@@ -165,7 +166,7 @@ def _look(door: Door, rollout: Rollout) -> Turned:
 def _promote(door: Door, rollout: Rollout) -> Turned:
     if rollout.pause:
         return Turned(rollout, waiting=f"paused by {rollout.pause.by}: {rollout.pause.why}")
-    move = Move(before=rollout.champion, after=rollout.version, why=reason(rollout))
+    move = Move(before=rollout.champion, after=rollout.version, why=reason(rollout), by=rollout.by)
     return _kept(door, rollout, promoted(rollout, door.now()), move)
 
 

@@ -17,6 +17,8 @@ from noria.serving.errors import WorkerFailed
 
 READY = 300.0  # s for a worker to load its version: a large model over a network takes a minute or two
 
+STDERR = 2
+
 State = Literal["starting", "spare", "accepting", "leaving", "resting"]
 """`resting`: of the version before, loaded still, for whoever goes back to it."""
 
@@ -101,6 +103,14 @@ class Worker:
 def start(plan: Plan, name: str, folder: Path) -> Worker:
     """Start a worker, with its bundle and its counts in the keeper's own folder. For the event loop's thread."""
     loop, counts = asyncio.get_running_loop(), folder / name
+    process, ours = spawn(plan, counts)
+    ours.setblocking(False)
+    return Worker(name, plan.bundle, process, ours, counts, loop.create_future(), loop.time())
+
+
+def spawn(plan: Plan, counts: Path, *, out: int = STDERR) -> tuple[subprocess.Popen[bytes], socket.socket]:
+    """The process, which counts what it answers in `counts` and has its bundle beside it, and our end of its channel. What a
+    pipeline prints goes to `out`: it is for people."""
     bundle = counts.with_suffix(".bundle")
     bundle.write_bytes(canonical(plan.bundle))
     ours, theirs = wire.pair()
@@ -110,17 +120,22 @@ def start(plan: Plan, name: str, folder: Path) -> Worker:
         "--counts": counts,
         "--threads": plan.threads,
     }
-    process = subprocess.Popen(
-        [
-            *(plan.python, "-P", "-m", plan.module),
-            *(str(word) for pair in words.items() for word in pair),
-        ],
-        pass_fds=[theirs.fileno()],
-        env=dict(plan.variables),
-        stdin=subprocess.DEVNULL,
-        stdout=2,  # what a pipeline prints is for people
-        start_new_session=True,  # Ctrl-C reaches the keeper alone, which ends its workers in order
-    )
-    theirs.close()
-    ours.setblocking(False)
-    return Worker(name, plan.bundle, process, ours, counts, loop.create_future(), loop.time())
+    try:
+        process = subprocess.Popen(
+            [
+                *(plan.python, "-P", "-m", plan.module),
+                *(str(word) for pair in words.items() for word in pair),
+            ],
+            pass_fds=[theirs.fileno()],
+            env=dict(plan.variables),
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=out,
+            start_new_session=True,  # Ctrl-C reaches the keeper alone, which ends its workers in order
+        )
+    except OSError:
+        ours.close()
+        raise
+    finally:
+        theirs.close()
+    return process, ours

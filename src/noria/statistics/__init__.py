@@ -9,7 +9,14 @@ It refuses to know models, versions, stores, clocks or any other part of Noria, 
 
 from noria.statistics.bands import distribution_radius, quantile_band
 from noria.statistics.blocks import Blocks, Clipped, LossRange, block_means, block_width, clip_losses
-from noria.statistics.calibration import Calibration, ReliabilityBin, calibration
+from noria.statistics.calibration import (
+    Bin,
+    Calibration,
+    Reliability,
+    ReliabilityBin,
+    calibration,
+    reliability,
+)
 from noria.statistics.distance import Distance, distance
 from noria.statistics.drift import DriftState, advance_drift
 from noria.statistics.drift_cells import Categories, Column
@@ -36,6 +43,7 @@ from noria.statistics.unpaired import (
 __all__ = [
     "METHODS",
     "NO_UNITS",
+    "Bin",
     "BlockCounts",
     "BlockDifferences",
     "Blocks",
@@ -52,6 +60,7 @@ __all__ = [
     "Method",
     "RateComparison",
     "RateVerdict",
+    "Reliability",
     "ReliabilityBin",
     "RenewalState",
     "RiskMonitor",
@@ -85,6 +94,7 @@ __all__ = [
     "first_events",
     "hour_of_week",
     "quantile_band",
+    "reliability",
     "renew",
     "running_risk",
     "share_bounds",

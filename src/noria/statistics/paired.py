@@ -131,7 +131,7 @@ def verdict_of(lower: float, upper: float, margin: float) -> Verdict:
 def _needed(d: Floats, margin: float, alpha: float, evidence: float, method: Method) -> int | None:
     """More blocks until "not worse" is as likely as not, if mean and spread stay what they are."""
     room = margin - float(d.mean())
-    if room <= 0.0:
+    if room <= 0.0 or (method == "sign-flip" and alpha < symmetric.FINEST):
         return None
     total = _total_blocks(room / max(float(d.std()), 1e-12), d.size, alpha, evidence, method)
     return max(1, int(np.ceil(total)) - d.size) if total < _HOPELESS else None

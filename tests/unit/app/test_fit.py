@@ -53,6 +53,7 @@ def test_what_fits() -> None:
         (policy(NoWorse(metric="auc", margin=0.005)), "only the loss, log_loss, is known row by row"),
         (policy(NoWorse(metric="log_loss", margin=50)), "margin 50"),
         (policy(NoWorse(metric="log_loss", anchor_margin=9)), "anchor_margin 9"),
+        (policy(Robustness(at_most=5, noise=0.1)), "robustness has at_most 5"),
         (policy(Better(metric="auc")), "cannot say better_than"),
         (policy(Better(metric="log_loss", by=7)), "has by 7"),
         (policy(monitor=MonitorPolicy(loss="brier")), "names brier, and the loss is log_loss"),

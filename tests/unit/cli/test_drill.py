@@ -1,9 +1,10 @@
 """A drill's report as text."""
 
 import msgspec
+import pytest
 
 from noria.cli.drill import drill_lines
-from noria.cli.drilled import rate_line
+from noria.cli.drill_rate import rate_line
 from noria.records.drills import Plant
 from noria.testing.samples import a_drill
 
@@ -13,6 +14,14 @@ def test_the_rate_and_what_nobody_sees() -> None:
     assert lines[0].endswith("delay/1, beside delay:1")
     assert "no gate sees: slow model" in lines
     assert "3 of 4 planted candidates caught (75%)" in lines
+
+
+def test_a_terminal_shows_what_was_missed_in_red(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("noria.cli.render.coloured", lambda: True)
+    lines = drill_lines(a_drill(caught=3))
+    (missed,) = [line for line in lines if line.startswith("  slow model")]
+    assert "\033[31mmissed\033[0m" in missed
+    assert sum("\033[32mcaught\033[0m" in line for line in lines) == 3
 
 
 def test_what_could_not_be_planted_counts_for_nothing() -> None:

@@ -58,13 +58,22 @@ def test_calibration_goes_by_the_band(bias: float, at_most: float, outcome: str)
     assert len(verdict.evidence["bins"]) == 5
 
 
-def test_five_days_cannot_fail_a_calibration_and_one_can_pass_none() -> None:
-    few = forecasts(0.3)
-    short = changed(
-        few, probabilities=few.probabilities[:300], happened=few.happened[:300], blocks=few.blocks[:300]
+def over(days: int, bias: float) -> Forecasts:
+    few = forecasts(bias)
+    first = slice(300 * days)
+    return changed(
+        few, probabilities=few.probabilities[first], happened=few.happened[first], blocks=few.blocks[first]
     )
-    verdict = one(Calibration(at_most=0.05), forecasts=short)
+
+
+def test_five_days_cannot_fail_a_calibration_and_one_can_pass_none() -> None:
+    verdict = one(Calibration(at_most=0.05), forecasts=over(1, 0.3))
     assert (verdict.outcome, verdict.evidence["lower"], verdict.evidence["upper"]) == ("undecided", 0.0, 1.0)
+    assert one(Calibration(at_most=0.9), forecasts=over(1, 0.0)).outcome == "undecided"
+    verdict = one(Calibration(at_most=0.05), forecasts=over(5, 0.3))
+    assert (verdict.outcome, verdict.evidence["lower"], verdict.evidence["blocks"]) == ("undecided", 0.0, 5)
+    assert one(Calibration(at_most=0.2), forecasts=over(5, 0.0)).outcome == "pass"
+    assert one(Calibration(at_most=0.05), forecasts=over(10, 0.3)).outcome == "fail"
 
 
 def test_a_cost_is_held_to_its_limit_and_says_how_it_was_measured() -> None:
@@ -100,6 +109,30 @@ def signature(**columns: str) -> Signature:
 )
 def test_what_breaks_callers_is_named(now: Signature, told: list[str]) -> None:
     assert list(breaking(signature(a="double", b="int64"), now)) == told
+
+
+def strict(name: str = "a", *, nulls: bool = False, levels: tuple[str, ...] | None = None) -> Signature:
+    column = RequestColumn(name=name, type="string", nulls=nulls, levels=levels)
+    return replace(signature(), request=(column,), unknown="refuse")
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "told"),
+    [
+        (strict(nulls=True), strict(), ["a may not be null any more"]),
+        (strict(), strict(nulls=True), []),
+        (strict(levels=("AA", "UA", "WN")), strict(levels=("UA",)), ["a may not be AA, WN any more"]),
+        (strict(levels=("UA",)), strict(levels=("AA", "UA")), []),
+        (strict(levels=("UA",)), strict(), []),
+        (strict(), strict(levels=("UA",)), ["a must be one of 1 categories, before any string"]),
+    ],
+)
+def test_what_was_seen_before_and_would_be_refused_now_breaks_callers(
+    before: Signature, now: Signature, told: list[str]
+) -> None:
+    assert list(breaking(before, now)) == told
+    accepting = replace(now, unknown="accept")
+    assert list(breaking(before, accepting)) == []
 
 
 def test_a_wider_type_breaks_nobody_and_is_told() -> None:

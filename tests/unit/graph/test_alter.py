@@ -49,6 +49,22 @@ def test_some_of_the_rows_are_matched_by_their_key(tmp_path: Path) -> None:
     assert done.changed == 0
 
 
+def test_sorted_rows_stand_beside_themselves(tmp_path: Path) -> None:
+    done, artifacts = altered(
+        tmp_path, lambda rows: rows.with_columns(wind=pl.col("wind") + 1).sort("wind", descending=True)
+    )
+    before, after = artifacts.table(done.before), artifacts.table(done.after)
+    assert before["id"].to_pylist() == after["id"].to_pylist() != [1, 2, 3]
+    assert [value and value + 1 for value in before["wind"].to_pylist()] == after["wind"].to_pylist()
+    assert done.changed == 2  # a null plus one is a null
+
+
+def test_rows_whose_keys_were_changed_are_matched_by_position(tmp_path: Path) -> None:
+    done, artifacts = altered(tmp_path, lambda rows: rows.with_columns(id=pl.col("id") + 1))
+    assert artifacts.table(done.before)["id"].to_pylist() == [1, 2, 3]
+    assert artifacts.table(done.after)["id"].to_pylist() == [2, 3, 4]
+
+
 @pytest.mark.parametrize(
     ("change", "told"),
     [

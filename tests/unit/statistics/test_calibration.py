@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from noria.statistics import calibration
+from noria.statistics import calibration, reliability
 
 RNG = np.random.default_rng(1)
 DAYS = np.repeat(np.arange(60), 200)
@@ -30,6 +30,18 @@ def test_answers_that_come_true_too_rarely_are_found_with_the_size_of_the_error(
     assert found.error == pytest.approx(0.04, abs=0.02)
 
 
+def test_the_error_and_its_band_are_those_that_a_gate_goes_by() -> None:
+    happened = outcomes(P - 0.02)
+    shown, judged = calibration(P, happened, DAYS), reliability(P, happened, DAYS)
+    assert (shown.error, shown.lower, shown.upper) == (judged.estimate, judged.lower, judged.upper)
+    assert (len(shown.bins), len(judged.bins)) == (10, 5)
+
+
+def test_answers_of_two_values_have_two_bins() -> None:
+    few = np.where(P < 0.2, 0.1, 0.5)
+    assert [each.answered for each in reliability(few, outcomes(few), DAYS).bins] == pytest.approx([0.1, 0.5])
+
+
 def test_a_bad_day_of_many_rows_is_one_block_and_proves_nothing() -> None:
     day = np.zeros(5_000, np.int64)
     found = calibration(np.full(5_000, 0.3), np.ones(5_000), day)
@@ -47,3 +59,5 @@ def test_what_is_no_outcome_is_refused() -> None:
     ):
         with pytest.raises(ValueError, match=what):
             calibration(p, y, block)
+        with pytest.raises(ValueError, match=what):
+            reliability(p, y, block)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from noria.statistics import METHODS, Method, compare
-from noria.statistics.symmetric import typical_bounds
+from noria.statistics.symmetric import FINEST, blocks_needed, typical_bounds
 
 NOISE = np.random.default_rng(3).normal(0.0, 0.004, 28)
 NOISE = NOISE - NOISE.mean()
@@ -79,6 +79,29 @@ def test_typical_bounds_are_those_of_the_sign_flip_test() -> None:
         assert (p_above <= 0.05) == (centre < lower - 1e-12) or abs(centre - lower) < 1e-9
         p_below = np.mean(np.array(flips) <= y.sum() + 1e-12)
         assert (p_below <= 0.05) == (centre > upper + 1e-12) or abs(centre - upper) < 1e-9
+
+
+def test_as_many_blocks_as_are_needed_give_bounds_of_a_small_alpha() -> None:
+    x = np.random.default_rng(4).normal(size=blocks_needed(2.0**-16))
+    below, above = np.sort(x), np.sort(-x)
+    assert typical_bounds(x, 2.0**-16) == pytest.approx((below[0], -above[0]))
+    inside = typical_bounds(x, 2.0**-15)  # the next mean of any subset: of the two at the end
+    assert inside == pytest.approx(((below[0] + below[1]) / 2, -(above[0] + above[1]) / 2))
+
+
+def test_subsets_that_are_drawn_for_a_small_alpha_leave_as_few_beyond() -> None:
+    x, alpha = np.random.default_rng(5).normal(size=18), 2.0**-15.5
+    lower, upper = typical_bounds(x, alpha)
+    numbers = np.arange(1, 2**x.size)
+    places = [(numbers >> place) & 1 for place in range(x.size)]
+    means = sum(each * value for each, value in zip(places, x, strict=True)) / sum(places)
+    assert np.mean(means < lower) < 3 * alpha
+    assert np.mean(means > upper) < 3 * alpha
+
+
+def test_an_alpha_that_no_number_of_subsets_is_drawn_for_has_no_bounds_and_asks_for_no_more_blocks() -> None:
+    assert typical_bounds(NOISE, FINEST / 2) == (-np.inf, np.inf)
+    assert compare(NOISE, margin=0.05, width=5.0, alpha=FINEST / 2).needed is None
 
 
 @pytest.mark.parametrize(

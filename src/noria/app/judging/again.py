@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from noria.app.fit import check_fit
 from noria.app.gone import require_whole
 from noria.app.judging.expecting import expectations_of
 from noria.app.judging.gathered import Ground, own_ground, workers_of
 from noria.app.judging.judged import Expecting, judged
+from noria.app.judging.proven import asked_proof
 from noria.app.promote import find_version
 from noria.ports.engine import Engine, ask
 from noria.records.events import Change, Judged, Proved
-from noria.records.gates import Judgement, Reproducible
+from noria.records.gates import Judgement
 from noria.records.policy import ModelPolicy
-from noria.records.proofs import Proof
 from noria.records.runs import Run
 from noria.records.tasks import RunStep, StepDone
 from noria.records.versions import Version
@@ -30,7 +31,8 @@ def judge_again(app: App, text: str, *, as_recorded: bool = False, dry_run: bool
 
     The version's own data step reads the outside world anew; where that gives the rows that it was trained with, its own
     holdout judges, and else all rows that it was not trained on: it is another look, with its own share of alpha.
-    `as_recorded`: its own holdout in any case. Raises `UnknownVersion`, `VersionGone`, and what a step raises.
+    `as_recorded`: its own holdout in any case. Raises `UnknownVersion`, `VersionGone`, `PolicyMismatch` where today's gates
+    do not fit the pipeline as it lies in the project, and what a step raises.
     """
     version = find_version(app, text)
     require_whole(app, version)
@@ -40,10 +42,12 @@ def judge_again(app: App, text: str, *, as_recorded: bool = False, dry_run: bool
         raise RuntimeError(f"{version.name} has no run")
     with ExitStack() as stack:
         stack.enter_context(app.driving(f"a judgement of {version.name}"))
-        proof = _proof(app, policy, version, found[0])
+        expecting = _expecting(app, policy, stack)
+        proof = asked_proof(
+            app, policy, version, found[0], app.records.runs.steps(version.model, version.run)
+        )
         engine = stack.enter_context(workers_of(app, version))
         ground = own_ground(version) if as_recorded else _todays(app, version, found[0], engine)
-        expecting = _expecting(app, policy, stack)
         made = judged(app, policy, version, engine, proof=proof, expecting=expecting, ground=ground)
     judgement = replace(made, cause="asked")
     if not dry_run:
@@ -73,18 +77,10 @@ def _todays(app: App, version: Version, run: Run, engine: Engine) -> Ground:
 
 
 def _expecting(app: App, policy: ModelPolicy, stack: ExitStack) -> Expecting:
-    """What the pipeline expects as it lies in the project now."""
+    """What the pipeline expects as it lies in the project now. Raises `PolicyMismatch`."""
     from noria.declare import resolve
     from noria.graph.load import load_pipeline
 
-    functions = expectations_of(resolve(load_pipeline(app.project, policy.pipeline)))
-    return Expecting(functions, policy.pipeline, stack.enter_context(closing(app.engine())))
-
-
-def _proof(app: App, policy: ModelPolicy, version: Version, run: Run) -> Proof | None:
-    if not any(isinstance(gate, Reproducible) for gate in policy.gates):
-        return None
-    from noria.app.proof.reproduce import prove
-    from noria.pipeline.listen import Silent
-
-    return prove(app, version, run, app.records.runs.steps(version.model, run.number), Silent())
+    resolved = resolve(load_pipeline(app.project, policy.pipeline))
+    check_fit(policy, resolved)
+    return Expecting(expectations_of(resolved), policy.pipeline, stack.enter_context(closing(app.engine())))

@@ -8,11 +8,12 @@ from noria.records.events import AliasMoved, Change
 from noria.records.gates import ANCHOR, Expectation, Gate, NoWorse, Schema
 from noria.registry.references import CHAMPION
 
-PARTS = frozenset({"gates", "rollout", "monitor", "loop", "noria"})
+ROLLOUT = "rollout"
+PARTS = frozenset({"gates", ROLLOUT})
 """Who moves aliases and is no person."""
 
 
-def gates_of(asked: Sequence[Gate]) -> list[Gate]:
+def with_standing_gates(asked: Sequence[Gate]) -> list[Gate]:
     """The policy's gates. Where it says nothing of them, the schema is held to the champion's while a service answers
     with that, and what the pipeline expects must hold."""
     gates = [gate for gate in asked if not _is_off(gate)]
@@ -51,13 +52,19 @@ def _asks_for_anchor(gate: Gate) -> bool:
 
 
 def anchor_of(moves: Iterable[Change | None]) -> int | None:
-    """The version that a person last made champion; else the first one that ever was. Promotions by gates move no anchor:
-    else each could be worse than the one before by the margin, and nobody would see how far that goes."""
-    first = last = None
+    """The version that a person last made champion, by hand or by a rollout that they began; else the first one that ever
+    was. Promotions by gates move no anchor: else each could be worse than the one before by the margin, and nobody would see
+    how far that goes. A person's choice that its labels convict, so that the rollout takes it back, is none any more."""
+    first: int | None = None
+    been: set[int] = set()
+    chosen: list[int] = []
     for moved in moves:
         if not isinstance(moved, AliasMoved) or moved.alias != CHAMPION or moved.after is None:
             continue
         first = first or moved.after
         if moved.by not in PARTS:
-            last = moved.after
-    return last or first
+            chosen.append(moved.after)
+        elif moved.by == ROLLOUT and moved.after in been and chosen[-1:] == [moved.before]:
+            chosen.pop()
+        been.add(moved.after)
+    return chosen[-1] if chosen else first

@@ -8,7 +8,7 @@ registered or promoted; what is left of it is one event with the report.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, ClassVar
 from msgspec.structs import replace
 
 from noria.app.gone import require_whole
-from noria.app.judging.asked import gates_of
+from noria.app.judging.asked import with_standing_gates
 from noria.app.judging.broken import nan_weights, slow_model
 from noria.app.judging.field import Field, Grown, open_field
 from noria.app.judging.plants import DATA_PLANTS, CannotPlant
 from noria.errors import ConfigError, NotFound, StepFailed
 from noria.records.drills import Caught, Drill, Plant
 from noria.records.events import GatesDrilled
-from noria.records.gates import Approved, Gate, Judgement, Reproducible, Verdict
+from noria.records.gates import Approved, Gate, Judgement, Outcome, Reproducible, Verdict
 
 if TYPE_CHECKING:
     from noria.app.wiring import App
@@ -51,12 +51,12 @@ def drill_gates(
     policy = app.model(model)
     version = _newest(app, policy.name)
     require_whole(app, version)
-    asked, left_out = _askable(gates_of(policy.gates))
+    asked, left_out = _askable(with_standing_gates(policy.gates))
     with app.alone(policy.name), open_field(app, policy, version, asked, listener) as field:
         control = field.judge(Grown(version))
-        sound = _sound(control, version)
+        sound = credited(control, version)
         plants = [_planted(field, name, make, sound, told) for name, make in _makers(app, field).items()]
-    worst = next((one for one in control.verdicts if one.gate not in sound), None)
+    worst = next((one for one in control.verdicts if one.gate not in sound["fail"]), None)
     drill = Drill(
         model=policy.name,
         run=version.run,
@@ -86,16 +86,21 @@ def _askable(gates: list[Gate]) -> tuple[list[Gate], tuple[str, ...]]:
     return kept, tuple(names[type(gate)] for gate in gates if type(gate) in names)
 
 
-def _sound(control: Judgement, version: Version) -> frozenset[str]:
-    """Gates that the candidate without a fault passes: what they say of the others is due to the fault. The champion cannot
-    be shown to be better than itself, and need not be."""
-    itself = control.champion == version.number
-    return frozenset(
-        verdict.gate
-        for verdict in control.verdicts
-        if verdict.outcome == "pass"
-        or (itself and verdict.outcome == "undecided" and "margin" in verdict.evidence)
-    )
+Credited = Mapping[Outcome, frozenset[str]]
+"""The gates whose verdicts on a planted candidate are due to its fault, by that verdict."""
+
+
+def credited(control: Judgement, version: Version) -> Credited:
+    """By what they say of the candidate without a fault: those that pass it. The champion cannot be shown to be better than
+    itself, and need not be: a comparison with it that is undecided for that counts where it finds a fault worse, and not
+    where it decides as little as before."""
+    passing = {one.gate for one in control.verdicts if one.outcome == "pass"}
+    itself = {
+        one.gate
+        for one in control.verdicts
+        if one.outcome == "undecided" and one.evidence.get("against") == version.name
+    }
+    return {"fail": frozenset(passing | itself), "undecided": frozenset(passing)}
 
 
 Maker = Callable[[], Grown]
@@ -109,13 +114,13 @@ def _makers(app: App, field: Field) -> dict[str, Maker]:
     return makers
 
 
-def _planted(field: Field, name: str, make: Maker, sound: frozenset[str], told: Told) -> Plant:
+def _planted(field: Field, name: str, make: Maker, sound: Credited, told: Told) -> Plant:
     """One candidate, made and judged."""
     began = time.perf_counter()
     field.what = ""
     try:
         grown = make()
-        plant = _judged(name, grown, field.judge(grown), sound)
+        plant = came_to(name, grown, field.judge(grown), sound)
     except CannotPlant as error:
         plant = Plant(name=name, what="", caught="not planted", why=f"the pipeline {error}")
     except (StepFailed, ConfigError) as error:
@@ -126,20 +131,20 @@ def _planted(field: Field, name: str, make: Maker, sound: frozenset[str], told: 
     return plant
 
 
-def _judged(name: str, grown: Grown, judgement: Judgement, sound: frozenset[str]) -> Plant:
+def came_to(name: str, grown: Grown, judgement: Judgement, sound: Credited) -> Plant:
     """A data check or a gate that fails it has caught it; one that can decide without the fault, and not with it, holds it
     back."""
-    held = {outcome: _of(judgement, sound, outcome) for outcome in ("fail", "undecided")}
-    by = [*(f"data check {check}" for check, _ in grown.findings), *(one.gate for one in held["fail"])]
-    reasons = [*(what for _, what in grown.findings), *(one.why for one in held["fail"])]
+    failing, undecided = (_of(judgement, sound, outcome) for outcome in ("fail", "undecided"))
+    by = [*(f"data check {check}" for check, _ in grown.findings), *(one.gate for one in failing)]
+    reasons = [*(what for _, what in grown.findings), *(one.why for one in failing)]
     caught: Caught = "caught"
     if not by:
-        by = [one.gate for one in held["undecided"]]
-        reasons = [one.why for one in held["undecided"]]
+        by = [one.gate for one in undecided]
+        reasons = [one.why for one in undecided]
         caught = "held back" if by else "missed"
     why = reasons[0] if reasons else ""
     return Plant(name=name, what=grown.what, caught=caught, by=tuple(by), why=why)
 
 
-def _of(judgement: Judgement, sound: frozenset[str], outcome: str) -> list[Verdict]:
-    return [one for one in judgement.verdicts if one.outcome == outcome and one.gate in sound]
+def _of(judgement: Judgement, sound: Credited, outcome: Outcome) -> list[Verdict]:
+    return [one for one in judgement.verdicts if one.outcome == outcome and one.gate in sound[outcome]]

@@ -34,7 +34,7 @@ def expectations_of(resolved: Resolved) -> tuple[Expected, ...]:
     return tuple(found)
 
 
-def asked(
+def answers_to_changes(
     app: App, expectations: tuple[Expected, ...], pipeline: str, gathered: Gathered, engine: Engine
 ) -> list[tuple[Expected, Changed | str]]:
     """Each with the candidate's answers before and after; a sentence where it could not be asked. `engine`: workers on the

@@ -22,7 +22,7 @@ from noria.declare import Resolved, resolve
 from noria.graph.load import forget, load_pipeline
 from noria.ports.engine import ask
 from noria.records.artifacts import Artifact
-from noria.records.base import Digest, canonical
+from noria.records.base import Digest
 from noria.records.gates import Cost, Gate, Judgement
 from noria.records.policy import ModelPolicy
 from noria.records.runs import Run, StepResult, Trigger
@@ -44,6 +44,7 @@ class Grown:
     """A candidate with a fault."""
 
     version: Version
+    """By the number of the version without it: so it has the same share of alpha, and that one's environment."""
     what: str = ""
     costs: bool = True
     """Whether latency and memory are asked for: a fault in the data leaves them as they are."""
@@ -111,7 +112,7 @@ class Field:
     def with_code(self, version: Version, what: str) -> Grown:
         """A candidate whose source tree is another one, and whose answers are the same."""
         self.what = what
-        return Grown(replace(version, number=version.number + 1), what)
+        return Grown(version, what)
 
     def with_outputs(self, made: Mapping[str, Artifact], what: str) -> Grown:
         """A candidate of which some steps gave other outputs."""
@@ -166,18 +167,15 @@ class Field:
 
     def _data(self, rows: pl.DataFrame) -> tuple[StepResult, list[tuple[str, str]]]:
         """The data step's result with other rows, and what the project's data checks say of it."""
-        from noria.profiles import profile
+        from noria.pipeline.perform import profiled
 
-        spec, name = self.resolved.data, self.version.graph.data
-        saved = self._saved(rows)
-        hidden = {*spec.hidden, *spec.key, *filter(None, [spec.time])}
-        outline = profile(self.app.artifacts.table(saved), label=spec.label, hidden=hidden)
-        before = self.recorded[name]
+        name = self.version.graph.data
+        saved, before = self._saved(rows), self.recorded[name]
         data = replace(
             self.version.data,
             digest=saved.digest,
             rows=rows.height,
-            profile=self.app.store.put(canonical(outline)),
+            profile=profiled(self.app.artifacts, saved, self.resolved.data),
         )
         result = replace(before, outputs={**before.outputs, name: saved}, data=data)
         return result, self._checked(result)
@@ -224,7 +222,7 @@ class Field:
         quality = holdout_quality(self.engine, resolved, graph, rows, judging)
         return build_version(
             self.run,
-            number=before.number + 1,
+            number=before.number,
             now=self.app.clock.now(),
             resolved=resolved,
             graph=graph,

@@ -1,4 +1,4 @@
-"""Probabilities and what became of them, out of a candidate's answers and the labels beside them."""
+"""Probabilities and what became of them, out of answers and the labels beside them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from noria.app.judging.gathered import Gathered
 from noria.gates.calibration import Forecasts
+from noria.monitor.blocks import block_span
+from noria.monitor.columns import block_numbers
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,8 +31,10 @@ def forecasts(app: App, gathered: Gathered) -> Forecasts | str:
         return "no row has a label"
     if answered.kind == "matrix" and answers.width > 1:
         found = _of_classes(rows[candidate.label], answers)
+    elif answers.width != 1:
+        found = f"answers are no probabilities: they have the columns {', '.join(answers.columns)}"
     else:
-        found = _of_one(rows[candidate.label], answers)
+        found = of_one(answers.to_series(), rows[candidate.label])
     if isinstance(found, str):
         return found
     block = gathered.block if candidate.signature.time else "row"
@@ -43,23 +47,28 @@ def forecasts(app: App, gathered: Gathered) -> Forecasts | str:
     )
 
 
-def _of_one(label: pl.Series, answers: pl.DataFrame) -> tuple[np.ndarray, np.ndarray] | str:
-    """A probability of label 1."""
-    import numpy as np
+def of_one(answers: pl.Series, label: pl.Series) -> tuple[np.ndarray, np.ndarray] | str:
+    """Probabilities of label 1, and what came of them, NaN where there is no label; a sentence where either is none."""
     import polars as pl
 
-    if answers.width != 1 or not answers.to_series().dtype.is_numeric():
-        return f"answers are no probabilities: they have the columns {', '.join(answers.columns)}"
-    values = answers.to_series().cast(pl.Float64)
-    if not values.is_between(0.0, 1.0).all():
-        ends = np.nanmin(values.to_numpy()), np.nanmax(values.to_numpy())
-        return f"answers are no probabilities: they go from {ends[0]:.4g} to {ends[1]:.4g}"
-    if label.dtype != pl.Boolean and not label.dtype.is_numeric():
+    if not answers.dtype.is_numeric():
+        return f"answers are no probabilities: {answers.name} is {answers.dtype}"
+    values = answers.cast(pl.Float64)
+    if not values.is_between(0.0, 1.0).fill_null(False).all():
+        return f"answers are no probabilities: {_ends(values)}"
+    if label.dtype not in (pl.Boolean, pl.Null) and not label.dtype.is_numeric():
         return f"the label is {label.dtype}, and one probability does not say of which value"
     happened = label.cast(pl.Float64)
-    if not happened.is_in([0.0, 1.0]).all():
+    if not happened.drop_nulls().is_in([0.0, 1.0]).all():
         return "the label has values beside 0 and 1"
     return values.to_numpy(), happened.to_numpy()
+
+
+def _ends(values: pl.Series) -> str:
+    there = values.drop_nulls().drop_nans().to_numpy()
+    if there.size < len(values):
+        return f"{len(values) - there.size:,} of {len(values):,} are missing"
+    return f"they go from {there.min():.4g} to {there.max():.4g}"
 
 
 def _of_classes(label: pl.Series, answers: pl.DataFrame) -> tuple[np.ndarray, np.ndarray] | str:
@@ -84,10 +93,6 @@ def _blocks(rows: pl.DataFrame, time: str | None, block: str) -> np.ndarray:
     """The number of each row's block."""
     import numpy as np
 
-    from noria.statistics import block_width
-
     if time is None or block == "row":
         return np.arange(rows.height)
-    instants = rows[time].dt.convert_time_zone("UTC").dt.replace_time_zone(None).to_numpy()
-    monday = np.datetime64("1970-01-05", "us")  # where `noria.statistics.blocks` begins to count, too
-    return np.asarray((instants.astype("datetime64[us]") - monday) // block_width(block))
+    return block_numbers(rows[time], block_span(block))

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from noria.app.judging.asked import anchor_of, asks_for_anchor, gates_of, with_anchor
+from noria.app.judging.asked import anchor_of, asks_for_anchor, with_anchor, with_standing_gates
 from noria.app.judging.gathered import Gathered, Ground, own_ground
 from noria.app.judging.shares import earlier, shared
 from noria.errors import ConfigError, StepFailed
@@ -74,7 +74,7 @@ def judged(
     """The judgement as things stand now; appends nothing. `engine`: workers on the version's own tree. `ground`: the rows;
     None: its holdout. `gates`: just these, in the place of the policy's and of those that stand by themselves. `stand_in`:
     who is champion where there is none."""
-    asked = gates_of(policy.gates) if gates is None else list(gates)
+    asked = with_standing_gates(policy.gates) if gates is None else list(gates)
     standing = _standing(app, version, asked, stand_in)
     met = list(with_anchor(asked, standing.others.get(ANCHOR)))
     gathered = Gathered(app, version, engine, ground or own_ground(version), policy.monitor.block)
@@ -236,9 +236,9 @@ def _perturbed(app: App, gathered: Gathered, gate: Robustness | None) -> Perturb
 def _expected(app: App, gathered: Gathered, expecting: Expecting) -> Sequence[tuple[Expected, Changed | str]]:
     if not expecting.functions:
         return ()
-    from noria.app.judging.expecting import asked
+    from noria.app.judging.expecting import answers_to_changes
 
-    return asked(app, expecting.functions, expecting.pipeline, gathered, expecting.engine)
+    return answers_to_changes(app, expecting.functions, expecting.pipeline, gathered, expecting.engine)
 
 
 def _is_served(app: App, model: str, champion: int | None) -> bool:

@@ -60,7 +60,9 @@ def with_noise(
             ends = column.drop_nulls().to_numpy()
             low, high = float(ends.min()), float(ends.max())
             changed = changed.round().clip(low, high)  # a code beyond the largest one would be no code
-        changed = changed.cast(column.dtype)
+        changed = changed.cast(column.dtype, strict=False)
+        if changed.null_count() != column.null_count():
+            continue  # numbers near the end of its type, where the next one that a float can be is none of it
         if changed.ne_missing(column).any():
             moved.append(changed.alias(name))
     return frame.with_columns(moved), tuple(one.name for one in moved)

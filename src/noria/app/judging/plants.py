@@ -144,7 +144,7 @@ def other_unit(soil: Soil) -> Sown:
         moved = column.cast(pl.Float64) * scale + zero
         if column.dtype.is_integer():
             moved = moved.round()
-            if moved.max() != moved.cast(column.dtype, strict=False).cast(pl.Float64).max():
+            if moved.cast(column.dtype, strict=False).null_count() != column.null_count():
                 continue  # a small code, which has no room for it
         return Sown(
             soil.in_training(name, moved.cast(column.dtype)),

@@ -40,8 +40,14 @@ class Earlier:
         self._found = found
 
     def attempts(self, gate: Gate, other: str | None) -> int:
-        """How many judgements had a verdict like this gate's: against the same other version, or of the same name."""
-        return sum(any(_alike(gate, other, one) for one in judgement.verdicts) for judgement in self._found)
+        """How many versions had a verdict like this gate's: against the same other version, or of the same name. One that was
+        judged by several sets of rows counts once for each; by the same rows again, or with a person's word, is no new look."""
+        found = {
+            (judgement.version, judgement.data)
+            for judgement in self._found
+            if any(_alike(gate, other, verdict) for verdict in judgement.verdicts)
+        }
+        return len(found)
 
 
 def _alike(gate: Gate, other: str | None, verdict: Verdict) -> bool:

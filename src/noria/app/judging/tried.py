@@ -7,6 +7,7 @@ that is what the version itself needs. What a limit catches is the version, not 
 from __future__ import annotations
 
 import http.client
+import math
 import os
 import socket
 import subprocess
@@ -23,7 +24,7 @@ import msgspec
 from noria.errors import StepFailed
 from noria.gates.costs import Measured
 from noria.ports.surroundings import surroundings
-from noria.records.base import Json, canonical
+from noria.records.base import Json
 from noria.records.policy import ServicePolicy
 from noria.records.versions import Version
 from noria.serving import wire
@@ -32,6 +33,7 @@ from noria.serving.environments import Environments
 from noria.serving.log import narrator
 from noria.serving.rows import log_schema
 from noria.serving.sample import as_requests, sample_of
+from noria.serving.worker_process import READY, Plan, spawn
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -44,7 +46,6 @@ ROUNDS = 5  # one of them is likely to fall between what else the machine does
 ROUND = 200  # requests; their 99th percentile is the third slowest
 FEWEST = 20  # of a round of a slow model
 BUDGET = 10.0  # s for all rounds: whole ones for answers of 10 ms, while most take one
-READY = 300.0  # s for the worker to load the version, as in the service
 ANSWER = 60.0  # s for one answer; beyond, it is none
 MEGA = 1e6  # bytes in the MB of a limit
 
@@ -118,10 +119,9 @@ def _worker(app: App, version: Version) -> Iterator[tuple[subprocess.Popen[bytes
         closing(socket.create_server(("127.0.0.1", 0))) as listening,
         open(os.path.join(folder, "log"), "w+b") as log,  # noqa: PTH118, PTH123
     ):
-        ours, theirs = wire.pair()
+        plan = _plan(app, version, Path(folder), log.fileno())
+        process, ours = spawn(plan, Path(folder, "worker"), out=log.fileno())
         with closing(ours):
-            process = _start(app, version, Path(folder), theirs, log.fileno())
-            theirs.close()
             try:
                 _until_ready(version, ours)
                 wire.say(ours, wire.Accept(), [listening])
@@ -131,24 +131,14 @@ def _worker(app: App, version: Version) -> Iterator[tuple[subprocess.Popen[bytes
                 process.wait()
 
 
-def _start(
-    app: App, version: Version, folder: Path, theirs: socket.socket, log: int
-) -> subprocess.Popen[bytes]:
+def _plan(app: App, version: Version, folder: Path, log: int) -> Plan:
     from noria.source.environment import environment
 
-    narrate = narrator(app.clock, log)
-    python = Environments(environment(app.project), app.project, narrate).python_of(version)
-    bundle = folder / "worker.bundle"
-    bundle.write_bytes(canonical(_bundle(app, version, folder, log)))
-    words = ("--bundle", bundle, "--channel", theirs.fileno(), "--counts", folder / "worker")
-    return subprocess.Popen(
-        [python, "-P", "-m", "noria.serving.worker", *map(str, words)],
-        pass_fds=[theirs.fileno()],
-        env=surroundings(os.environ) | app.elsewhere,
-        stdin=subprocess.DEVNULL,
-        stdout=log,
-        stderr=log,
-        start_new_session=True,
+    environments = Environments(environment(app.project), app.project, narrator(app.clock, log))
+    return Plan(
+        bundle=_bundle(app, version, folder, log),
+        python=environments.python_of(version),
+        variables=surroundings(os.environ) | app.elsewhere,
     )
 
 
@@ -209,14 +199,15 @@ def _once(version: Version, connection: http.client.HTTPConnection, path: str, b
         raise NotServed(version=version.name, why=f"it gave no answer: {error!r}") from error
     took = time.perf_counter() - started
     if answer.status != 200:
-        raise NotServed(version=version.name, why=f"it answered {answer.status}: {said[:300].decode()}")
+        told = said[:300].decode(errors="replace")  # of other bytes, or cut within a letter
+        raise NotServed(version=version.name, why=f"it answered {answer.status}: {told}")
     return took
 
 
 def _quantile(values: Sequence[float], share: float) -> float:
-    """The value that `share` of all are at most; the nearest rank."""
+    """The least value that `share` of all are at most; the nearest rank."""
     ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+    return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
 
 
 def _resident(pid: int) -> float:

@@ -117,7 +117,7 @@ def append(app: App, rollout: Rollout, *, why: str, by: str, move: Move | None =
                 before=move.before,
                 after=move.after,
                 why=move.why,
-                by=by,
+                by=move.by,
             )
         )
     try:

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from noria.app.judging.approve import waits
-from noria.app.judging.asked import anchor_of, gates_of, with_anchor
+from noria.app.judging.asked import anchor_of, with_anchor, with_standing_gates
 from noria.app.keeping import Past, kept
 from noria.records.events import AliasMoved
 from noria.records.gates import Expectation, Judgement, NoWorse, Schema, Threshold, Verdict
@@ -11,15 +11,15 @@ from noria.records.policy import KeepPolicy
 from noria.testing.samples import NOON, a_version
 
 
-def moved(after: int | None, by: str, alias: str = "champion") -> AliasMoved:
-    return AliasMoved(model="delay", alias=alias, before=None, after=after, why="", by=by)
+def moved(after: int | None, by: str, alias: str = "champion", before: int | None = None) -> AliasMoved:
+    return AliasMoved(model="delay", alias=alias, before=before, after=after, why="", by=by)
 
 
 def test_what_stands_by_itself_can_be_turned_off() -> None:
     auc = Threshold(metric="auc", at_least=0.5)
-    assert gates_of([auc]) == [auc, Schema(served=True), Expectation()]
-    assert gates_of([auc, Schema(least="off"), Expectation(off=True)]) == [auc]
-    assert gates_of([Schema(least="same")]) == [Schema(least="same"), Expectation()]
+    assert with_standing_gates([auc]) == [auc, Schema(served=True), Expectation()]
+    assert with_standing_gates([auc, Schema(least="off"), Expectation(off=True)]) == [auc]
+    assert with_standing_gates([Schema(least="same")]) == [Schema(least="same"), Expectation()]
 
 
 def test_the_anchor_is_met_beside_the_champion_alone() -> None:
@@ -42,6 +42,13 @@ def test_gates_move_no_anchor_and_people_do() -> None:
     by_gates = [moved(1, "gates"), moved(2, "gates"), moved(9, "ada", alias="challenger")]
     assert anchor_of(by_gates) == 1
     assert anchor_of([*by_gates, moved(3, "ada"), moved(4, "gates"), None, moved(None, "ada")]) == 3
+
+
+def test_a_persons_choice_that_a_rollout_takes_back_is_no_anchor() -> None:
+    chosen = [moved(1, "ada"), moved(2, "gates", before=1), moved(3, "ada", before=2)]
+    assert anchor_of(chosen) == 3
+    assert anchor_of([*chosen, moved(2, "rollout", before=3)]) == 1
+    assert anchor_of([*chosen, moved(4, "gates", before=3), moved(3, "rollout", before=4)]) == 3
 
 
 def test_a_collection_keeps_the_anchor() -> None:

@@ -9,10 +9,11 @@ import pytest
 from noria.app.judging.broken import _poisoned
 from noria.app.judging.perturbed import with_holes, with_noise
 from noria.app.judging.plants import DATA_PLANTS, CannotPlant, Soil, Sown
-from noria.app.judging.tried import figures
+from noria.app.judging.tried import NotServed, _once, figures
 from noria.declare import DataSpec
 from noria.records.artifacts import Column
 from noria.records.versions import RequestColumn, Signature
+from noria.testing.samples import a_version
 
 SPEC = DataSpec(key=("id",), time="at", label="late", outcomes=("air_time",))
 START = datetime(2013, 1, 1, tzinfo=UTC)
@@ -86,6 +87,18 @@ def test_small_codes_have_no_room_for_another_unit() -> None:
         DATA_PLANTS["unit change"](soil(codes.with_columns(hour=(pl.col("hour") + 100).cast(pl.Int8))))
 
 
+def test_a_small_code_below_zero_has_no_room_either() -> None:
+    codes = frame().drop("temp", "wind").with_columns(hour=(pl.col("hour") * 4 - 120).cast(pl.Int8))
+    with pytest.raises(CannotPlant, match="whose unit"):
+        DATA_PLANTS["unit change"](soil(codes))
+
+
+def test_codes_with_holes_and_room_change_their_unit() -> None:
+    codes = frame().drop("temp", "wind").with_columns(hour=pl.when(pl.col("hour") > 0).then(pl.col("hour")))
+    ground = soil(codes)
+    assert differing(DATA_PLANTS["unit change"](ground), ground.rows) == {"hour"}
+
+
 def signature(*, unknown: str = "accept") -> Signature:
     return Signature(
         request=(
@@ -112,6 +125,11 @@ def test_noise_is_a_share_of_the_spread_and_moves_no_small_code() -> None:
     assert noisy.select("id", "at", "hour", "name", "late").equals(
         rows.select("id", "at", "hour", "name", "late")
     )
+
+
+def test_numbers_at_the_end_of_their_type_get_no_noise() -> None:
+    rows = frame().with_columns(hour=2**63 - 1 - pl.col("hour") * 2**40)
+    assert with_noise(rows, signature(), 0.5, np.random.default_rng(3))[1] == ("temp", "wind")
 
 
 def test_holes_come_where_a_request_may_have_them() -> None:
@@ -145,8 +163,33 @@ def test_weights_are_reached_wherever_they_lie() -> None:
 
 
 def test_of_several_rounds_the_least_counts() -> None:
-    quiet, busy = [0.001] * 99 + [0.004], [0.002] * 90 + [0.5] * 10
+    quiet, busy = [0.001] * 98 + [0.004] * 2, [0.002] * 90 + [0.5] * 10
     found = figures([busy, quiet, busy], 50e6)
     assert found.figures == {"latency_p50_ms": 1.0, "latency_p99_ms": 4.0, "memory_mb": 50.0}
     assert found.evidence["p99_ms"] == [500.0, 4.0, 500.0]
     assert found.how.endswith("; 2 of them took half as long again")
+
+
+@pytest.mark.parametrize(("slow", "p99"), [(1, 1.0), (2, 1.0), (3, 4.0)])
+def test_of_two_hundred_requests_the_third_slowest_is_the_99th_percentile(slow: int, p99: float) -> None:
+    found = figures([[0.001] * (200 - slow) + [0.004] * slow], 50e6)
+    assert found.figures["latency_p99_ms"] == p99
+
+
+class Refusing:
+    """A connection whose answer is no text."""
+
+    status = 503
+
+    def request(self, *_: object) -> None: ...
+
+    def getresponse(self) -> "Refusing":
+        return self
+
+    def read(self) -> bytes:
+        return b"x" + "\u00e9".encode() * 150  # the 300th byte is within a letter
+
+
+def test_a_refusal_that_is_no_text_is_told_all_the_same() -> None:
+    with pytest.raises(NotServed, match="it answered 503: x\u00e9"):
+        _once(a_version(1), Refusing(), "/", b"")  # type: ignore[arg-type]
