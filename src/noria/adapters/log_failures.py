@@ -1,22 +1,28 @@
-"""What could not be answered while versions are compared, beside the prediction log, which holds answers alone.
+"""What could not be answered, beside the prediction log, which holds answers alone.
 
-A line of JSON each, in one file a model, appended to by every worker. Nothing is written on the way of an answer.
+Lines of JSON, appended to by every worker: units, while versions are compared, in one file a model; and how many, second
+by second, in one file a day. Nothing is written on the way of an answer.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
-from noria.ports.serving import Failure
+from noria.ports.serving import Failure, Unanswered
 
+T = TypeVar("T")
 LARGEST = 64 * 2**20  # bytes: half a million failures decide whatever there is to decide
 MODES = 0o600  # units are in it
+KEPT = 62  # days of counts: a monitor's longest block, and as much again
 
 _decoder = msgspec.json.Decoder(Failure)
+_counted = msgspec.json.Decoder(Unanswered)
 
 
 class FailureLog:
@@ -27,26 +33,64 @@ class FailureLog:
 
     def note(self, failure: Failure) -> None:
         """Append one, which survives this process. Raises OSError."""
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        file = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, MODES)
-        try:
-            if os.fstat(file).st_size < LARGEST:
-                os.write(file, msgspec.json.encode(failure) + b"\n")  # in one call: lines do not mix
-        finally:
-            os.close(file)
+        _append(self._path, failure)
 
     def read(self) -> Iterator[Failure]:
         """All of them, in the order in which they were written. What a full disk has cut is passed over."""
-        try:
-            lines = self._path.read_bytes().split(b"\n")
-        except FileNotFoundError:
-            return
-        for line in lines:
-            try:
-                yield _decoder.decode(line)
-            except msgspec.MsgspecError:
-                continue
+        yield from _lines(self._path, _decoder)
 
     def clear(self) -> None:
         """Forget them: another comparison begins."""
         self._path.unlink(missing_ok=True)
+
+
+class FailureCounts:
+    """A model's, by the day. For many processes."""
+
+    def __init__(self, state: Path, model: str) -> None:
+        self._folder = state / "failures" / model
+
+    def note(self, unanswered: Unanswered) -> None:
+        """Append one, which survives this process; the first of a day removes what is old. Raises OSError."""
+        path = self._folder / f"{_day(unanswered.at)}.jsonl"
+        first = not path.exists()
+        _append(path, unanswered)
+        if first:
+            self._prune(_day(unanswered.at) - timedelta(days=KEPT))
+
+    def read(self, since: int, until: int) -> Iterator[Unanswered]:
+        """Those that came from `since` up to before `until`, in microseconds since 1970."""
+        for path in sorted(self._folder.glob("*.jsonl")):
+            if str(_day(since)) <= path.stem <= str(_day(until)):
+                yield from (one for one in _lines(path, _counted) if since <= one.at < until)
+
+    def _prune(self, before: date) -> None:
+        for path in self._folder.glob("*.jsonl"):
+            if path.stem < str(before):
+                path.unlink(missing_ok=True)
+
+
+def _day(at: int) -> date:
+    return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=at)).date()
+
+
+def _append(path: Path, record: msgspec.Struct) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, MODES)
+    try:
+        if os.fstat(file).st_size < LARGEST:
+            os.write(file, msgspec.json.encode(record) + b"\n")  # in one call: lines do not mix
+    finally:
+        os.close(file)
+
+
+def _lines(path: Path, decoder: msgspec.json.Decoder[T]) -> Iterator[T]:
+    try:
+        lines = path.read_bytes().split(b"\n")
+    except FileNotFoundError:
+        return
+    for line in lines:
+        try:
+            yield decoder.decode(line)
+        except msgspec.MsgspecError:
+            continue

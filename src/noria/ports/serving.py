@@ -140,6 +140,16 @@ class Failure(msgspec.Struct, frozen=True):
     way: str
 
 
+class Unanswered(msgspec.Struct, frozen=True):
+    """Requests that a version gave no answer to within about a second, whose fault was not the caller's."""
+
+    at: int
+    """When they came: microseconds since 1970."""
+    version: int
+    codes: dict[str, int]
+    """How many, by the error's code."""
+
+
 class PredictionLog(Protocol):
     """Where answers are written before they leave. One writer a process, for one thread, but for `sync`."""
 

@@ -73,6 +73,13 @@ class CarefulWay:
     async def answer(self, form: Form, raw: Raw, cause: Cause, *, seconds: float | None = None) -> Any:
         """The form's response, or that of the challenger that the request is assigned to. `seconds`: what its sender has
         left to wait. Raises what is wrong with it."""
+        try:
+            return await self._answered(form, raw, cause, seconds)
+        except NoriaError as error:
+            self._journal.refusing(int(self._clock.now().timestamp() * 1e6), cause.way, error)
+            raise
+
+    async def _answered(self, form: Form, raw: Raw, cause: Cause, seconds: float | None) -> Any:
         until = self._loop.time() + self._deadline if cause.until is None else cause.until
         if seconds is not None:
             until = min(until, self._loop.time() + seconds)

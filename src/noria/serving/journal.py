@@ -102,6 +102,11 @@ class Journal:
         if self._failures is not None:
             self._failures.note(unit, at, way, error.status)
 
+    def refusing(self, at: int, way: str, error: NoriaError) -> None:
+        """A request that came at `at` (microseconds since 1970) is told an error."""
+        if self._failures is not None:
+            self._failures.count(at, way, error.status, error.code)
+
     def failed(self, error: NoriaError) -> None:
         """The version could not answer, for a reason that is known."""
         self.metrics.failed(error.code)

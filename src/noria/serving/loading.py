@@ -16,7 +16,7 @@ from noria.serving.served import Served
 from noria.serving.veil import Veil
 
 if TYPE_CHECKING:
-    from noria.adapters.log_failures import FailureLog
+    from noria.adapters.log_failures import FailureCounts, FailureLog
     from noria.ports.objects import ObjectStore
     from noria.records.base import Digest
     from noria.serving.by_graph import GraphServed
@@ -74,6 +74,13 @@ def failures_of(bundle: Bundle) -> FailureLog:
     from noria.adapters.log_failures import FailureLog
 
     return FailureLog(Path(bundle.state), bundle.version.model)
+
+
+def failure_counts_of(bundle: Bundle) -> FailureCounts:
+    """Where it is counted how many requests got no answer."""
+    from noria.adapters.log_failures import FailureCounts
+
+    return FailureCounts(Path(bundle.state), bundle.version.model)
 
 
 def veil_of(bundle: Bundle) -> Veil | None:

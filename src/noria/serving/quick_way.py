@@ -259,6 +259,7 @@ class QuickWay:
     def _fail(self, taken: Taken, error: BaseException) -> None:
         known = self._journal.as_known(error)
         self._journal.unanswered(self._unit(taken), taken.at, taken.cause.way, known)
+        self._journal.refusing(taken.at, taken.cause.way, known)
         self._metrics.ended()
         self._metrics.request(taken.route, known.status)
         taken.send(refusal(known, protocol=taken.tensors))

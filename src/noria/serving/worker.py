@@ -35,7 +35,7 @@ from noria.serving.failures import Failures
 from noria.serving.gate import Gate, written
 from noria.serving.inside import Inside
 from noria.serving.journal import Journal
-from noria.serving.loading import failures_of, load, log_of, veil_of
+from noria.serving.loading import failure_counts_of, failures_of, load, log_of, veil_of
 from noria.serving.log import Narrator, narrator, stack
 from noria.serving.metrics import VersionMetrics
 from noria.serving.neighbours import Neighbours
@@ -113,10 +113,11 @@ class Worker:
         self._traces = traces_of(version, bundle.traces, self._narrate)
         metrics = VersionMetrics(Tally(self._counts), model=version.model, version=version.number)
         batcher = Batcher(self._served.answer_rows, loop, told=metrics.batch)
+        self._failures = self._failing()
         await self._open_doors(self._answering(log, metrics, batcher), metrics)
         beside = [
             *(loop.create_task(desk.sweep()) for desk in (self._desk, self._inside)),
-            loop.create_task(_gauge(metrics, log, batcher, self._desk, self._traces)),
+            loop.create_task(_gauge(metrics, log, batcher, self._desk, self._traces, self._failures)),
             loop.create_task(_flush(log, bundle.durability, self._narrate)),
             *([loop.create_task(renew(self._certificates, self._narrate))] if self._certificates else []),
         ]
@@ -128,6 +129,7 @@ class Worker:
         if self._closing is not None:
             await self._closing
         batcher.close()
+        self._failures.flush()
         log.close()
         if self._traces is not None:
             await asyncio.to_thread(self._traces.queue.close)
@@ -155,13 +157,7 @@ class Worker:
             veil=veil_of(bundle),
             sample=bundle.log.sample,
             traced=bool(bundle.traces),
-            failures=Failures(
-                failures_of(bundle),
-                version.number,
-                lambda: self._dispatch.paths is not None,
-                self._narrate,
-                sample=bundle.log.sample,
-            ),
+            failures=self._failures,
         )
         return Answering(
             self._served,
@@ -172,6 +168,17 @@ class Worker:
             clock=RealClock(),
             deadline=bundle.deadline,
             loop=loop,
+        )
+
+    def _failing(self) -> Failures:
+        bundle = self._bundle
+        return Failures(
+            failures_of(bundle),
+            failure_counts_of(bundle),
+            bundle.version.number,
+            lambda: self._dispatch.paths is not None,
+            self._narrate,
+            sample=bundle.log.sample,
         )
 
     async def _open_doors(self, answering: Answering, metrics: VersionMetrics) -> None:
@@ -291,7 +298,12 @@ def socket_of(counts: Path) -> Path:
 
 
 async def _gauge(
-    metrics: VersionMetrics, log: PredictionLog, batcher: Batcher, desk: Desk, traces: Traces | None
+    metrics: VersionMetrics,
+    log: PredictionLog,
+    batcher: Batcher,
+    desk: Desk,
+    traces: Traces | None,
+    failures: Failures,
 ) -> None:
     tally = metrics.tally
     while True:
@@ -301,6 +313,7 @@ async def _gauge(
         tally.put(metrics.connections, len(desk.connections))
         tally.put(metrics.log_bytes, log.size)
         tally.settle()
+        failures.flush()
         await asyncio.sleep(EVERY)
 
 

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 from noria.adapters import log_failures
-from noria.adapters.log_failures import FailureLog
-from noria.ports.serving import Failure
+from noria.adapters.log_failures import FailureCounts, FailureLog
+from noria.ports.serving import Failure, Unanswered
 from noria.serving.failures import Failures
+
+SECOND = 1_000_000
+NOON = 1_767_268_800_000_000
 
 
 def failure(unit: str | None = "u1", way: str = "") -> Failure:
-    return Failure(at=1_767_268_800_000_000, version=1, unit=unit, way=way)
+    return Failure(at=NOON, version=1, unit=unit, way=way)
 
 
 def test_what_was_noted_is_read_and_forgotten(tmp_path: Path) -> None:
@@ -44,22 +48,52 @@ def test_it_ends_where_it_is_large(tmp_path: Path, monkeypatch) -> None:  # type
     assert 3 <= len(list(log.read())) <= 6
 
 
+def noting(state: Path, compared: Callable[[], bool], told: Callable[..., None]) -> Failures:
+    return Failures(FailureLog(state, "rides"), FailureCounts(state, "rides"), 1, compared, told, sample=1.0)
+
+
 def test_only_what_is_compared_is_noted(tmp_path: Path) -> None:
-    log, beside = FailureLog(tmp_path, "rides"), [True]
-    notes = Failures(log, 1, lambda: beside[0], lambda event, **told: None, sample=1.0)
+    beside = [True]
+    notes = noting(tmp_path, lambda: beside[0], lambda event, **told: None)
     for way in ("", "instead", "shadow", "canary", "asked"):
         notes.note("u", 1, way, 500)
     notes.note("u", 1, "", 422)  # a caller's own fault
     beside[0] = False
     notes.note("u", 1, "", 500)
-    assert [one.way for one in log.read()] == ["", "instead", "shadow"]
+    assert [one.way for one in FailureLog(tmp_path, "rides").read()] == ["", "instead", "shadow"]
 
 
 def test_a_full_disk_is_told_and_harms_nobody(tmp_path: Path) -> None:
     (tmp_path / "failures").write_text("no folder")
     told: list[str] = []
-    notes = Failures(
-        FailureLog(tmp_path, "rides"), 1, lambda: True, lambda event, **_: told.append(event), sample=1.0
-    )
+    notes = noting(tmp_path, lambda: True, lambda event, **_: told.append(event))
     notes.note("u", 1, "", 500)
-    assert told == ["failure.unnoted"]
+    notes.count(1, "", 500, "GRAPH-FAILED")
+    notes.flush()
+    assert told == ["failure.unnoted"] * 2
+
+
+def test_all_whose_callers_got_an_error_are_counted_in_one_line_a_flush(tmp_path: Path) -> None:
+    notes = noting(tmp_path, lambda: False, lambda event, **told: None)
+    for way in ("", "instead", "shadow", "canary", "asked"):
+        notes.count(NOON, way, 500, "GRAPH-FAILED")
+    notes.count(NOON + 1, "", 503, "OVERLOADED")
+    notes.count(NOON + 2, "", 422, "BAD-REQUEST")
+    notes.flush()
+    notes.flush()
+    notes.count(NOON + SECOND, "", 504, "TOO-LATE")
+    notes.flush()
+    counts = FailureCounts(tmp_path, "rides")
+    first = Unanswered(at=NOON, version=1, codes={"GRAPH-FAILED": 3, "OVERLOADED": 1})
+    last = Unanswered(at=NOON + SECOND, version=1, codes={"TOO-LATE": 1})
+    assert list(counts.read(NOON, NOON + 2 * SECOND)) == [first, last]
+    assert list(counts.read(NOON + 1, NOON + SECOND)) == []
+    assert list(FailureCounts(tmp_path, "buses").read(0, 2 * NOON)) == []
+
+
+def test_counts_of_long_ago_are_removed_by_the_first_of_a_day(tmp_path: Path) -> None:
+    counts = FailureCounts(tmp_path, "rides")
+    for days in (0, 1, log_failures.KEPT, log_failures.KEPT + 1):
+        counts.note(Unanswered(at=NOON + days * 86_400 * SECOND, version=1, codes={"TOO-LATE": days}))
+    kept = [one.codes["TOO-LATE"] for one in counts.read(0, 2 * NOON)]
+    assert kept == [1, log_failures.KEPT, log_failures.KEPT + 1]
