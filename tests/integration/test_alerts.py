@@ -222,7 +222,7 @@ def test_a_sender_that_is_killed_loses_nothing(receiver: Hook, tmp_path: Path) -
     (folder / "noria.toml").write_text(TOML + f'[alarms.to.ops]\nkind = "webhook"\nurl = "{receiver.url}"\n')
     with opened(folder, START + timedelta(days=1)) as app:
         now = app.clock.now()
-        changes = changes_for(app, "delay", [replace(ALARM, version=1, raised=now)], now)
+        changes = changes_for(app, "delay", [replace(ALARM, version=1, raised=now)])
         app.records.ledger.append("delay", changes, at=now)
     receiver.hold = threading.Event()
     sender = subprocess.Popen([sys.executable, "-c", SENDER, str(folder), now.isoformat()])

@@ -148,7 +148,7 @@ class _Opened:
         sight = self._sight(index, states)
         found = [*self._findings(index, sight), *drift_alarms(sight, self._last, self._specs, now)]
         changes: list[Change] = [BlockSeen(sight=sight)]
-        raised = changes_for(self._app, sight.model, found, now)
+        raised = changes_for(self._app, sight.model, found)
         changes += [*raised, *quiet(self._app, sight, [alarm.topic for alarm in found], now)]
         stored = self._app.records.monitors.last_sight(sight.model, sight.version)
         if (stored and stored.start) != (self._last and self._last.start):

@@ -219,7 +219,7 @@ class _Followed:
             state, worse = step_segments(state, block, _frame(found), each, now, prefix=REQUEST)
             alarms += worse
         changes: list[Change] = [BlockScored(block=block, state=state)]
-        told = changes_for(self._app, self.version.model, alarms, now)
+        told = changes_for(self._app, self.version.model, alarms)
         changes += told
         if not self._appended(changes, now):
             return None

@@ -100,16 +100,14 @@ class Alarms:
     def __init__(self, changes: Iterable[object] = ()) -> None:
         self.standing: dict[str, Standing] = {}
         """By id, in the order in which they were raised."""
-        self._muted: dict[str, datetime] = {}
+        self._mutes: dict[str, AlarmMoved] = {}
         for change in changes:
             self.follow(change)
 
     def follow(self, change: object) -> None:
         match change:
-            case AlarmRaised(alarm=alarm):
-                self.standing[alarm.id] = Standing(
-                    alarm=alarm, since=alarm.raised, last=alarm.block, said=alarm.why
-                )
+            case AlarmRaised():
+                self._raised(change.alarm)
             case AlarmSeen() if change.alarm in self.standing:
                 self._seen(change)
             case AlarmMoved() if change.alarm in self.standing:
@@ -130,8 +128,25 @@ class Alarms:
 
     def muted(self, topic: str, now: datetime) -> bool:
         """Whether a cause is muted, on whichever version: a mute outlives the version that it was said of."""
-        until = self._muted.get(topic)
-        return until is not None and now < until
+        return self._mute(topic, now) is not None
+
+    def _mute(self, topic: str, now: datetime) -> AlarmMoved | None:
+        mute = self._mutes.get(topic)
+        return mute if mute is not None and mute.until is not None and now < mute.until else None
+
+    def _raised(self, alarm: Alarm) -> None:
+        """A cause that is muted makes a muted alarm: it is told when the mute ends, and starts nothing before."""
+        mute = self._mute(alarm.topic, alarm.raised)
+        self.standing[alarm.id] = Standing(
+            alarm=alarm,
+            state="open" if mute is None else "muted",
+            since=alarm.raised,
+            until=None if mute is None else mute.until,
+            by="" if mute is None else mute.by,
+            why="" if mute is None else mute.why,
+            last=alarm.block,
+            said=alarm.why,
+        )
 
     def _seen(self, change: AlarmSeen) -> None:
         from msgspec.structs import replace
@@ -149,9 +164,9 @@ class Alarms:
             known, state=change.to, since=change.at, until=change.until, by=change.by, why=change.why
         )
         if change.to == "muted" and change.until is not None:
-            self._muted[known.alarm.topic] = change.until
+            self._mutes[known.alarm.topic] = change
         elif change.by != NORIA:
-            self._muted.pop(known.alarm.topic, None)
+            self._mutes.pop(known.alarm.topic, None)
 
 
 NORIA = "noria"  # who changes a state where no person does

@@ -26,6 +26,7 @@ from noria.app.alarms.standing import (
     show_alarm,
 )
 from noria.app.wiring import App
+from noria.control.loop import CALLING
 from noria.errors import Conflict
 from noria.ports.clock import VirtualClock
 from noria.records.events import AliasMoved, VersionRegistered
@@ -70,7 +71,7 @@ def found(app: App, day: int = 0, *, subject: str = "origin", version: int = 1) 
 
 def raise_it(app: App, day: int = 0, **more: object) -> None:
     now = app.clock.now()
-    changes = changes_for(app, "delay", [found(app, day, **more)], now)  # type: ignore[arg-type]
+    changes = changes_for(app, "delay", [found(app, day, **more)])  # type: ignore[arg-type]
     app.records.ledger.append("delay", changes, at=now)
 
 
@@ -153,6 +154,28 @@ def test_a_mute_outlives_the_version_and_ends_by_a_word(app: App) -> None:
     raise_it(app, 6, version=3)
     deliver(app)
     assert told(app)[-1] == ("raised", "origin")
+
+
+def test_a_cause_found_under_a_mute_is_told_when_it_ends_and_starts_nothing_before(app: App) -> None:
+    raise_it(app)
+    mute(app, "delay:1/missing/origin", 7 * DAY, by="ada", why="known")
+    wait(app, DAY)
+    promote_second(app)
+    settle(app, "delay", 3)
+    wait(app, DAY)
+    raise_it(app, 2, version=3)
+    (one,) = list_alarms(app)
+    assert (one.alarm.version, one.state, one.by) == (3, "muted", "ada")
+    assert one.state not in CALLING, "it trains nothing"
+    wait(app, 5 * DAY - timedelta(seconds=1))
+    settle(app, "delay", 3)
+    deliver(app)
+    assert told(app) == [("raised", "origin"), ("resolved", "origin")]
+    wait(app, timedelta(seconds=1))
+    settle(app, "delay", 3)
+    deliver(app)
+    assert told(app)[-1] == ("raised", "origin")
+    assert list_alarms(app)[0].state in CALLING
 
 
 def promote_second(app: App) -> None:

@@ -42,7 +42,7 @@ def folder(tmp_path: Path) -> Path:
             action="mend the feed",
             figures={"rows": 900, "share": 0.4},
         )
-        app.records.ledger.append("delay", changes_for(app, "delay", [alarm], now), at=now)
+        app.records.ledger.append("delay", changes_for(app, "delay", [alarm]), at=now)
     return tmp_path
 
 

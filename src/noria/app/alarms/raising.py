@@ -19,17 +19,17 @@ if TYPE_CHECKING:
     from noria.app.wiring import App
 
 
-def changes_for(app: App, model: str, found: Iterable[Alarm], now: datetime) -> list[Change]:
+def changes_for(app: App, model: str, found: Iterable[Alarm]) -> list[Change]:
     """A raised alarm for each new cause, and a word for each that stands. To be appended with the block that they were
     found in, so that of several watchers one raises them."""
     found = list(found)
     if not found:
         return []
     known = alarms_of(app, model)
-    return [_change(app, known, alarm, now) for alarm in found]
+    return [_change(app, known, alarm) for alarm in found]
 
 
-def _change(app: App, known: Alarms, alarm: Alarm, now: datetime) -> Change:
+def _change(app: App, known: Alarms, alarm: Alarm) -> Change:
     standing = known.of(alarm.version, alarm.topic)
     if standing is not None:
         return AlarmSeen(
@@ -40,7 +40,7 @@ def _change(app: App, known: Alarms, alarm: Alarm, now: datetime) -> Change:
             figures=alarm.figures,
         )
     alarm = replace(alarm, number=known.count(alarm.version, alarm.topic) + 1)
-    silent = known.muted(alarm.topic, now)
+    silent = known.muted(alarm.topic, alarm.raised)
     return AlarmRaised(alarm=alarm, deliver=() if silent else channels_for(app, alarm))
 
 
