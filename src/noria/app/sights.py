@@ -14,11 +14,12 @@ from noria.errors import Conflict
 from noria.monitor.blocks import EPOCH, MICROSECOND, block_span
 from noria.monitor.drift import advanced, drift_alarms, evidence_of
 from noria.monitor.quality import Traffic, findings, seen, slowness, volume
+from noria.monitor.reigns import Reigns
 from noria.monitor.tally import Tally
 from noria.ports.serving import Cursor
 from noria.records.alarms import AlarmRaised
 from noria.records.base import canonical, parse
-from noria.records.events import Change
+from noria.records.events import AliasMoved, Change
 from noria.records.monitoring import Alarm
 from noria.records.policy import ModelPolicy
 from noria.records.sights import Baseline, BlockSeen, Evidence, Sight
@@ -68,6 +69,7 @@ class Sights:
             self._opened = _Opened(self._app, self._policy, version)
         opened = self._opened
         try:
+            opened.reigns = _reigns(self._app, version)
             opened.read()
             found, overtaken = opened.close_blocks()
         except BaseException:  # rows may be lost or counted twice: the next look begins anew
@@ -88,9 +90,10 @@ class _Opened:
         self._app = app
         self._policy = policy
         self._width = block_span(policy.monitor.block)
+        self.reigns = _reigns(app, version)
         sights = app.records.monitors.sights(version.model, version.number)
         self._last = sights[-1] if sights else None
-        self._traffic = Traffic(sights)
+        self._traffic = Traffic(one for one in sights if self.reigns.whole(one.start, one.end))
         self._digest, self.baseline = self._based()
         self._specs = {spec.name: spec for spec in self.baseline.columns}
         self._tests: dict[str, DriftReference] = {
@@ -135,12 +138,13 @@ class _Opened:
 
     def _next(self, now: int) -> int | None:
         """The first block to look at before the one of now: one with rows, or, once there were rows in each block of a
-        week, one without."""
+        week, one without in which it was the champion throughout."""
         held = next(iter(self._tally.blocks(before=now)), None)
         if self._last is None or not self._traffic.steady:
             return held
-        empty = max(self._index(self._last.end), now - EMPTY)
-        return empty if empty < now and (held is None or empty < held) else held
+        until = now if held is None else held
+        since = max(self._index(self._last.end), now - EMPTY)
+        return next((index for index in range(since, until) if self.reigns.whole(*self._span(index))), held)
 
     def _recorded(self, index: int, now: datetime) -> tuple[Sight, list[Alarm]] | None:
         """Look at a block and append it with the state after it; None when another process was quicker."""
@@ -159,7 +163,8 @@ class _Opened:
             if error.code != TAKEN:
                 raise
             return None
-        self._traffic.add(sight)
+        if self.reigns.whole(sight.start, sight.end):
+            self._traffic.add(sight)
         self._last, self._states = sight, states
         self._tally.forget(index)
         return sight, [change.alarm for change in raised if isinstance(change, AlarmRaised)]
@@ -172,7 +177,7 @@ class _Opened:
         }
 
     def _sight(self, index: int, states: dict[str, DriftState]) -> Sight:
-        start, end = (EPOCH + self._width * at for at in (index, index + 1))
+        start, end = self._span(index)
         counted = self._tally.quality(index)
         rows = int(counted.get("rows", 0))
         evidence: dict[str, dict[str, Evidence]] = {
@@ -204,7 +209,7 @@ class _Opened:
             for name, column in sight.columns.items()
             for one in findings(self._specs[name], column, counted, limits)
         ]
-        if self._last is not None:
+        if self._last is not None and self.reigns.whole(sight.start, sight.end):
             found += [one for one in [volume(sight.rows, self._traffic.usual, limits.volume)] if one]
         if sight.slow is not None:
             found += [one for one in [slowness(sight.slow, sight.rows, limits)] if one]
@@ -244,5 +249,17 @@ class _Opened:
         memory = json.loads(self._app.store.get(self._last.memory))
         return {name: DriftState.from_dict(memory[name]) for name in self._tests}
 
+    def _span(self, index: int) -> tuple[datetime, datetime]:
+        return EPOCH + self._width * index, EPOCH + self._width * (index + 1)
+
     def _index(self, moment: datetime) -> int:
         return (moment - EPOCH) // MICROSECOND // (self._width // MICROSECOND)
+
+
+def _reigns(app: App, version: Version) -> Reigns:
+    moves = (
+        (event.at, change)
+        for event, change in app.records.ledger.events(version.model, kinds=["alias.moved"])
+        if isinstance(change, AliasMoved) and change.alias == CHAMPION
+    )
+    return Reigns(moves, version.number)

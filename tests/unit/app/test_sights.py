@@ -100,7 +100,14 @@ def crown(app: App, days: int, rows: int = ROWS, number: int = 3) -> None:
 
 
 def ask(
-    app: App, day: int, change: Change = as_it_is, *, rows: int = ROWS, took: int = 900, number: int = 3
+    app: App,
+    day: int,
+    change: Change = as_it_is,
+    *,
+    rows: int = ROWS,
+    took: int = 900,
+    number: int = 3,
+    way: str = "",
 ) -> None:
     """Log a day's questions and answers."""
     asked = change(day, world(day, rows))
@@ -112,6 +119,7 @@ def ask(
         "key": [f"{day}/{at}" for at in range(rows)],
         "unit": [f"{day}/{at}" for at in range(rows)],
         "took": pa.array([took] * rows, pa.int64()),
+        "way": [way] * rows,
         **{f"request.{name}": pa.array(values, from_pandas=True) for name, values in asked.items()},
         "answer.answer": [0.1] * rows,
     }
@@ -120,7 +128,7 @@ def ask(
     log.close()
 
 
-def until(app: App, day: int) -> None:
+def until(app: App, day: float) -> None:
     assert isinstance(app.clock, VirtualClock)
     app.clock.advance(FIRST + DAY * day)
 
@@ -202,6 +210,55 @@ def test_traffic_that_stops_and_traffic_that_doubles(app: App) -> None:
     assert looked.alarms == (), "it stands already"
     (standing,) = list_alarms(app)
     assert (standing.seen, "no row was asked" in standing.said) == (4, True)
+
+
+def move(app: App, before: int, after: int) -> None:
+    moved = AliasMoved(model="delay", alias="champion", before=before, after=after, why="said", by="ada")
+    app.records.ledger.append("delay", [moved], at=app.clock.now())
+
+
+def test_a_version_that_comes_back_is_not_blamed_for_days_that_were_anothers(app: App) -> None:
+    """Days without a row of it, and the half ones before and after: it was not asked, because it was not the champion."""
+    assert seen(app, 9) == []
+    ask(app, 9, rows=100)
+    until(app, 9.5)
+    move(app, 3, 1)
+    until(app, 12.5)
+    move(app, 1, 3)
+    ask(app, 12, rows=100)
+    ask(app, 13)
+    until(app, 15)
+    looked = Sights(app, "delay").look()
+    assert [(one.start - FIRST) // DAY for one in looked.sights] == [9, 12, 13, 14]
+    (volume,) = looked.alarms
+    assert (volume.block, volume.severity) == (FIRST + 14 * DAY, "critical")
+    assert "no row was asked" in volume.why
+
+
+def test_a_rollback_between_two_looks_of_one_watcher(app: App) -> None:
+    sights = Sights(app, "delay")
+    for day in range(9):
+        ask(app, day)
+    until(app, 9)
+    assert len(sights.look().sights) == 9
+    move(app, 3, 1)
+    until(app, 11)
+    move(app, 1, 3)
+    until(app, 11.5)
+    assert sights.look().sights == ()
+
+
+def test_what_a_version_answers_beside_the_champion_is_not_its_traffic(app: App) -> None:
+    """As a challenger or a shadow, or for who asks for it by name; what it answers instead of a challenger is."""
+    for day in range(8):
+        ask(app, day, rows=200)
+        ask(app, day, rows=50, way="instead")
+        for way in ("canary", "shadow", "asked"):
+            ask(app, day, rows=ROWS * (1 + day // 7), way=way)
+    until(app, 8)
+    looked = Sights(app, "delay").look()
+    assert [one.rows for one in looked.sights] == [250] * 8
+    assert looked.alarms == ()
 
 
 def test_no_traffic_at_all(app: App) -> None:
