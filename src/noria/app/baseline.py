@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from contextlib import closing
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from noria.errors import ConfigError, NotFound, StepFailed
 from noria.monitor.blocks import block_span
@@ -13,8 +14,8 @@ from noria.monitor.drift import reference_of
 from noria.ports.engine import ask
 from noria.records.base import Json
 from noria.records.monitoring import Plan
-from noria.records.policy import ModelPolicy
-from noria.records.sights import Baseline, ColumnSpec
+from noria.records.policy import LogPolicy, ModelPolicy
+from noria.records.sights import Baseline, ColumnSpec, Evidence, Sight
 from noria.records.tasks import Answer, Answered
 from noria.records.versions import Version
 
@@ -36,7 +37,7 @@ def baseline_of(app: App, policy: ModelPolicy, version: Version, plan: Plan) -> 
         return Baseline(
             why=("nothing is known of drift: the data step names no time, so its rows have no blocks",)
         )
-    width = block_span(policy.monitor.block)
+    width = block_span(plan.block)
     try:
         rows = pl.DataFrame(app.artifacts.table(version.rows))
     except NotFound as error:
@@ -46,18 +47,51 @@ def baseline_of(app: App, policy: ModelPolicy, version: Version, plan: Plan) -> 
     return Baseline(columns=specs, drift=drift, prediction=prediction, why=(*why, *unsaid))
 
 
+class Hidden(NamedTuple):
+    """What a version was to be watched in, and the log has hidden since its first day."""
+
+    now: frozenset[str]
+    """Columns that are hidden."""
+    before: frozenset[str]
+    """Features that were for a time: their tests have counted what were not their values, so each stays out."""
+
+    def without(self, evidence: Mapping[str, Evidence]) -> dict[str, Evidence]:
+        """To leave a feature out of a union bound only makes it surer."""
+        return {name: one for name, one in evidence.items() if name not in self.now | self.before}
+
+    @property
+    def why(self) -> list[str]:
+        once = self.before - self.now
+        return _unwatched(self.now) + [
+            f"drift of {name} is not watched: the log hid it for a time" for name in sorted(once)
+        ]
+
+
+def hidden_since(baseline: Baseline, last: Sight | None, log: LogPolicy) -> Hidden:
+    """`last`: the newest block that was looked at."""
+    features: list[str] = (baseline.drift or {}).get("features", [])  # type: ignore[assignment]
+    seen = features if last is None else last.drift
+    watched = {spec.name for spec in baseline.columns}
+    return Hidden(frozenset(watched & _hidden(log)), frozenset(features) - frozenset(seen))
+
+
+def _hidden(log: LogPolicy) -> set[str]:
+    return {*log.redact, *log.hash}
+
+
+def _unwatched(columns: Iterable[str]) -> list[str]:
+    return [f"{name} is not watched: the log does not hold it as it was" for name in sorted(columns)]
+
+
 def _features(
     app: App, policy: ModelPolicy, version: Version, rows: pl.DataFrame, width: timedelta, plan: Plan
 ) -> tuple[tuple[ColumnSpec, ...], dict[str, Json] | None, list[str]]:
-    log = app.policy.service.log
+    secret = _hidden(app.policy.service.log)
     signature = version.signature
-    leave = {*signature.key, signature.time or "", *log.redact, *log.hash}
+    leave = {*signature.key, signature.time or "", *secret}
     kinds = kinds_of(rows, [column.name for column in signature.request], leave)
     blocks = block_numbers(rows[signature.time or ""], width)
-    why = [
-        f"{name} is not watched: the log does not hold it as it was"
-        for name in sorted({*log.redact, *log.hash})
-    ]
+    why = _unwatched(secret)
     if not kinds or not rows.height:
         return (), None, [*why, "no column of the request can be watched"]
     specs = specs_of(rows, kinds, blocks)

@@ -31,13 +31,11 @@ def begun(app: App, policy: ModelPolicy, version: Version, plan: Plan) -> RiskSt
     if version.quality is None or version.quality.losses is None:
         raise ValueError(f"{version.name} has no losses to take as its reference")
     losses = pl.DataFrame(app.artifacts.table(version.quality.losses))
-    state = begin(
-        version, _reference(losses, version, policy), policy.monitor, false_alarm=plan.shares["risk"]
-    )
-    return replace(state, segments=_segments(app, policy, version, losses, plan.shares.get("segments", 0.0)))
+    state = begin(version, _reference(losses, version, plan), policy.monitor, false_alarm=plan.shares["risk"])
+    return replace(state, segments=_segments(app, policy, version, losses, plan))
 
 
-def _reference(losses: pl.DataFrame, version: Version, policy: ModelPolicy) -> np.ndarray:
+def _reference(losses: pl.DataFrame, version: Version, plan: Plan) -> np.ndarray:
     """Mean losses of the blocks of the version's own holdout."""
     import polars as pl
 
@@ -49,16 +47,17 @@ def _reference(losses: pl.DataFrame, version: Version, policy: ModelPolicy) -> n
     times = (
         losses[version.signature.time].cast(pl.Datetime("us", "UTC")).dt.replace_time_zone(None).to_numpy()
     )
-    return block_means(times, each, policy.monitor.block).means
+    return block_means(times, each, plan.block).means
 
 
 def _segments(
-    app: App, policy: ModelPolicy, version: Version, losses: pl.DataFrame, false_alarm: float
+    app: App, policy: ModelPolicy, version: Version, losses: pl.DataFrame, plan: Plan
 ) -> tuple[SegmentRisk, ...]:
     """Of the holdout's rows, which the key finds in the training data; none without a key, a time or any error to spend."""
     import polars as pl
 
     signature, watched = version.signature, policy.monitor
+    false_alarm = plan.shares.get("segments", 0.0)
     wanted = bool(watched.segments) or watched.search
     if (
         not wanted
@@ -78,7 +77,7 @@ def _segments(
     return begin_segments(
         frame,
         frame["loss"].to_numpy(),
-        block_numbers(frame[signature.time], block_span(watched.block)),
+        block_numbers(frame[signature.time], block_span(plan.block)),
         kinds,
         declared=watched.segments,
         search=watched.search,

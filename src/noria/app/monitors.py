@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from noria.app.alarms.budget import recorded
 from noria.app.alarms.standing import list_alarms
+from noria.app.baseline import hidden_since
 from noria.app.estimates import Estimate, estimate
 from noria.app.skew import Skew, skew
 from noria.app.status import Labels, status
@@ -86,7 +87,7 @@ def monitors(
     sights = app.records.monitors.sights(name, number)
     states = app.records.monitors.states(name, number)
     newest = sights[-1] if sights else None
-    why = parse(app.store.get(newest.baseline), Baseline).why if newest else ()
+    why = _unwatched(app, newest) if newest else ()
     return replace(
         view,
         plan=recorded(app, name, number),
@@ -136,6 +137,11 @@ def blocks(app: App, model: str | None = None) -> pl.DataFrame:
         "column": pl.String,
     }
     return pl.DataFrame(rows, schema={**schema, **shares}, orient="row")
+
+
+def _unwatched(app: App, newest: Sight) -> tuple[str, ...]:
+    baseline = parse(app.store.get(newest.baseline), Baseline)
+    return (*baseline.why, *hidden_since(baseline, newest, app.policy.service.log).why)
 
 
 def _risk(states: Sequence[RiskState]) -> Iterator[Test]:

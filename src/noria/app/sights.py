@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from noria.app.alarms.budget import families_of, plan_of
 from noria.app.alarms.raising import changes_for, quiet
-from noria.app.baseline import baseline_of
+from noria.app.baseline import baseline_of, hidden_since
 from noria.errors import Conflict
 from noria.monitor.blocks import EPOCH, MICROSECOND, block_span
 from noria.monitor.drift import advanced, drift_alarms, evidence_of
@@ -89,13 +89,15 @@ class _Opened:
         self.version = version
         self._app = app
         self._policy = policy
-        self._width = block_span(policy.monitor.block)
         self.reigns = _reigns(app, version)
         sights = app.records.monitors.sights(version.model, version.number)
         self._last = sights[-1] if sights else None
         self._traffic = Traffic(one for one in sights if self.reigns.whole(one.start, one.end))
+        self._plan = plan_of(app, policy, version.number, families_of(version))
+        self._width = block_span(self._plan.block)
         self._digest, self.baseline = self._based()
-        self._specs = {spec.name: spec for spec in self.baseline.columns}
+        self._hidden = hidden_since(self.baseline, self._last, app.policy.service.log)
+        self._specs = {spec.name: spec for spec in self.baseline.columns if spec.name not in self._hidden.now}
         self._tests: dict[str, DriftReference] = {
             name: DriftReference.from_dict(fields)
             for name in ("drift", "prediction")
@@ -103,7 +105,9 @@ class _Opened:
         }
         self._states = self._remembered()
         since = None if self._last is None else self._index(self._last.end)
-        self._tally = Tally(self.baseline.columns, self._tests, self._width, policy.monitor.latency_ms, since)
+        self._tally = Tally(
+            list(self._specs.values()), self._tests, self._width, policy.monitor.latency_ms, since
+        )
         self._cursor: Cursor = {} if self._last is None else self._last.cursor
 
     def read(self) -> None:
@@ -132,7 +136,11 @@ class _Opened:
             sights.append(done[0])
             alarms += done[1]
         found = Sighted(
-            self.version.number, tuple(sights), tuple(alarms), self.baseline.why, self._tally.late
+            self.version.number,
+            tuple(sights),
+            tuple(alarms),
+            (*self.baseline.why, *self._hidden.why),
+            self._tally.late,
         )
         return found, overtaken
 
@@ -191,7 +199,7 @@ class _Opened:
             end=end,
             rows=rows,
             columns={name: seen(spec, counted) for name, spec in self._specs.items()} if rows else {},
-            drift=evidence.get("drift", {}),
+            drift=self._hidden.without(evidence.get("drift", {})),
             prediction=evidence.get("prediction", {}),
             answers=self._tally.answers(counted),
             slow=counted["slow"] / rows if rows and "slow" in counted else None,
@@ -237,8 +245,7 @@ class _Opened:
     def _based(self) -> tuple[Any, Baseline]:
         if self._last is not None:
             return self._last.baseline, parse(self._app.store.get(self._last.baseline), Baseline)
-        plan = plan_of(self._app, self._policy, self.version.number, families_of(self.version))
-        baseline = baseline_of(self._app, self._policy, self.version, plan)
+        baseline = baseline_of(self._app, self._policy, self.version, self._plan)
         return self._app.store.put(canonical(baseline)), baseline
 
     def _remembered(self) -> dict[str, DriftState]:

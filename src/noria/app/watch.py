@@ -152,7 +152,7 @@ class _Followed:
         self._plan = plan_of(app, policy, version.number, families_of(version))
         self._state = stored or begun(app, policy, version, self._plan)
         self._gathered = Gathered(
-            block_span(policy.monitor.block),
+            block_span(self._plan.block),
             since=max((block.end for block in blocks), default=None),
             scored=_still_logged(app, version, blocks),
         )
@@ -256,7 +256,7 @@ class _Followed:
         quality = self._quality(found)
         table = None if quality.losses is None else self._app.artifacts.table(quality.losses)
         each = None if table is None else table.column("loss").to_numpy()
-        by_row = self._policy.monitor.block == "row" and each is not None
+        by_row = self._plan.block == "row" and each is not None
         units = each.tolist() if by_row and each is not None else [quality.mean]
         return msgspec.structs.replace(block, loss=quality.mean, clipped=quality.clipped), units, each
 

@@ -166,6 +166,8 @@ class Plan(Record, kw_only=True):
     """What the other models' champions held of the budget."""
     waiting: int = 1
     """Models that had no part of it yet, this one among them."""
+    block: str = ""
+    """`block` of that day: references that were made of days say nothing of hours. Empty in plans of old."""
 
 
 class MonitorsBegun(Record, tag="monitors.begun"):

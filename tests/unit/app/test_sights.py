@@ -17,6 +17,7 @@ import pytest
 from noria.adapters.log_writer import LogWriter
 from noria.app.alarms.standing import list_alarms
 from noria.app.marking import Marks
+from noria.app.monitors import monitors
 from noria.app.reached import everything, mark_kept, past_of
 from noria.app.sights import Sighted, Sights
 from noria.app.wiring import App
@@ -25,7 +26,7 @@ from noria.ports.clock import VirtualClock
 from noria.ports.serving import Answered
 from noria.records.artifacts import Column
 from noria.records.events import AliasMoved, VersionRegistered
-from noria.records.policy import MonitorPolicy
+from noria.records.policy import LogPolicy, MonitorPolicy
 from noria.records.versions import RequestColumn
 from unit.app.stored import history, opened
 
@@ -259,6 +260,51 @@ def test_what_a_version_answers_beside_the_champion_is_not_its_traffic(app: App)
     looked = Sights(app, "delay").look()
     assert [one.rows for one in looked.sights] == [250] * 8
     assert looked.alarms == ()
+
+
+def with_settings(app: App, *, log: LogPolicy | None = None, **monitor: Any) -> App:
+    """The same project, with other settings from now on."""
+    model = app.policy.models[0]
+    watched = msgspec.structs.replace(model.monitor, **monitor)
+    service = msgspec.structs.replace(app.policy.service, log=log or app.policy.service.log)
+    models = (msgspec.structs.replace(model, monitor=watched),)
+    return dataclasses.replace(
+        app, policy=msgspec.structs.replace(app.policy, models=models, service=service)
+    )
+
+
+def test_another_block_is_for_the_next_version(app: App) -> None:
+    """References that were made of days say nothing of weeks."""
+    assert seen(app, 2) == []
+    changed = with_settings(app, block="7d")
+    for day in range(2, 5):
+        ask(app, day)
+    until(app, 5)
+    looked = Sights(changed, "delay").look()
+    assert [(one.end - one.start, one.rows) for one in looked.sights] == [(DAY, ROWS)] * 3
+    assert looked.alarms == ()
+
+
+def test_a_column_that_is_hidden_later_is_left_out_and_said(app: App) -> None:
+    def hashed(day: int, rows: dict[str, Any]) -> dict[str, Any]:
+        return rows | {"carrier": [f"#{at}" for at in range(len(rows["carrier"]))]}
+
+    assert seen(app, 2) == []
+    secret = with_settings(app, log=LogPolicy(hash=("carrier",)))
+    for day in range(2, 12):
+        ask(app, day, hashed)
+    until(app, 12)
+    looked = Sights(secret, "delay").look()
+    assert looked.alarms == ()
+    assert "carrier" not in looked.sights[-1].columns
+    said = "carrier is not watched: the log does not hold it as it was"
+    assert said in looked.why and said in monitors(secret, "delay").why
+    ask(app, 12)
+    until(app, 13)
+    open_again = Sights(app, "delay").look()
+    assert open_again.alarms == (), "its test has counted what were not its values"
+    assert "carrier" in open_again.sights[-1].columns
+    assert "drift of carrier is not watched: the log hid it for a time" in open_again.why
 
 
 def test_no_traffic_at_all(app: App) -> None:

@@ -13,6 +13,8 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from noria.errors import Conflict
 from noria.records.monitoring import MonitorsBegun, Plan
 from noria.records.policy import ModelPolicy
@@ -28,10 +30,11 @@ TAKEN = "BLOCK-TAKEN"  # the code of the conflict when another watcher has begun
 
 
 def plan_of(app: App, policy: ModelPolicy, version: int, families: Iterable[str]) -> Plan:
-    """The version's plan: as it was recorded on its first day, which is now if it has none."""
+    """The version's plan: as it was recorded on its first day, which is now if it has none. A plan of old, which does not
+    say its blocks, gets today's."""
     known = recorded(app, policy.name, version)
     if known is not None:
-        return known
+        return known if known.block else replace(known, block=policy.monitor.block)
     now = app.clock.now()
     plan = _planned(app, policy, version, list(families), now)
     try:
@@ -75,6 +78,7 @@ def _planned(app: App, policy: ModelPolicy, version: int, families: list[str], n
         budget=None if own is not None else app.policy.alarms.false_alarm,
         beside=given,
         waiting=waiting,
+        block=policy.monitor.block,
     )
 
 
