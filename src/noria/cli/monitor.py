@@ -95,6 +95,8 @@ def _facts(view: MonitorsView) -> list[tuple[str, object]]:
     plan, labels, newest = view.plan, view.labels, view.newest
     given = f"{plan.false_alarm:.3g} over this version's life" if plan else "no look yet: noria watch"
     of = f", a part of {plan.budget:g} over all models" if plan and plan.budget is not None else ""
+    if plan and plan.over:
+        of += f", which are {plan.over:.3g} over it until others take their place"
     return [
         ("false alarms", given + of),
         (

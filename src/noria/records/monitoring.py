@@ -169,6 +169,12 @@ class Plan(Record, kw_only=True):
     block: str = ""
     """`block` of that day: references that were made of days say nothing of hours. Empty in plans of old."""
 
+    @property
+    def over(self) -> float:
+        """What it and the others held over the budget, where that was lowered, or a rollback brought a part back."""
+        spent = self.false_alarm + sum(self.beside.values())
+        return 0.0 if self.budget is None else max(0.0, spent - self.budget)
+
 
 class MonitorsBegun(Record, tag="monitors.begun"):
     """A version's first day under watch. Refused for a version that had it already."""

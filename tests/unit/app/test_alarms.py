@@ -274,6 +274,23 @@ def test_the_budget_is_never_spent_twice(app: App) -> None:
     assert 0 < renewed + sum(parts[1:]) + 0.05 / 8 < 0.05
 
 
+def test_a_budget_that_was_lowered_leaves_the_least_and_says_so(app: App) -> None:
+    """Two models hold more than all of the new one: a third is watched all the same."""
+    two = shared(app, "a", "b")
+    for name in ("a", "b"):
+        crown(two, name)
+        part(two, name)
+    three = shared(app, "a", "b", "c")
+    less = replace(three.policy.alarms, false_alarm=0.01)
+    lowered = replace_app(three, replace(three.policy, alarms=less))
+    crown(lowered, "c")
+    assert part(lowered, "c") == pytest.approx(1e-5)
+    plan = recorded(lowered, "c", 1)
+    assert plan is not None
+    assert min(plan.shares.values()) > 0
+    assert plan.over == pytest.approx(2 * 0.05 / 3 + 1e-5 - 0.01)
+
+
 def test_a_model_with_a_share_of_its_own_stands_outside(app: App) -> None:
     both = shared(app, "a", "own", own=0.2)
     for name in ("a", "own"):

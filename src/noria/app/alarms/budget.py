@@ -4,7 +4,8 @@ A test's threshold cannot move while it runs, so what was given stays given. A v
 left beside the champions of the other models, where one part more than there are models without one is laid aside: a
 model that is added later finds something, and halves what is left, and so on. Whatever comes, the parts of the
 versions in use add up to less than the budget, and so does the chance that any of them is alarmed falsely in its life
-(union bound). What a version gave back when another took its place is there for the next.
+(union bound). What a version gave back when another took its place is there for the next. Where nothing is left (the budget
+was lowered, a rollback brought a part back), a version gets the least that a test can run with, and it is said.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 WEIGHTS = {"risk": 4.0, "segments": 2.0, "drift": 2.0, "prediction": 1.0}
 """How a version's part is divided over its families of monitors: the one that means harm for certain gets most."""
+LEAST = 1e-3  # of the budget: ten versions with the least exceed it by a hundredth
 TAKEN = "BLOCK-TAKEN"  # the code of the conflict when another watcher has begun
 
 
@@ -66,8 +68,9 @@ def _planned(app: App, policy: ModelPolicy, version: int, families: list[str], n
     held = _held(app, policy.name) if own is None else {}
     waiting = 1 + sum(part is None for part in held.values())
     given = {name: part for name, part in held.items() if part is not None}
-    left = app.policy.alarms.false_alarm - sum(given.values())
-    whole = left / (waiting + 1) if own is None else own
+    budget = app.policy.alarms.false_alarm
+    left = (budget - sum(given.values())) / (waiting + 1)
+    whole = max(left, LEAST * budget) if own is None else own
     weight = sum(WEIGHTS[family] for family in families)
     return Plan(
         model=policy.name,
@@ -75,7 +78,7 @@ def _planned(app: App, policy: ModelPolicy, version: int, families: list[str], n
         begun=now,
         false_alarm=whole,
         shares={family: whole * WEIGHTS[family] / weight for family in families},
-        budget=None if own is not None else app.policy.alarms.false_alarm,
+        budget=None if own is not None else budget,
         beside=given,
         waiting=waiting,
         block=policy.monitor.block,
