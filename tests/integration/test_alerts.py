@@ -90,7 +90,12 @@ def test_what_a_receiver_answers(
 
 def test_secrets_that_do_not_hold(receiver: Hook, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     channel = WebhookChannel(name="ops", url=receiver.url, secret="OPS_SECRET")
-    for value, said in ((None, "is not set"), ("$$", "no base64"), ("c2hvcnQ=", "has 5 bytes")):
+    for value, said in (
+        (None, "is not set"),
+        ("$$", "no base64"),
+        ("schlüssel", "no base64"),
+        ("c2hvcnQ=", "has 5 bytes"),
+    ):
         if value is not None:
             monkeypatch.setenv("OPS_SECRET", value)
         with pytest.raises(BackendError, match=said):
@@ -98,6 +103,24 @@ def test_secrets_that_do_not_hold(receiver: Hook, tmp_path: Path, monkeypatch: p
     with pytest.raises(BackendError, match="CHAT_URL, which is not set"):
         open_alert(SlackChannel(name="chat", url_from="CHAT_URL"), tmp_path).send(NOTICE)
     assert receiver.got == []
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://" + "a" * 70 + ".example.org/hush",
+        "http://127.0.0.1:1/hüsh",
+        "http://127.0.0.1:1/hush hush",
+        "http://127.0.0.1:port/hush",
+        "http://[::1/hush",
+    ],
+)
+def test_addresses_that_cannot_be_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    monkeypatch.setenv("CHAT_URL", url)
+    with pytest.raises(BackendError) as caught:
+        open_alert(SlackChannel(name="chat", url_from="CHAT_URL"), tmp_path).send(NOTICE)
+    assert caught.value.code == "ALERT-REFUSED"
+    assert "hush" not in str(caught.value) and "ü" not in str(caught.value)
 
 
 def test_a_receiver_whose_certificate_nobody_vouches_for(tmp_path: Path) -> None:
@@ -140,6 +163,12 @@ def test_mail_is_encrypted_and_says_who_it_is(tmp_path: Path, monkeypatch: pytes
         )
         with pytest.raises(BackendError, match="535"):
             open_alert(channel, tmp_path).send(NOTICE)
+        monkeypatch.setenv("MAIL_PASSWORD", "schlüssel")
+        with pytest.raises(BackendError, match="not to be encoded") as caught:
+            open_alert(channel, tmp_path).send(NOTICE)
+        assert "ü" not in str(caught.value)
+        with pytest.raises(BackendError):
+            open_alert(replace(channel, host="a" * 70 + ".example.org"), tmp_path).send(NOTICE)
         monkeypatch.setenv("MAIL_PASSWORD", "right")
         open_alert(channel, tmp_path).send(NOTICE)
         with pytest.raises(BackendError, match="530"):

@@ -10,7 +10,7 @@ from email.message import EmailMessage
 from email.utils import format_datetime
 from pathlib import Path
 
-from noria.adapters.alerts.errors import AlertRefused, AlertUnreached
+from noria.adapters.alerts.errors import AlertRefused, AlertUnreached, said_of
 from noria.adapters.alerts.settings import secret, trusted
 from noria.adapters.alerts.words import lines, subject
 from noria.records.alarms import Notice
@@ -29,11 +29,10 @@ class EmailAlert:
 
     def send(self, notice: Notice) -> None:
         channel = self._channel
-        message = letter(notice, channel)
         with self._translating(), self._connected() as server:
             if channel.user:
                 server.login(secret(channel.name, channel.user), secret(channel.name, channel.password))
-            refused = server.send_message(message)
+            refused = server.send_message(letter(notice, channel))
         if refused:  # some of the addresses; if all are, smtplib raises
             raise AlertRefused(
                 channel=channel.name, where=self._where, why=f"{', '.join(sorted(refused))} not accepted"
@@ -65,6 +64,8 @@ class EmailAlert:
             why = f"{error.smtp_code} {_text(error.smtp_error)}"
             kind = AlertUnreached if 400 <= error.smtp_code < 500 else AlertRefused
             raise kind(channel=name, where=where, why=why) from error
+        except ValueError as error:  # a host or a password that no protocol has characters for
+            raise AlertRefused(channel=name, where=where, why=said_of(error)) from error
         except (OSError, smtplib.SMTPException) as error:
             raise AlertUnreached(channel=name, where=where, why=str(error) or type(error).__name__) from error
 

@@ -40,3 +40,8 @@ class AlertUnset(BackendError):
     channel: str
     variable: str
     problem: str = "is not set"
+
+
+def said_of(error: ValueError) -> str:
+    """What is wrong with a name, an address or a password; without the character, which may be a secret's."""
+    return f"not to be encoded: {error.reason}" if isinstance(error, UnicodeEncodeError) else str(error)

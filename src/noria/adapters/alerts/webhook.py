@@ -5,7 +5,6 @@ part of what is signed, and a receiver refuses one that is minutes old."""
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import hmac
 import time
@@ -49,7 +48,7 @@ def _key(channel: str, variable: str) -> bytes:
     text = secret(channel, variable).removeprefix(PREFIX)
     try:
         key = base64.b64decode(text, validate=True)
-    except binascii.Error as error:
+    except ValueError as error:  # no base64, or not even ASCII
         raise AlertUnset(channel=channel, variable=variable, problem="is no base64") from error
     if len(key) < LEAST:
         problem = f"has {len(key)} bytes, and {LEAST} are the least: openssl rand -base64 32"
