@@ -53,7 +53,7 @@ def turn(
     turn. The run's record says what failed, and the next turn goes on.
     """
     try:
-        sighted = watch.see()
+        sighted = _seen(watch, on_watched)
         watched = watch.look()
     finally:
         delivered = deliver(app)  # what an earlier look found is told, although this one failed
@@ -67,6 +67,15 @@ def turn(
     )  # a person's run is not ours to go on with
     trained = _trained(app, model, wish, listener)
     return Turn(watched=watched, trigger=trigger, trained=trained, sighted=sighted, delivered=delivered)
+
+
+def _seen(watch: Watch, on_watched: Callable[[Watched], None]) -> Sighted:
+    """Whatever becomes of it, the risk is watched beside it: what fails here fails at every turn until it is mended."""
+    try:
+        return watch.see()
+    except Exception:  # of any kind: it is raised again
+        on_watched(watch.look())
+        raise
 
 
 def _trained(app: App, model: str, wish: Wish, listener: Listener) -> Trained | None:

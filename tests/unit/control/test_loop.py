@@ -16,6 +16,7 @@ from noria.app.watch import Watch, Watched
 from noria.app.wiring import App
 from noria.control import loop
 from noria.control.loop import turn
+from noria.errors import Unavailable
 from noria.pipeline.drive import Silent
 from noria.records.runs import Trigger
 from unit.app.stored import START, asked, history, opened
@@ -87,6 +88,31 @@ def test_while_somebody_else_holds_the_model_the_turn_does_nothing(folder: Path)
     with opened(folder, LAST + timedelta(days=7)) as app, Idle(app, "delay") as watch, app.alone("delay"):
         took = turn(app, "delay", watch, Silent())
     assert took.trigger is not None and took.trained is None
+
+
+class Unread(Unavailable):
+    code, what, next = "UNREAD", "the log cannot be read", "wait"
+
+
+class Blind(Idle):
+    """What was asked cannot be read, and labels can."""
+
+    looks = 0
+
+    def see(self) -> Sighted:
+        raise Unread()
+
+    def look(self) -> Watched:
+        self.looks += 1
+        return super().look()
+
+
+def test_the_risk_is_watched_though_what_was_asked_cannot_be(folder: Path, wishes: list[Wish]) -> None:
+    told: list[Watched] = []
+    with opened(folder) as app, Blind(app, "delay") as watch:
+        with pytest.raises(Unread):
+            turn(app, "delay", watch, Silent(), on_watched=told.append)
+        assert (watch.looks, told, wishes) == (1, [Watched(version=1)], [])
 
 
 def test_other_conflicts_are_raised(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
