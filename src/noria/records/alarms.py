@@ -69,7 +69,7 @@ class Notice(Record, kw_only=True):
     """One message of one alarm to one channel."""
 
     id: str
-    """The same whenever it is sent again, so that a receiver can tell."""
+    """The same whenever it is sent again, so that a receiver can tell; of no other message of any store."""
     kind: Literal["raised", "resolved", "test"]
     at: datetime
     alarm: Alarm

@@ -23,6 +23,7 @@ from noria.records.events import (
     BlockScored,
     Change,
     DataRefused,
+    Event,
     GarbageCollected,
     GatesDrilled,
     Judged,
@@ -57,8 +58,10 @@ _ALARM = (
 )
 
 
-def apply(connection: Connection, outline: Outline, seq: int) -> Mapping[str, int | list[int]]:
-    """Carry out one change inside a transaction; the row, or rows, by the field that they hold."""
+def apply(connection: Connection, outline: Outline, event: Event) -> Mapping[str, int | list[int]]:
+    """Carry out one change inside a transaction; the row, or rows, by the field that they hold. `event`: the link
+    that the change is about to become."""
+    seq = event.seq
     match outline.change:
         case RunStarted(run=run):
             return {"run": start(connection, run, outline.part("run"))}
@@ -81,13 +84,13 @@ def apply(connection: Connection, outline: Outline, seq: int) -> Mapping[str, in
             }
         case AlarmRaised(alarm=alarm) as raised:
             row = _raise_alarm(connection, alarm, outline.part("alarm"))
-            tell_raised(connection, raised, seq)
+            tell_raised(connection, raised, event)
             return {"alarm": row}
         case AlarmSeen() as seen:
             see_alarm(connection, seen)
             return {}
         case AlarmMoved() as moved_alarm:
-            move_alarm(connection, moved_alarm, seq)
+            move_alarm(connection, moved_alarm, event)
             return {}
         case BlockSeen(sight=sight):
             return {"sight": _see(connection, sight, outline.part("sight"))}

@@ -9,7 +9,8 @@ from noria.adapters.sql.database import Connection
 from noria.adapters.sql.decoding import reader
 from noria.adapters.sql.times import to_micros
 from noria.records.alarms import AlarmMoved, AlarmRaised, AlarmSeen, Notice
-from noria.records.base import canonical
+from noria.records.base import canonical, short
+from noria.records.events import Event
 from noria.records.monitoring import Alarm
 
 _read_alarm = reader(Alarm)
@@ -23,11 +24,11 @@ _MESSAGE = (
 )
 
 
-def tell_raised(connection: Connection, change: AlarmRaised, seq: int) -> None:
+def tell_raised(connection: Connection, change: AlarmRaised, event: Event) -> None:
     alarm = change.alarm
     for channel in change.deliver:
-        id = _id(alarm.model, seq, channel)
-        _put(connection, seq, channel, Notice(id=id, kind="raised", at=alarm.raised, alarm=alarm))
+        notice = Notice(id=_id(event, channel), kind="raised", at=alarm.raised, alarm=alarm)
+        _put(connection, event.seq, channel, notice)
 
 
 def see_alarm(connection: Connection, change: AlarmSeen) -> None:
@@ -35,7 +36,7 @@ def see_alarm(connection: Connection, change: AlarmSeen) -> None:
     _found(connection, change.model, change.alarm)
 
 
-def move_alarm(connection: Connection, change: AlarmMoved, seq: int) -> None:
+def move_alarm(connection: Connection, change: AlarmMoved, event: Event) -> None:
     """Raises `UnknownAlarm`, and `AlarmOver` where it is resolved already."""
     alarm = _found(connection, change.model, change.alarm)
     moves = [_read_moved(outline) for (outline,) in connection.all(_MOVES, {"model": change.model})]
@@ -44,14 +45,14 @@ def move_alarm(connection: Connection, change: AlarmMoved, seq: int) -> None:
         raise AlarmOver(alarm=change.alarm, by=last.by, why=last.why)
     for channel in change.deliver:
         notice = Notice(
-            id=_id(change.model, seq, channel),
+            id=_id(event, channel),
             kind="resolved" if change.to == "resolved" else "raised",
             at=change.at,
             alarm=alarm,
             by=change.by,
             why=change.why,
         )
-        _put(connection, seq, channel, notice)
+        _put(connection, event.seq, channel, notice)
 
 
 def _found(connection: Connection, model: str, id: str) -> Alarm:
@@ -62,8 +63,10 @@ def _found(connection: Connection, model: str, id: str) -> Alarm:
     return found
 
 
-def _id(model: str, seq: int, channel: str) -> str:
-    return f"{model}-{seq}-{channel}"
+def _id(event: Event, channel: str) -> str:
+    """Of this message alone, also where several stores have a model of this name and one receiver: the chain's hash tells
+    them apart."""
+    return f"{event.model}-{event.seq}-{channel}-{short(event.hash)}"
 
 
 def _put(connection: Connection, seq: int, channel: str, notice: Notice) -> None:

@@ -146,8 +146,8 @@ def _append(connection: Connection, model: str, changes: Sequence[Change], at: d
     for change in changes:
         seq += 1
         outline = _outline(change, model)
-        stored = apply(connection, outline, seq)
         event = link(outline.change, model=model, seq=seq, at=moment, previous=previous)
+        stored = apply(connection, outline, event)
         appended.append(event)
         rows.append(_row(event, outline.text(stored)))
         previous = event.hash

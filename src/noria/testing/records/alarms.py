@@ -9,6 +9,7 @@ import pytest
 
 from noria.errors import Conflict, NotFound
 from noria.records.alarms import AlarmMoved, AlarmRaised, Alarms, AlarmSeen, AlarmState
+from noria.records.base import short
 from noria.records.chain import verify_chain
 from noria.records.events import VersionRegistered
 from noria.records.monitoring import MonitorsBegun, Plan
@@ -54,13 +55,14 @@ class AlarmRecordsContract:
 
     def test_messages_come_with_the_event_or_neither_does(self, records: Doors) -> None:
         append(records, AlarmRaised(alarm=an_alarm(), deliver=("ops", "chat")), moved("resolved", "ops"))
+        (_, raised, resolved) = (short(event.hash) for event, _ in records.ledger.events(MODEL))
         with pytest.raises(Conflict):
             append(records, moved("resolved", "chat"))
         found = records.outbox.all(MODEL)
         assert [(one.channel, one.notice.kind, one.notice.id) for one in found] == [
-            ("ops", "raised", "delay-2-ops"),
-            ("chat", "raised", "delay-2-chat"),
-            ("ops", "resolved", "delay-3-ops"),
+            ("ops", "raised", f"delay-2-ops-{raised}"),
+            ("chat", "raised", f"delay-2-chat-{raised}"),
+            ("ops", "resolved", f"delay-3-ops-{resolved}"),
         ]
         assert all(one.notice.alarm == an_alarm() for one in found)
 
