@@ -161,7 +161,8 @@ class OutboxRecords(Protocol):
 
     def take(self, now: datetime, until: datetime, *, limit: int = 50) -> Sequence[Delivery]:
         """Messages that are due, the oldest first, for this caller alone until `until`: if it dies meanwhile, they
-        are due again then."""
+        are due again then. None is due while an earlier one of its alarm and channel is put off or taken: nobody hears
+        that it is over before that it began."""
         ...
 
     def sent(self, seq: int, at: datetime) -> None: ...

@@ -19,8 +19,8 @@ _read_moved = msgspec.json.Decoder(AlarmMoved).decode
 _ALARMS = "SELECT body FROM alarms WHERE model = :model AND body IS NOT NULL"
 _MOVES = "SELECT outline FROM events WHERE model = :model AND kind = 'alarm.moved' ORDER BY seq"
 _MESSAGE = (
-    "INSERT INTO outbox (model, seq, channel, due, attempts, state, error, body) "
-    "VALUES (:model, :seq, :channel, :due, 0, 'waiting', '', :body)"
+    "INSERT INTO outbox (model, seq, channel, alarm, due, attempts, state, error, body) "
+    "VALUES (:model, :seq, :channel, :alarm, :due, 0, 'waiting', '', :body)"
 )
 
 
@@ -74,6 +74,7 @@ def _put(connection: Connection, seq: int, channel: str, notice: Notice) -> None
         "model": notice.alarm.model,
         "seq": seq,
         "channel": channel,
+        "alarm": notice.alarm.id,
         "due": to_micros(notice.at),
         "body": canonical(notice).decode(),
     }

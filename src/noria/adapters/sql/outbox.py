@@ -15,7 +15,14 @@ from noria.records.alarms import Delivery, Notice
 _read_notice = reader(Notice)
 
 _COLUMNS = "id, model, channel, due, attempts, state, ended, error, body"
-_DUE = f"SELECT {_COLUMNS} FROM outbox WHERE state = 'waiting' AND due <= :now ORDER BY id LIMIT :limit"
+_AHEAD = (  # an earlier message of the same alarm to the same channel, put off or taken by somebody
+    "SELECT 1 FROM outbox AS ahead WHERE ahead.state = 'waiting' AND ahead.due > :now AND ahead.id < outbox.id "
+    "AND ahead.model = outbox.model AND ahead.channel = outbox.channel AND ahead.alarm = outbox.alarm"
+)
+_DUE = (
+    f"SELECT {_COLUMNS} FROM outbox WHERE state = 'waiting' AND due <= :now AND NOT EXISTS ({_AHEAD}) "
+    "ORDER BY id LIMIT :limit"
+)
 _PUT_OFF = "UPDATE outbox SET due = :until WHERE id IN {}"
 _END = "UPDATE outbox SET state = 'sent', ended = :at, attempts = attempts + 1, error = '' WHERE id = :id"
 _AGAIN = "UPDATE outbox SET due = :due, attempts = attempts + :tried, error = :error WHERE id = :id"

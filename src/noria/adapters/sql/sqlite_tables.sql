@@ -55,6 +55,7 @@ CREATE TABLE outbox (
   model TEXT NOT NULL,
   seq INTEGER NOT NULL,
   channel TEXT NOT NULL,
+  alarm TEXT NOT NULL,
   due BIGINT NOT NULL,
   attempts INTEGER NOT NULL,
   state TEXT NOT NULL,

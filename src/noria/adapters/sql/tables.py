@@ -185,6 +185,7 @@ outbox = Table(
     Column("model", Text, nullable=False),
     Column("seq", Integer, nullable=False),
     Column("channel", Text, nullable=False),
+    Column("alarm", Text, nullable=False),
     Column("due", BigInteger, nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("state", Text, nullable=False),

@@ -84,6 +84,21 @@ class AlarmRecordsContract:
         (again,) = records.outbox.take(now + HOUR, now + 2 * HOUR)
         assert again.notice == first.notice
 
+    def test_what_is_told_of_an_alarm_keeps_its_order(self, records: Doors) -> None:
+        """The first is put off: the second waits for it, in that channel alone."""
+        append(records, AlarmRaised(alarm=an_alarm(), deliver=("ops", "chat")))
+        now = an_alarm().raised
+        ops, chat = records.outbox.take(now, now + HOUR)
+        append(records, moved("resolved", "ops", "chat"))
+        assert not records.outbox.waits(now), "somebody is at it"
+        records.outbox.again(ops.seq, now + HOUR, "no answer")
+        records.outbox.sent(chat.seq, now)
+        (second,) = records.outbox.take(now, now + HOUR)
+        assert (second.channel, second.notice.kind) == ("chat", "resolved")
+        assert not records.outbox.waits(now)
+        both = records.outbox.take(now + HOUR, now + 2 * HOUR)
+        assert [one.notice.kind for one in both if one.channel == "ops"] == ["raised", "resolved"]
+
     def test_a_message_ends_sent_or_given_up(self, records: Doors) -> None:
         append(records, AlarmRaised(alarm=an_alarm(), deliver=("ops", "chat")))
         now = an_alarm().raised

@@ -144,6 +144,7 @@ def _outbox() -> None:
         sa.Column("model", sa.Text, nullable=False),
         sa.Column("seq", sa.Integer, nullable=False),
         sa.Column("channel", sa.Text, nullable=False),
+        sa.Column("alarm", sa.Text, nullable=False),
         sa.Column("due", sa.BigInteger, nullable=False),
         sa.Column("attempts", sa.Integer, nullable=False),
         sa.Column("state", sa.Text, nullable=False),
