@@ -20,7 +20,7 @@ def begin(version: Version, reference: np.ndarray, policy: MonitorPolicy, *, fal
     """The state on a version's first day. `reference`: mean losses (n,) of its holdout's blocks; `false_alarm`: the chance
     that this monitor may ring falsely in the version's life.
 
-    With too few blocks for the symmetric bound the bounded one is taken, which assumes less and hears less; the
+    With too few blocks for the symmetric bound, or without a loss in any, the bounded one is taken, which assumes less and hears less; the
     state says which, and whether the monitor is deaf.
     """
     from noria.statistics import RiskMonitor, blocks_needed
@@ -29,12 +29,13 @@ def begin(version: Version, reference: np.ndarray, policy: MonitorPolicy, *, fal
     if version.quality is None:
         raise ValueError(f"{version.name} has no loss to watch")
     enough = len(reference) >= blocks_needed(false_alarm / 2)
+    low = version.quality.range[0]
     monitor = RiskMonitor.from_source(
         reference,
         loss_range=version.quality.range,
         tolerance=policy.tolerance,
         false_alarm=false_alarm,
-        method="symmetric" if enough else "bounded",
+        method="bounded" if not enough or spotless(reference, low, policy.tolerance) else "symmetric",
     )
     return RiskState(
         model=version.model,
@@ -46,6 +47,12 @@ def begin(version: Version, reference: np.ndarray, policy: MonitorPolicy, *, fal
         assumption=monitor.assumption,
         deaf=monitor.deaf,
     )
+
+
+def spotless(reference: np.ndarray, low: float, tolerance: float) -> bool:
+    """Whether no block had any loss, and none is tolerated: that some blocks had none does not bound the risk at none, as the
+    symmetric bound would have it."""
+    return tolerance == 0.0 and bool((reference <= low).all())
 
 
 def step(

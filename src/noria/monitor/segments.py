@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from noria.monitor.risk import spotless
 from noria.records.monitoring import Alarm, Block, RiskState, SegmentRisk, Term
 
 if TYPE_CHECKING:
@@ -169,7 +170,13 @@ def _risk(
 ) -> SegmentRisk:
     from noria.statistics import RiskMonitor, RiskState
 
-    monitor = RiskMonitor.from_source(means, loss_range=loss_range, tolerance=tolerance, false_alarm=share)
+    monitor = RiskMonitor.from_source(
+        means,
+        loss_range=loss_range,
+        tolerance=tolerance,
+        false_alarm=share,
+        method="bounded" if spotless(means, loss_range[0], tolerance) else "symmetric",
+    )
     return SegmentRisk(
         terms=terms,
         declared=declared,

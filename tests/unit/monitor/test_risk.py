@@ -92,3 +92,11 @@ def test_a_tiny_reference_takes_the_bound_that_assumes_less_and_says_so() -> Non
     state = begin(version(), np.array([0.1, 0.2, 0.15]), POLICY, false_alarm=0.01)
     assert "within the loss range" in state.assumption
     assert state.bound > 0.3
+
+
+def test_a_reference_without_any_loss_is_bounded_above_none() -> None:
+    """With a tolerance of 0, too: that 40 blocks had no loss is no proof that none is to come."""
+    strict = MonitorPolicy(tolerance=0.0)
+    state = begin(version(), np.zeros(40), strict, false_alarm=0.01)
+    assert 0.0 < state.bound < 0.3
+    assert not state.deaf

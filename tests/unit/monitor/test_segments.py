@@ -134,3 +134,22 @@ def test_terms_divide_what_they_can() -> None:
     assert sum(thirds) == 9, "what is missing is in no segment"
     assert not within(frame, (Term(column="elsewhere", level="a"),)).any()
     assert replace(Term(column="x", low=1.0, high=2.0)).name == "1<=x<2"
+
+
+def test_a_segment_without_any_loss_does_not_keep_the_others_from_being_watched() -> None:
+    parts = [rows(1000 + day) for day in range(40)]
+    frame = pl.concat([each for each, _ in parts])
+    losses = np.where(frame["carrier"] == "B6", 0.0, np.concatenate([each for _, each in parts]))
+    found = begin_segments(
+        frame,
+        losses,
+        np.repeat(np.arange(40), 120),
+        KINDS,
+        declared=("carrier",),
+        search=False,
+        false_alarm=0.01,
+        tolerance=0.0,
+        loss_range=(0.0, 5.0),
+    )
+    assert [one.name for one in found] == ["carrier=AA", "carrier=UA", "carrier=B6"]
+    assert all(one.bound > 0.0 for one in found)
