@@ -72,10 +72,11 @@ def hidden_since(baseline: Baseline, last: Sight | None, log: LogPolicy) -> Hidd
     features: list[str] = (baseline.drift or {}).get("features", [])  # type: ignore[assignment]
     seen = features if last is None else last.drift
     watched = {spec.name for spec in baseline.columns}
-    return Hidden(frozenset(watched & _hidden(log)), frozenset(features) - frozenset(seen))
+    return Hidden(frozenset(watched & hidden(log)), frozenset(features) - frozenset(seen))
 
 
-def _hidden(log: LogPolicy) -> set[str]:
+def hidden(log: LogPolicy) -> set[str]:
+    """The columns that the log does not hold as they were asked."""
     return {*log.redact, *log.hash}
 
 
@@ -86,7 +87,7 @@ def _unwatched(columns: Iterable[str]) -> list[str]:
 def _features(
     app: App, policy: ModelPolicy, version: Version, rows: pl.DataFrame, width: timedelta, plan: Plan
 ) -> tuple[tuple[ColumnSpec, ...], dict[str, Json] | None, list[str]]:
-    secret = _hidden(app.policy.service.log)
+    secret = hidden(app.policy.service.log)
     signature = version.signature
     leave = {*signature.key, signature.time or "", *secret}
     kinds = kinds_of(rows, [column.name for column in signature.request], leave)

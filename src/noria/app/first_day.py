@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from noria.app.baseline import hidden
 from noria.monitor.blocks import block_span
 from noria.monitor.columns import block_numbers, kinds_of
 from noria.monitor.risk import begin
@@ -73,7 +74,8 @@ def _segments(
     frame = losses.select(*signature.key, "loss").join(
         rows, on=signature.key, how="inner", maintain_order="left"
     )
-    kinds = kinds_of(frame, [one.name for one in signature.request], {*signature.key, signature.time})
+    leave = {*signature.key, signature.time, *hidden(app.policy.service.log)}
+    kinds = kinds_of(frame, [one.name for one in signature.request], leave)
     return begin_segments(
         frame,
         frame["loss"].to_numpy(),
