@@ -124,13 +124,14 @@ def findings(
 
 
 def _vanished(spec: ColumnSpec, counted: dict[str, float]) -> Iterator[Finding]:
-    rows = counted["rows"]
+    """Of rows that have a value: a caller that drops the column has lost that, and no category."""
+    rows = counted["rows"] - counted[f"missing {spec.name}"]
     for at, (level, share) in enumerate(spec.steady.items()):
         if not counted.get(f"level {at} {spec.name}") and share * rows >= EXPECTED:
             yield Finding(
                 "vanished",
                 f"{spec.name}={level}",
-                f"no row of {rows:,.0f} has {spec.name} {level}, and no block of the training data was without ({share:.1%} at least)",
+                f"none of {rows:,.0f} rows with a {spec.name} has {level}, and no block of the training data was without ({share:.1%} at least)",
                 f"the requests with {spec.name} {level} do not come any more, or it is spelt in another way",
                 "ask whoever sends the requests; if it is gone for good, train anew: noria run",
                 {"rows": rows, "share": share},

@@ -184,6 +184,22 @@ def test_a_category_that_vanishes_is_named(app: App) -> None:
     assert seen(app, 1, without, first=1) == ["vanished/carrier=B6"]
 
 
+def test_a_caller_that_drops_a_column_is_told_once(app: App) -> None:
+    """No category has vanished: nothing is known of any."""
+
+    def without(day: int, rows: dict[str, Any]) -> dict[str, Any]:
+        return {name: values for name, values in rows.items() if name != "carrier"}
+
+    def nearly(day: int, rows: dict[str, Any]) -> dict[str, Any]:
+        carrier = rows["carrier"].astype(object)
+        carrier[40:] = None
+        return rows | {"carrier": carrier}
+
+    assert seen(app, 1) == []
+    assert seen(app, 1, without, first=1) == ["missing/carrier"]
+    assert seen(app, 1, nearly, first=2) == [], "forty rows are too few to miss a tenth among"
+
+
 def test_values_that_are_missing_new_or_too_many(app: App) -> None:
     def broken(day: int, rows: dict[str, Any]) -> dict[str, Any]:
         distance = rows["distance"].astype(object)
