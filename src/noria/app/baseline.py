@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from contextlib import closing
 from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -23,11 +22,14 @@ if TYPE_CHECKING:
     import numpy as np
     import polars as pl
 
+    from noria.app.version_worker import VersionWorker
     from noria.app.wiring import App
     from noria.statistics import Column
 
 
-def baseline_of(app: App, policy: ModelPolicy, version: Version, plan: Plan) -> Baseline:
+def baseline_of(
+    app: App, policy: ModelPolicy, version: Version, plan: Plan, worker: VersionWorker
+) -> Baseline:
     """The same for the same version, plan and settings. What cannot be watched is said, not raised: the version's risk is
     watched beside it. Raises `Unavailable` and `Corrupt`."""
     import polars as pl
@@ -43,7 +45,7 @@ def baseline_of(app: App, policy: ModelPolicy, version: Version, plan: Plan) -> 
     except NotFound as error:
         return Baseline(why=(f"nothing is known of drift: the training data are gone: {error}",))
     specs, drift, why = _features(app, policy, version, rows, width, plan)
-    prediction, unsaid = _answers(app, policy, version, width, plan)
+    prediction, unsaid = _answers(app, policy, version, width, plan, worker)
     return Baseline(columns=specs, drift=drift, prediction=prediction, why=(*why, *unsaid))
 
 
@@ -103,7 +105,12 @@ def _features(
 
 
 def _answers(
-    app: App, policy: ModelPolicy, version: Version, width: timedelta, plan: Plan
+    app: App,
+    policy: ModelPolicy,
+    version: Version,
+    width: timedelta,
+    plan: Plan,
+    worker: VersionWorker,
 ) -> tuple[dict[str, Json] | None, list[str]]:
     """The reference of the version's answers: those that it gives for its own holdout."""
     import polars as pl
@@ -112,8 +119,7 @@ def _answers(
         return None, ["nothing is known of drift of the answers: the version has no holdout"]
     task = Answer(graph=version.graph, rows=version.rows, keys=version.holdout)
     try:
-        with closing(app.engine(app.code(version.code))) as engine:
-            answered = ask(engine, task, Answered)
+        answered = ask(worker.of(version), task, Answered)
     except (ConfigError, NotFound, StepFailed) as error:  # the rest is watched all the same
         return None, [
             f"nothing is known of drift of the answers: its own holdout is not answered any more: {error}"

@@ -27,6 +27,7 @@ from noria.records.versions import Version
 from noria.registry.references import CHAMPION
 
 if TYPE_CHECKING:
+    from noria.app.version_worker import VersionWorker
     from noria.app.wiring import App
     from noria.monitor.quality import Finding
     from noria.statistics import DriftReference, DriftState
@@ -53,8 +54,10 @@ class Sights:
     """One model's champion, from look to look. A new process goes on after the last block that was looked at, and reads
     again only the rows of blocks that were open then. Several may watch one model: each block is seen by one of them."""
 
-    def __init__(self, app: App, model: str) -> None:
+    def __init__(self, app: App, model: str, worker: VersionWorker) -> None:
+        """`worker`: the caller's, who closes it."""
         self._app = app
+        self._worker = worker
         self._policy = app.model(model)
         self._opened: _Opened | None = None
 
@@ -66,7 +69,7 @@ class Sights:
         if version is None:
             return Sighted(version=None)
         if self._opened is None or self._opened.version.number != version.number:
-            self._opened = _Opened(self._app, self._policy, version)
+            self._opened = _Opened(self._app, self._policy, version, self._worker)
         opened = self._opened
         try:
             opened.reigns = _reigns(self._app, version)
@@ -83,7 +86,7 @@ class Sights:
 class _Opened:
     """One version under watch. Nothing moves in memory before it stands in the records."""
 
-    def __init__(self, app: App, policy: ModelPolicy, version: Version) -> None:
+    def __init__(self, app: App, policy: ModelPolicy, version: Version, worker: VersionWorker) -> None:
         from noria.statistics import DriftReference
 
         self.version = version
@@ -95,7 +98,7 @@ class _Opened:
         self._traffic = Traffic(one for one in sights if self.reigns.whole(one.start, one.end))
         self._plan = plan_of(app, policy, version.number, families_of(version))
         self._width = block_span(self._plan.block)
-        self._digest, self.baseline = self._based()
+        self._digest, self.baseline = self._based(worker)
         self._hidden = hidden_since(self.baseline, self._last, app.policy.service.log)
         self._specs = {spec.name: spec for spec in self.baseline.columns if spec.name not in self._hidden.now}
         self._tests: dict[str, DriftReference] = {
@@ -242,10 +245,10 @@ class _Opened:
             figures=dict(found.figures),
         )
 
-    def _based(self) -> tuple[Any, Baseline]:
+    def _based(self, worker: VersionWorker) -> tuple[Any, Baseline]:
         if self._last is not None:
             return self._last.baseline, parse(self._app.store.get(self._last.baseline), Baseline)
-        baseline = baseline_of(self._app, self._policy, self.version, self._plan)
+        baseline = baseline_of(self._app, self._policy, self.version, self._plan, worker)
         return self._app.store.put(canonical(baseline)), baseline
 
     def _remembered(self) -> dict[str, DriftState]:

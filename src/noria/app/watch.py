@@ -14,11 +14,12 @@ from noria.app.alarms.raising import changes_for, settle
 from noria.app.first_day import begun, blamed
 from noria.app.labelled import Labelled, labelled
 from noria.app.sights import Sighted, Sights
+from noria.app.version_worker import VersionWorker
 from noria.errors import Conflict, StepFailed, Unavailable
 from noria.monitor.blocks import Gathered, Ready, block_span
 from noria.monitor.risk import step
 from noria.monitor.segments import step_segments
-from noria.ports.engine import Engine, ask
+from noria.ports.engine import ask
 from noria.ports.serving import AT, REQUEST, TIME, VERSION, Cursor
 from noria.records.alarms import AlarmRaised
 from noria.records.base import Record
@@ -84,7 +85,8 @@ class Watch:
         self._app = app
         self._policy: ModelPolicy = app.model(model)
         self._followed: _Followed | None = None
-        self._sights = Sights(app, model)
+        self._worker = VersionWorker(app)
+        self._sights = Sights(app, model, self._worker)
 
     def see(self) -> Sighted:
         """Look at every block of questions and answers that has ended, without labels."""
@@ -100,29 +102,28 @@ class Watch:
             return Watched(version=None)
         settle(self._app, self._policy.name, number)
         if self._followed is None or self._followed.version.number != number:
-            self.close()
+            self._followed = None
             version = self._app.records.versions.version(self._policy.name, number)
             if version is None or version.quality is None:
                 return Watched(version=number)
             age = maturity(version, self._policy)
             if age is None:
                 return Watched(version=number, needs_maturity=True)
-            self._followed = _Followed(self._app, self._policy, version, age)
+            self._followed = _Followed(self._app, self._policy, version, age, self._worker)
         try:
             self._followed.read()
         except BaseException:  # rows may be lost or counted twice: the next look reads them all again
-            self.close()
+            self._followed = None
             raise
         watched, overtaken = self._followed.score()
         if overtaken:
-            self.close()
+            self._followed = None
         return watched
 
     def close(self) -> None:
         """End the worker process."""
-        if self._followed is not None:
-            followed, self._followed = self._followed, None
-            followed.close()
+        self._followed = None
+        self._worker.close()
 
     def __enter__(self) -> Watch:
         return self
@@ -142,7 +143,9 @@ def maturity(version: Version, policy: ModelPolicy) -> timedelta | None:
 class _Followed:
     """One version under watch. Nothing moves in memory before it stands in the records."""
 
-    def __init__(self, app: App, policy: ModelPolicy, version: Version, age: timedelta) -> None:
+    def __init__(
+        self, app: App, policy: ModelPolicy, version: Version, age: timedelta, worker: VersionWorker
+    ) -> None:
         self.version = version
         self._app = app
         self._policy = policy
@@ -158,7 +161,7 @@ class _Followed:
         )
         self._left_out = LeftOut()
         self._cursor: Cursor = {}
-        self._engine: Engine | None = None
+        self._worker = worker
 
     def read(self) -> None:
         """What was answered since the last read. After an exception this object has missed rows: begin anew."""
@@ -191,10 +194,6 @@ class _Followed:
             blocks.append(done[0])
             alarms += done[1]
         return self._watched(tuple(blocks), tuple(alarms)), overtaken
-
-    def close(self) -> None:
-        if self._engine is not None:
-            self._engine.close()
 
     def _watched(self, blocks: tuple[Block, ...], alarms: tuple[Alarm, ...]) -> Watched:
         gathered = self._gathered
@@ -261,15 +260,13 @@ class _Followed:
         return msgspec.structs.replace(block, loss=quality.mean, clipped=quality.clipped), units, each
 
     def _quality(self, found: Labelled) -> Quality:
-        if self._engine is None:
-            self._engine = self._app.engine(self._app.code(self.version.code))
         task = Score(
             pipeline=self.version.graph.pipeline,
             rows=self._app.artifacts.save(found.rows),
             answers=self._app.artifacts.save(found.answers),
             kind=self.version.signature.answer_kind,
         )
-        return ask(self._engine, task, Scored).quality
+        return ask(self._worker.of(self.version), task, Scored).quality
 
 
 def _still_logged(app: App, version: Version, blocks: Sequence[Block]) -> int:

@@ -39,6 +39,7 @@ class Tally:
     ) -> None:
         self._specs = specs
         self._tests = tests
+        self._kinds = {name: _kinds(test) for name, test in tests.items()}
         self._width = width
         self._latency = latency_ms
         self._since = since
@@ -115,11 +116,7 @@ class Tally:
 
     def _count(self, frame: pl.DataFrame, blocks: np.ndarray) -> None:
         for name, test in self._tests.items():
-            kinds = {
-                feature: "number" if "scale" in cell.to_dict() else "category"
-                for feature, cell in zip(test.features, test.cells, strict=True)
-            }
-            counted = test.count(columns_of(frame, kinds, prefix=PREFIX[name]), blocks)
+            counted = test.count(columns_of(frame, self._kinds[name], prefix=PREFIX[name]), blocks)
             known = self._counts.get(name)
             self._counts[name] = counted if known is None else known.merged(counted)
         for row in self._summed(frame).iter_rows(named=True):
@@ -141,3 +138,12 @@ class Tally:
                 more.append(pl.col(name).cast(pl.Float64).sum().alias(f"answer {name.removeprefix(ANSWER)}"))
         extra = frame.group_by("_block").agg(more) if more else None
         return counted if extra is None else counted.join(extra, on="_block")
+
+
+def _kinds(test: DriftReference) -> dict[str, str]:
+    from noria.statistics.drift_cells import Numbers
+
+    return {
+        feature: "number" if isinstance(cell, Numbers) else "category"
+        for feature, cell in zip(test.features, test.cells, strict=True)
+    }

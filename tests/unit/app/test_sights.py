@@ -20,6 +20,7 @@ from noria.app.marking import Marks
 from noria.app.monitors import monitors
 from noria.app.reached import everything, mark_kept, past_of
 from noria.app.sights import Sighted, Sights
+from noria.app.version_worker import VersionWorker
 from noria.app.wiring import App
 from noria.errors import StepFailed
 from noria.ports.clock import VirtualClock
@@ -134,12 +135,16 @@ def until(app: App, day: float) -> None:
     app.clock.advance(FIRST + DAY * day)
 
 
+def sights_of(app: App) -> Sights:
+    return Sights(app, "delay", VersionWorker(app))
+
+
 def seen(app: App, days: int, change: Change = as_it_is, *, first: int = 0) -> list[str]:
     """Ask for some days, look at them all, and give the alarms that were raised."""
     for day in range(first, first + days):
         ask(app, day, change)
     until(app, first + days)
-    return [alarm.topic for alarm in Sights(app, "delay").look().alarms]
+    return [alarm.topic for alarm in sights_of(app).look().alarms]
 
 
 def test_a_world_that_stays_as_it_was_raises_nothing(app: App) -> None:
@@ -220,9 +225,9 @@ def test_traffic_that_stops_and_traffic_that_doubles(app: App) -> None:
     assert seen(app, 9) == []
     ask(app, 9, rows=ROWS * 2)
     until(app, 10)
-    assert [alarm.topic for alarm in Sights(app, "delay").look().alarms] == ["volume"]
+    assert [alarm.topic for alarm in sights_of(app).look().alarms] == ["volume"]
     until(app, 13)
-    looked = Sights(app, "delay").look()
+    looked = sights_of(app).look()
     assert [one.rows for one in looked.sights] == [0, 0, 0]
     assert looked.alarms == (), "it stands already"
     (standing,) = list_alarms(app)
@@ -245,7 +250,7 @@ def test_a_version_that_comes_back_is_not_blamed_for_days_that_were_anothers(app
     ask(app, 12, rows=100)
     ask(app, 13)
     until(app, 15)
-    looked = Sights(app, "delay").look()
+    looked = sights_of(app).look()
     assert [(one.start - FIRST) // DAY for one in looked.sights] == [9, 12, 13, 14]
     (volume,) = looked.alarms
     assert (volume.block, volume.severity) == (FIRST + 14 * DAY, "critical")
@@ -253,7 +258,7 @@ def test_a_version_that_comes_back_is_not_blamed_for_days_that_were_anothers(app
 
 
 def test_a_rollback_between_two_looks_of_one_watcher(app: App) -> None:
-    sights = Sights(app, "delay")
+    sights = sights_of(app)
     for day in range(9):
         ask(app, day)
     until(app, 9)
@@ -273,7 +278,7 @@ def test_what_a_version_answers_beside_the_champion_is_not_its_traffic(app: App)
         for way in ("canary", "shadow", "asked"):
             ask(app, day, rows=ROWS * (1 + day // 7), way=way)
     until(app, 8)
-    looked = Sights(app, "delay").look()
+    looked = sights_of(app).look()
     assert [one.rows for one in looked.sights] == [250] * 8
     assert looked.alarms == ()
 
@@ -296,7 +301,7 @@ def test_another_block_is_for_the_next_version(app: App) -> None:
     for day in range(2, 5):
         ask(app, day)
     until(app, 5)
-    looked = Sights(changed, "delay").look()
+    looked = sights_of(changed).look()
     assert [(one.end - one.start, one.rows) for one in looked.sights] == [(DAY, ROWS)] * 3
     assert looked.alarms == ()
 
@@ -310,14 +315,14 @@ def test_a_column_that_is_hidden_later_is_left_out_and_said(app: App) -> None:
     for day in range(2, 12):
         ask(app, day, hashed)
     until(app, 12)
-    looked = Sights(secret, "delay").look()
+    looked = sights_of(secret).look()
     assert looked.alarms == ()
     assert "carrier" not in looked.sights[-1].columns
     said = "carrier is not watched: the log does not hold it as it was"
     assert said in looked.why and said in monitors(secret, "delay").why
     ask(app, 12)
     until(app, 13)
-    open_again = Sights(app, "delay").look()
+    open_again = sights_of(app).look()
     assert open_again.alarms == (), "its test has counted what were not its values"
     assert "carrier" in open_again.sights[-1].columns
     assert "drift of carrier is not watched: the log hid it for a time" in open_again.why
@@ -325,7 +330,7 @@ def test_a_column_that_is_hidden_later_is_left_out_and_said(app: App) -> None:
 
 def test_no_traffic_at_all(app: App) -> None:
     until(app, 30)
-    assert Sights(app, "delay").look() == Sighted(
+    assert sights_of(app).look() == Sighted(
         3, why=("nothing is known of drift of the answers: the version has no holdout",)
     )
 
@@ -336,7 +341,7 @@ def test_slow_answers(app: App) -> None:
     ask(slow, 0)
     ask(slow, 1, took=9_000)
     until(slow, 2)
-    (alarm,) = Sights(slow, "delay").look().alarms
+    (alarm,) = sights_of(slow).look().alarms
     assert "100.0% of 250 answers took longer than 5 ms" in alarm.why
 
 
@@ -358,15 +363,15 @@ def test_each_row_counts_once_however_often_one_begins_anew(tmp_path: Path) -> N
                 if name == "many":
                     assert isinstance(app.clock, VirtualClock)
                     app.clock.advance(FIRST + DAY * day + timedelta(hours=12))
-                    Sights(app, "delay").look()
+                    sights_of(app).look()
             until(app, 6)
-            Sights(app, "delay").look()
+            sights_of(app).look()
             memories.append(state(app))
     assert memories[0] == memories[1]
 
 
 def test_two_watchers_share_the_blocks(app: App) -> None:
-    one, other = Sights(app, "delay"), Sights(app, "delay")
+    one, other = sights_of(app), sights_of(app)
     for day in range(4):
         ask(app, day)
     one.look(), other.look()
@@ -392,7 +397,7 @@ def test_an_append_that_fails_loses_no_block(app: App, monkeypatch: pytest.Monke
         return append(model, changes, **more)
 
     monkeypatch.setattr(app.records.ledger, "append", fail_once)
-    sights = Sights(app, "delay")
+    sights = sights_of(app)
     with pytest.raises(OSError):
         sights.look()
     assert [one.rows for one in sights.look().sights] == [ROWS] * 3
@@ -403,7 +408,7 @@ def test_rows_that_come_late_or_from_the_future(app: App) -> None:
     ask(app, 1)
     ask(app, 4000)
     until(app, 2)
-    sights = Sights(app, "delay")
+    sights = sights_of(app)
     assert len(sights.look().sights) == 2
     ask(app, 1, rows=7)
     assert sights.look().late == 7
@@ -414,7 +419,7 @@ def test_a_reference_of_thirty_rows_is_deaf_and_says_so(app: App) -> None:
     for day in range(3):
         ask(app, day, rows=40, number=4)
     until(app, 3)
-    looked = Sights(app, "delay").look()
+    looked = sights_of(app).look()
     assert len(looked.sights) == 3
     assert looked.alarms == () or {alarm.monitor for alarm in looked.alarms} <= {"range"}
 
@@ -428,7 +433,7 @@ def test_a_million_categories(app: App) -> None:
     ask(app, 0)
     ask(app, 1, names, rows=30_000)
     until(app, 2)
-    topics = {alarm.topic for alarm in Sights(app, "delay").look().alarms}
+    topics = {alarm.topic for alarm in sights_of(app).look().alarms}
     assert "categories/carrier" in topics
 
 
@@ -443,7 +448,7 @@ def test_a_version_with_other_columns(app: App) -> None:
     for day in range(2, 4):
         ask(app, day, less, number=4)
     until(app, 4)
-    looked = Sights(app, "delay").look()
+    looked = sights_of(app).look()
     assert [one.version for one in looked.sights] == [4, 4]
     assert [alarm.topic for alarm in looked.alarms] == ["missing/steady"]
 
@@ -453,9 +458,9 @@ def test_a_clock_that_went_back(app: App) -> None:
     assert seen(app, 3) == []
     ask(app, 3)
     with opened(app.project, FIRST + DAY) as behind:
-        assert Sights(behind, "delay").look().sights == ()
+        assert sights_of(behind).look().sights == ()
     until(app, 4)
-    assert [one.rows for one in Sights(app, "delay").look().sights] == [ROWS]
+    assert [one.rows for one in sights_of(app).look().sights] == [ROWS]
 
 
 def test_what_the_tests_remember_is_needed(app: App) -> None:
@@ -497,6 +502,6 @@ def test_a_holdout_that_is_not_answered_any_more(app: App) -> None:
     ask(app, 0, number=5)
     until(app, 1)
     short = Understaffed(**{one.name: getattr(app, one.name) for one in dataclasses.fields(app)})
-    looked = Sights(short, "delay").look()
+    looked = sights_of(short).look()
     assert [one.rows for one in looked.sights] == [ROWS]
     assert "its own holdout is not answered any more: predict raised" in looked.why[0]
