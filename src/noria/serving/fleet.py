@@ -136,7 +136,7 @@ class Fleet:
         for worker in before:
             if worker is not rests:
                 self._leave(worker)
-        self._keep_a_spare()
+        self._keep_full(plan)
 
     def _rested(self, plan: Plan) -> list[Worker]:
         """A worker that is loaded with just this still: it need not be started."""
@@ -177,10 +177,11 @@ class Fleet:
             for worker in self._workers:
                 if worker.state == "spare":
                     worker.end()
-        self._keep_a_spare()
+        self._keep_full(plan)
 
     async def _started(self, plan: Plan, count: int, there: Sequence[Worker] = ()) -> list[Worker]:
-        """So many more workers, all of them ready; none when one of them fails. `there`: those that need no start."""
+        """So many more workers, all of them ready; none when one of them fails. `there`: those that need no start. One that
+        is ready may end while others are waited for, and is left out."""
         started = [self._start(plan) for _ in range(count - len(there))]
         try:
             for worker in started:
@@ -189,7 +190,10 @@ class Fleet:
             for worker in started:
                 worker.end()
             raise
-        return [*there, *started]
+        living = [one for one in (*there, *started) if one in self._workers and one.state != "leaving"]
+        if count > 0 and not living:
+            raise WorkerFailed(plan.bundle.version.name, "it ended as soon as it was ready")
+        return living
 
     async def _until_ready(self, worker: Worker) -> None:
         """Raises `WorkerFailed`, for one too that would tell callers that the service has no other model."""
@@ -461,6 +465,12 @@ class Fleet:
         if self._failures > 1:
             await asyncio.sleep(min(LONGEST, PAUSE * 2 ** (self._failures - 2)))
         await self._fill(plan)
+
+    def _keep_full(self, plan: Plan) -> None:
+        if self._there() < plan.workers:
+            self._chores.begin(self._fill(plan))
+        else:
+            self._keep_a_spare()
 
     async def _fill(self, plan: Plan) -> None:
         """Start workers until there are as many as there should be."""
