@@ -86,7 +86,7 @@ def _moved(app: App, name: str, alias: str, why: str, by: str) -> AliasMoved:
 
 def _ended(app: App, model: str, moved: AliasMoved, by: str) -> Rollout | None:
     """The open rollout, as it is to be with another champion; None where there is none that changes."""
-    last = next(iter(app.records.rollouts.rollouts(model)), None)
+    last = app.records.rollouts.last(model)
     if last is None or not last.open:
         return None
     now, why = app.clock.now(), f"rolled back by {by}"

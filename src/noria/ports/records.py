@@ -126,6 +126,10 @@ class RolloutRecords(Protocol):
         """Each as it stands; the newest first."""
         ...
 
+    def last(self, model: str) -> Rollout | None:
+        """The newest alone: who drives asks every few seconds."""
+        ...
+
     def history(self, model: str, number: int) -> Sequence[Rollout]:
         """One after each of its changes, in their order."""
         ...

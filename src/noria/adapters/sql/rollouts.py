@@ -37,6 +37,12 @@ class Rollouts:
             return [_read(body) for (body,) in connection.all(_STANDING, {"model": model})]
 
     @patient
+    def last(self, model: str) -> Rollout | None:
+        with self._database.read("rollouts") as connection:
+            found = connection.all(f"{_STANDING} LIMIT 1", {"model": model})
+        return _read(found[0][0]) if found else None
+
+    @patient
     def history(self, model: str, number: int) -> Sequence[Rollout]:
         with self._database.read("history") as connection:
             rows = connection.all(_HISTORY, {"model": model, "number": number})

@@ -10,7 +10,7 @@ import os
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -46,7 +46,7 @@ class Driver:
 
     def turn(self) -> Turned | None:
         """Do the next thing; None where no rollout is under way, or somebody else drives it."""
-        last = next(iter(self._app.records.rollouts.rollouts(self._model)), None)
+        last = self._app.records.rollouts.last(self._model)
         if last is None or not last.open:
             self.close()
             return None
@@ -108,9 +108,20 @@ def _drive(project: Path, models: Sequence[str], say: Callable[[str], None], ove
         for driver in drivers.values():
             stack.callback(driver.close)
         told: dict[str, str] = {}
-        pause = 0.0
-        while not over.wait(pause):
-            pause = min(_paced(model, driver, told, say) for model, driver in drivers.items())
+        due = dict.fromkeys(drivers, 0.0)
+        while not over.wait(_turn_due(drivers, due, told, say)):
+            pass
+
+
+def _turn_due(
+    drivers: Mapping[str, Driver], due: dict[str, float], told: dict[str, str], say: Callable[[str], None]
+) -> float:
+    """A turn of each model whose time has come, and seconds until the next one's: one that waits hurries no other."""
+    for model, driver in drivers.items():
+        if due[model] <= time.monotonic():
+            pause = _paced(model, driver, told, say)
+            due[model] = time.monotonic() + pause
+    return max(0.0, min(due.values(), default=time.monotonic() + IDLE) - time.monotonic())
 
 
 def _paced(model: str, driver: Driver, told: dict[str, str], say: Callable[[str], None]) -> float:

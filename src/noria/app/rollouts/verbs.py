@@ -100,7 +100,7 @@ def begun(app: App, version: Version, policy: RolloutPolicy, *, by: str) -> list
     if champion == version.number:
         raise NothingToReplace(version.name, "it is the champion already", f"noria show {version.name}")
     _require_seen(app, version, policy)
-    now, last = app.clock.now(), next(iter(app.records.rollouts.rollouts(version.model)), None)
+    now, last = app.clock.now(), app.records.rollouts.last(version.model)
     rollout = Rollout(
         model=version.model,
         number=last.number + 1 if last else 1,
@@ -139,7 +139,7 @@ def start(
 
 def current(app: App, model: str) -> Rollout:
     """The one that is under way. Raises `NoRollout`."""
-    last = next(iter(app.records.rollouts.rollouts(model)), None)
+    last = app.records.rollouts.last(model)
     if last is None or not last.open:
         raise NoRollout(model)
     return last

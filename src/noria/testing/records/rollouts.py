@@ -30,8 +30,10 @@ class RolloutRecordsContract:
 
     def test_lists_each_as_it_stands_the_newest_first(self, records: Doors) -> None:
         assert records.rollouts.rollouts(MODEL) == []
+        assert records.rollouts.last(MODEL) is None
         append(records, started(), went_on(2), ended(3), started(2))
         standing = records.rollouts.rollouts(MODEL)
+        assert records.rollouts.last(MODEL) == standing[0]
         assert standing == [a_rollout(number=2), a_rollout(3, ended=True)]
 
     def test_remembers_every_change(self, records: Doors) -> None:
