@@ -414,13 +414,17 @@ def test_rows_that_come_late_or_from_the_future(app: App) -> None:
     assert sights.look().late == 7
 
 
-def test_a_reference_of_thirty_rows_is_deaf_and_says_so(app: App) -> None:
-    crown(app, 30, rows=1, number=4)
+@pytest.mark.parametrize(("rows", "deaf"), [(6, True), (30, False)])
+def test_a_reference_of_some_rows_is_deaf_and_says_so(app: App, rows: int, deaf: bool) -> None:
+    """A row a day: six days can never prove anything, thirty can."""
+    crown(app, rows, rows=1, number=4)
     for day in range(3):
         ask(app, day, rows=40, number=4)
     until(app, 3)
     looked = sights_of(app).look()
     assert len(looked.sights) == 3
+    said = "deaf to drift of distance, carrier, steady, empty: "
+    assert any(why.startswith(said) and why.endswith("too few") for why in looked.why) == deaf
     assert looked.alarms == () or {alarm.monitor for alarm in looked.alarms} <= {"range"}
 
 
