@@ -16,6 +16,7 @@ from noria.monitor.drift import advanced, drift_alarms, evidence_of
 from noria.monitor.quality import Traffic, findings, seen, slowness, volume
 from noria.monitor.reigns import Reigns
 from noria.monitor.tally import Tally
+from noria.ports.records import TAKEN
 from noria.ports.serving import Cursor
 from noria.records.alarms import AlarmRaised
 from noria.records.base import canonical, parse
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from noria.monitor.quality import Finding
     from noria.statistics import DriftReference, DriftState
 
-TAKEN = "BLOCK-TAKEN"  # the code of the conflict when another process has looked at the block
 EMPTY = 31  # blocks without a row that one look tells, at most: a month of days says it all
 
 

@@ -20,6 +20,7 @@ from noria.monitor.blocks import Gathered, Ready, block_span
 from noria.monitor.risk import step
 from noria.monitor.segments import step_segments
 from noria.ports.engine import ask
+from noria.ports.records import TAKEN
 from noria.ports.serving import AT, REQUEST, TIME, VERSION, Cursor
 from noria.records.alarms import AlarmRaised
 from noria.records.base import Record
@@ -36,8 +37,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from noria.app.wiring import App
-
-TAKEN = "BLOCK-TAKEN"  # the code of the conflict when another process has scored the block
 
 
 class LeftOut(Record, kw_only=True):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from noria.monitor.quality import unit_of
+from noria.monitor.quality import rescaled
 from noria.records.monitoring import Alarm
 from noria.records.sights import ColumnSeen, ColumnSpec, Evidence, Sight
 
@@ -120,7 +120,7 @@ def suspicion(name: str, one: Evidence, spec: ColumnSpec | None, seen: ColumnSee
             return f"{name} is missing in {seen.missing:.1%} of the last rows, and was in {spec.missing:.1%}"
         if seen.unknown > 0:
             return f"{name} has categories that training had not seen, in {seen.unknown:.1%} of the last rows"
-        unit = unit_of(name, spec.mean, seen.mean)
+        unit = rescaled(name, spec.mean, seen.mean)
         if unit:
             return unit
     return f"{name}: {MOVED[one.moved]}"

@@ -107,7 +107,7 @@ def findings(
             "range",
             name,
             f"{name} lies far beyond {spec.low or 0.0:g} to {spec.high or 0.0:g}, which training had seen, in {one.outside:.1%} of {rows:,.0f} rows",
-            _shifted(spec, one) or f"the source of {name} has changed, or the world has",
+            rescaled(name, spec.mean, one.mean) or f"the source of {name} has changed, or the world has",
             "if the source is wrong, mend it; if the world has changed, train anew: noria run",
             {"share": one.outside, "rows": rows} | _means(spec, one),
         )
@@ -212,13 +212,8 @@ def _means(spec: ColumnSpec, one: ColumnSeen) -> dict[str, float]:
     return {name: value for name, value in told.items() if value is not None}
 
 
-def _shifted(spec: ColumnSpec, one: ColumnSeen) -> str:
-    """A change of unit multiplies: said where the mean has another size."""
-    return unit_of(spec.name, spec.mean, one.mean)
-
-
-def unit_of(name: str, before: float | None, now: float | None) -> str:
-    """What a mean that is far from what it was suggests; nothing where it is not."""
+def rescaled(name: str, before: float | None, now: float | None) -> str:
+    """The suspicion that a mean of another size gives, for a change of unit multiplies; nothing where it has none."""
     if not before or now is None:
         return ""
     times = now / before

@@ -93,6 +93,11 @@ class VersionRecords(Protocol):
         ...
 
 
+TAKEN = (
+    "BLOCK-TAKEN"  # the code of the conflict when another process has looked at a block, or begun to watch
+)
+
+
 class MonitorRecords(Protocol):
     """What a monitor remembers."""
 

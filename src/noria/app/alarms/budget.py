@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from noria.errors import Conflict
+from noria.ports.records import TAKEN
 from noria.records.monitoring import MonitorsBegun, Plan
 from noria.records.policy import ModelPolicy
 from noria.records.versions import Version
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 WEIGHTS = {"risk": 4.0, "segments": 2.0, "drift": 2.0, "prediction": 1.0}
 """How a version's part is divided over its families of monitors: the one that means harm for certain gets most."""
 LEAST = 1e-3  # of the budget: ten versions with the least exceed it by a hundredth
-TAKEN = "BLOCK-TAKEN"  # the code of the conflict when another watcher has begun
 
 
 def plan_of(app: App, policy: ModelPolicy, version: int, families: Iterable[str]) -> Plan:

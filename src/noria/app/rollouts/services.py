@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from noria.app.read import running
 from noria.app.service import RoutingView, ServiceRefused, ServiceSilent, put, routing_of, services_here
 from noria.records.rollouts import Rollout
 from noria.records.routing import Routing
@@ -45,7 +45,7 @@ def champion_services(app: App, model: str) -> Sequence[Service]:
     return [
         one
         for one in services_here(app)
-        if one.model == model and one.follows == CHAMPION and _lives(one.pid)
+        if one.model == model and one.follows == CHAMPION and running(one.pid)
     ]
 
 
@@ -99,13 +99,3 @@ def _put(service: Service, now: Routing, rollout: Rollout, table: Table) -> Held
     changed = put(service, now, tuple(challengers), tuple(shadows), salt=rollout.name)
     behind = changed.of - changed.told
     return NotYet(f"{behind} workers do not go by the table yet") if behind else Held()
-
-
-def _lives(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:  # it is there, and somebody else's
-        return True
-    return True
