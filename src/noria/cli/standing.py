@@ -20,6 +20,11 @@ def left_out_lines(left_out: LeftOut) -> list[str]:
     return lines
 
 
+def late_lines(late: int) -> list[str]:
+    """Of questions that no block has counted."""
+    return [f"{count(late, 'row')} asked after the block had been looked at; not counted"] if late else []
+
+
 def maturity_line(model: str) -> str:
     """Why nothing is scored, and the next step."""
     return paint(

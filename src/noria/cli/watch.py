@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from noria.app.rollouts.driver import drive_once, driving
+from noria.app.sights import Sighted
 from noria.app.status import left_run
 from noria.app.watch import Watch, Watched
 from noria.app.wiring import App, open_app
@@ -16,7 +16,7 @@ from noria.cli.commands import Subparsers, parser_of, project
 from noria.cli.inside import inside
 from noria.cli.progress import listening
 from noria.cli.render import count, figure, note, paint, say, when
-from noria.cli.standing import left_out_lines, left_run_line, maturity_line
+from noria.cli.standing import late_lines, left_out_lines, left_run_line, maturity_line
 from noria.cli.trained import exit_code, trained_lines
 from noria.cli.words import seconds
 from noria.errors import Corrupt, NoriaError, render
@@ -24,6 +24,7 @@ from noria.errors import Corrupt, NoriaError, render
 if TYPE_CHECKING:
     from noria.control.loop import Turn
 
+UNSEEN = Sighted(version=None)
 INTERVAL = 10.0  # s; a look costs milliseconds, and labels come by the hour
 
 
@@ -80,7 +81,7 @@ def look(app: App, model: str, watch: Watch, told: set[str]) -> None:
     `told`: what earlier turns said of what lasts, so that it is said once."""
     try:
         turned = _turn(app, model, watch)
-        lasting = standing_lines(app, model, turned.watched, turned.sighted.why)
+        lasting = standing_lines(app, model, turned.watched, turned.sighted)
     except Corrupt:
         raise
     except NoriaError as error:
@@ -90,13 +91,14 @@ def look(app: App, model: str, watch: Watch, told: set[str]) -> None:
         told.update(lasting)
 
 
-def standing_lines(app: App, model: str, watched: Watched, why: Sequence[str] = ()) -> list[str]:
-    """What lasts until somebody acts; `why`: what of the questions is not watched."""
+def standing_lines(app: App, model: str, watched: Watched, sighted: Sighted = UNSEEN) -> list[str]:
+    """What lasts until somebody acts, of the answers and of the questions."""
     left = left_run(app, model)
     return [
         *([maturity_line(model)] if watched.needs_maturity else []),
         *left_out_lines(watched.left_out),
-        *(f"{model}: {one}" for one in why),
+        *late_lines(sighted.late),
+        *(f"{model}: {one}" for one in sighted.why),
         *([left_run_line(left)] if left else []),
     ]
 
@@ -126,7 +128,7 @@ def _once(app: App, model: str, watch: Watch) -> int:
     drive_once(app, model, note)
     turned = _turn(app, model, watch)
     lines = turn_lines(turned)
-    say(*lines, *standing_lines(app, model, turned.watched, turned.sighted.why))
+    say(*lines, *standing_lines(app, model, turned.watched, turned.sighted))
     if turned.trigger and not turned.trained:
         note("a run is due, and another process is at work on the model: the next look sees to it")
     elif not lines:

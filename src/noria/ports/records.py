@@ -10,7 +10,7 @@ from noria.records.alarms import Delivery
 from noria.records.base import Digest
 from noria.records.events import Change, Event
 from noria.records.gates import Judgement
-from noria.records.monitoring import Alarm, Block, Feedback, NewFeedback, RiskState
+from noria.records.monitoring import Block, Feedback, NewFeedback, RiskState
 from noria.records.rollouts import Rollout
 from noria.records.runs import NewRun, Outcome, Run, StepResult
 from noria.records.service import Service
@@ -117,10 +117,6 @@ class MonitorRecords(Protocol):
 
     def last_sight(self, model: str, version: int) -> Sight | None:
         """That of the newest block."""
-        ...
-
-    def alarms(self, model: str, version: int | None = None) -> Sequence[Alarm]:
-        """The newest first."""
         ...
 
 

@@ -93,11 +93,9 @@ class Sight(Record, kw_only=True):
     slow: float | None = None
     """Share of rows that took longer than `latency_ms`; None without that setting."""
     took_ms: float | None = None
-    """Median of what an answer took."""
+    """Mean of what an answer took."""
     thin: int = 0
     """Blocks so far with too few rows for the tests of drift."""
-    late: int = 0
-    """Rows so far that came after their block had been looked at."""
     baseline: Digest
     memory: Digest
     """The tests' state after this block, exact to the last bit: an object."""

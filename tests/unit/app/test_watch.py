@@ -14,6 +14,8 @@ import pyarrow as pa
 import pytest
 
 from noria.adapters.log_writer import LogWriter
+from noria.app.alarms.standing import list_alarms
+from noria.app.sights import Sighted
 from noria.app.status import status
 from noria.app.watch import Watch, Watched
 from noria.app.wiring import App
@@ -244,7 +246,7 @@ def test_the_alarm_is_raised_although_its_first_append_failed(
         assert watch.look().alarm is None
         found = watch.look().alarm
     assert failed and found is not None
-    assert list(app.records.monitors.alarms("delay", 3)) == [found]
+    assert [one.alarm for one in list_alarms(app, "delay", all=True)] == [found]
 
 
 def test_a_read_that_fails_loses_no_row(app: Staffed, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -351,9 +353,10 @@ def test_without_a_word_on_when_labels_come_nothing_is_scored(app: Staffed) -> N
     later(app)
     with Watch(app, "delay") as watch:
         seen = watch.look()
-        lines = standing_lines(app, "delay", seen)
+        lines = standing_lines(app, "delay", seen, Sighted(version=3, late=4))
     assert (seen.blocks, seen.needs_maturity) == ((), True)
     assert '[model.delay.monitor] maturity = "2d"' in lines[0]
+    assert lines[1] == "4 rows asked after the block had been looked at; not counted"
     (found,) = status(app)
     assert found.needs_maturity
     assert '[model.delay.monitor] maturity = "2d"' in "\n".join(status_lines(found))

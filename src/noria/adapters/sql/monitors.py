@@ -7,12 +7,11 @@ from collections.abc import Sequence
 from noria.adapters.sql.database import Database
 from noria.adapters.sql.decoding import reader
 from noria.adapters.sql.patience import patient
-from noria.records.monitoring import Alarm, Block, RiskState
+from noria.records.monitoring import Block, RiskState
 from noria.records.sights import Sight
 
 _read_state = reader(RiskState)
 _read_block = reader(Block)
-_read_alarm = reader(Alarm)
 _read_sight = reader(Sight)
 
 _OF_VERSION = "AND version = :version"
@@ -21,7 +20,6 @@ _STATES = f"SELECT body FROM states WHERE model = :model {_OF_VERSION} AND body 
 _BLOCKS = "SELECT body FROM blocks WHERE model = :model {} AND body IS NOT NULL ORDER BY start, version"
 _SIGHTS = "SELECT body FROM sights WHERE model = :model {} AND body IS NOT NULL ORDER BY start, version"
 _LAST_SIGHT = f"SELECT body FROM sights WHERE model = :model {_OF_VERSION} AND body IS NOT NULL ORDER BY start DESC LIMIT 1"
-_ALARMS = "SELECT body FROM alarms WHERE model = :model {} AND body IS NOT NULL ORDER BY id DESC"
 
 
 class Monitors:
@@ -46,9 +44,6 @@ class Monitors:
     def last_sight(self, model: str, version: int) -> Sight | None:
         found = self._bodies("sight", _LAST_SIGHT, model, version)
         return _read_sight(found[0]) if found else None
-
-    def alarms(self, model: str, version: int | None = None) -> Sequence[Alarm]:
-        return [_read_alarm(body) for body in self._bodies("alarms", _ALARMS, model, version)]
 
     @patient
     def _bodies(self, op: str, sql: str, model: str, version: int | None) -> Sequence[str]:

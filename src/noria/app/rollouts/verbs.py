@@ -15,15 +15,12 @@ from noria.errors import Conflict, NotFound, UsageError
 from noria.records.events import Change
 from noria.records.rollouts import (
     Judged,
-    Opening,
     Owing,
-    Rehearsing,
     Rollout,
     RolloutEnded,
     RolloutMoved,
     RolloutPolicy,
     RolloutStarted,
-    Watching,
 )
 from noria.records.versions import Version
 from noria.registry.references import CHAMPION
@@ -171,11 +168,6 @@ def abort(app: App, model: str, *, by: str, why: str) -> Rollout:
     fix = f"noria rollback {model}" if isinstance(rollout.phase, Owing) else "noria rollout status"
     new = machine.aborted(rollout, why or "a person wants it so", app.clock.now())
     return _said(app, rollout, new, verb="be aborted", why=f"aborted: {why}".rstrip(": "), by=by, fix=fix)
-
-
-def waits_for_driver(rollout: Rollout) -> bool:
-    """Whether it goes on only where somebody drives it."""
-    return isinstance(rollout.phase, Rehearsing | Opening | Watching | Owing) and not rollout.pause
 
 
 def _said(
