@@ -1,4 +1,4 @@
-"""The tests of a version's risk on its first day, out of its holdout; and what is blamed when one rings."""
+"""The tests of a version's risk on its first day, out of its holdout."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from noria.monitor.blocks import block_span
 from noria.monitor.columns import block_numbers, kinds_of
 from noria.monitor.risk import begin
 from noria.monitor.segments import begin_segments
-from noria.records.monitoring import Alarm, Plan, RiskState, SegmentRisk
+from noria.records.monitoring import Plan, RiskState, SegmentRisk
 from noria.records.policy import ModelPolicy
 from noria.records.versions import Version
 
@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     import polars as pl
 
     from noria.app.wiring import App
-
-NAMED = 3  # suspects that an alarm spells out
-SOME = 10.0  # evidence of drift from which a feature is a suspect: one in ten has it by chance
 
 
 def begun(app: App, policy: ModelPolicy, version: Version, plan: Plan) -> RiskState:
@@ -87,20 +84,3 @@ def _segments(
         tolerance=watched.tolerance,
         loss_range=version.quality.range,
     )
-
-
-def blamed(app: App, alarm: Alarm, state: RiskState) -> Alarm:
-    """The alarm with its suspects: the segments and the features with the most evidence by now. Suspects, no proof: a
-    feature may drift without harm."""
-    segments = sorted(state.segments, key=lambda one: one.e_value / one.threshold, reverse=True)
-    worse = [
-        f"{one.name} (loss {one.loss:.3g})" for one in segments if one.e_value > 1 and one.loss is not None
-    ]
-    sight = app.records.monitors.last_sight(state.model, state.version)
-    drifts = sorted((sight.drift if sight else {}).items(), key=lambda item: item[1].share, reverse=True)
-    moved = [f"{name} (distance {one.distance:.2g})" for name, one in drifts if one.peak > SOME]
-    told = [
-        f"worst where {', '.join(worse[:NAMED])}" if worse else "",
-        f"its inputs have moved most in {', '.join(moved[:NAMED])}" if moved else "no input has moved much",
-    ]
-    return replace(alarm, cause="; ".join(one for one in told if one))

@@ -11,7 +11,8 @@ import msgspec
 
 from noria.app.alarms.budget import families_of, plan_of
 from noria.app.alarms.raising import changes_for, settle
-from noria.app.first_day import begun, blamed
+from noria.app.blame import blamed
+from noria.app.first_day import begun
 from noria.app.labelled import Labelled, labelled
 from noria.app.sights import Sighted, Sights
 from noria.app.version_worker import VersionWorker

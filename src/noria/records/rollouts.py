@@ -165,9 +165,9 @@ class Rehearsal(Record):
     whole: bool
     """Whether everything that it needs is still stored."""
     rows: int = 0
-    """Rows of its training data that it answered, in its own environment."""
+    """Logged rows that it answered again, in its own environment."""
     same: bool | None = None
-    """Whether those answers are what its graph gave when it was made ready twice; None where it has no sample."""
+    """Whether those answers are the logged ones; None where the log has none as they were asked."""
     seconds: float = 0.0
     problem: str = ""
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import noria
-from noria.app.first_day import blamed
+from noria.app.blame import blamed
 from noria.app.monitors import monitors
 from noria.cli import main
 from noria.cli.monitor import monitor_lines

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from noria.app.rollouts.door import AppDoor
 from noria.app.rollouts.verbs import Standing
-from noria.records.rollouts import Rollout, Watching
+from noria.records.rollouts import Judged, Rollout, Watching
 from noria.rollout.drive import NotYet
 from noria.rollout.judge import judge
 
 if TYPE_CHECKING:
     from noria.app.wiring import App
+
+QUALITY = "quality"  # the metric that takes labels
+UNSEEN = "labels are looked at by whoever drives it, and shown from its next step on"
 
 
 def standing(app: App, rollout: Rollout) -> Standing:
@@ -22,4 +27,19 @@ def standing(app: App, rollout: Rollout) -> Standing:
     seen = door.observe(rollout)
     if isinstance(seen, NotYet):
         return Standing(rollout, rollout.judged, waiting=seen.why)
-    return Standing(rollout, judge(rollout.policy, seen), waiting=seen.gone)
+    judged = with_losses(judge(rollout.policy, seen), rollout.judged)
+    unseen = rollout.policy.quality is not None and judged.of(QUALITY) is None
+    return Standing(rollout, judged, waiting=seen.gone or (UNSEEN if unseen else ""))
+
+
+def with_losses(now: Judged, last: Judged | None) -> Judged:
+    """A look without labels, with what was made of them by `last`, the driver's at its last change; without a word of them
+    where that had none, for no look at them is not "nothing can be told"."""
+    known = None if last is None else last.of(QUALITY)
+    rest = tuple(one for one in now.standings if one.metric != QUALITY)
+    return replace(
+        now,
+        standings=rest if known is None else (*rest, known),
+        labelled=last.labelled if last else 0,
+        waiting=last.waiting if last else 0,
+    )
