@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ import httpx
 import pytest
 
 from integration.serving_world import PIPELINE, ROW, Running, World, row, service, training_rows, until
+from noria.adapters.log_failures import FailureCounts
 from noria.adapters.log_reader import LogReader
 from noria.ports.surroundings import surroundings
 from noria.records.predictions import parse_id
@@ -348,6 +349,20 @@ def test_a_predict_that_raises_tells_no_paths_and_the_log_has_the_stack(
     incident = body["next"].split()[-1]
     (event,) = [each for each in running.events() if each.get("incident") == incident]
     assert "pipeline.py" in event["stack"]
+    assert counted(running, "GRAPH-FAILED") >= 1
+
+
+def counted(running: Running, code: str) -> int:
+    """Requests without an answer of today, waited for: a worker writes them down four times a second."""
+    counts, now = FailureCounts(running.log.parent, "rides"), datetime.now(UTC)
+    for _ in range(100):
+        found = sum(
+            one.codes.get(code, 0) for one in counts.read(now - timedelta(hours=1), now + timedelta(hours=1))
+        )
+        if found:
+            return found
+        time.sleep(0.05)
+    return 0
     assert running.predict(row()).status_code == 200
 
 

@@ -19,6 +19,7 @@ from noria.ports.serving import Failure, Unanswered
 T = TypeVar("T")
 LARGEST = 64 * 2**20  # bytes: half a million failures decide whatever there is to decide
 MODES = 0o600  # units are in it
+EPOCH, MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
 KEPT = 62  # days of counts: a monitor's longest block, and as much again
 
 _decoder = msgspec.json.Decoder(Failure)
@@ -58,11 +59,12 @@ class FailureCounts:
         if first:
             self._prune(_day(unanswered.at) - timedelta(days=KEPT))
 
-    def read(self, since: int, until: int) -> Iterator[Unanswered]:
-        """Those that came from `since` up to before `until`, in microseconds since 1970."""
+    def read(self, since: datetime, until: datetime) -> Iterator[Unanswered]:
+        """Those that came from `since` up to before `until`, both aware."""
+        first, end = ((moment - EPOCH) // MICROSECOND for moment in (since, until))
         for path in sorted(self._folder.glob("*.jsonl")):
-            if str(_day(since)) <= path.stem <= str(_day(until)):
-                yield from (one for one in _lines(path, _counted) if since <= one.at < until)
+            if str(_day(first)) <= path.stem <= str(_day(end)):
+                yield from (one for one in _lines(path, _counted) if first <= one.at < end)
 
     def _prune(self, before: date) -> None:
         for path in self._folder.glob("*.jsonl"):
@@ -71,7 +73,7 @@ class FailureCounts:
 
 
 def _day(at: int) -> date:
-    return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=at)).date()
+    return (EPOCH + MICROSECOND * at).date()
 
 
 def _append(path: Path, record: msgspec.Struct) -> None:

@@ -26,6 +26,7 @@ def monitor_of(section: Section) -> MonitorPolicy:
         search=section.flag("search", usual.search),
         latency_ms=section.number("latency_ms", None, POSITIVE),
         slow=section.number("slow", usual.slow, SHARE),
+        errors=section.number("errors", usual.errors, SHARE),
         missing=section.number("missing", usual.missing, SHARE),
         outside=section.number("outside", usual.outside, SHARE),
         volume=section.number("volume", usual.volume, NOT_NEGATIVE),

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from noria.app.alarms.budget import families_of, plan_of
@@ -15,6 +16,7 @@ from noria.monitor.blocks import EPOCH, MICROSECOND, block_span
 from noria.monitor.drift import advanced, drift_alarms, evidence_of
 from noria.monitor.quality import Traffic, findings, seen, slowness, volume
 from noria.monitor.reigns import Reigns
+from noria.monitor.service import failing
 from noria.monitor.tally import Tally
 from noria.ports.records import TAKEN
 from noria.ports.serving import Cursor
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from noria.monitor.quality import Finding
     from noria.statistics import DriftReference, DriftState
 
+UNIX = datetime(1970, 1, 1, tzinfo=UTC)  # what the log counts from; blocks are numbered from a Monday
 EMPTY = 31  # blocks without a row that one look tells, at most: a month of days says it all
 
 
@@ -195,6 +198,7 @@ class _Opened:
             name: evidence_of(test, states[name]) for name, test in self._tests.items()
         }
         memory = {name: state.to_dict() for name, state in states.items()}
+        after, until = self._asked(index, end)
         return Sight(
             model=self.version.model,
             version=self.version.number,
@@ -206,6 +210,9 @@ class _Opened:
             prediction=evidence.get("prediction", {}),
             answers=self._tally.answers(counted),
             slow=counted["slow"] / rows if rows and "slow" in counted else None,
+            requests=int(counted.get("requests", 0)),
+            unanswered=self._unanswered(after, until),
+            asked_until=until,
             took_ms=counted["took"] / rows / 1000 if rows and "took" in counted else None,
             thin=max((state.thin for state in states.values()), default=0),
             baseline=self._digest,
@@ -224,7 +231,26 @@ class _Opened:
             found += [one for one in [volume(sight.rows, self._traffic.usual, limits.volume)] if one]
         if sight.slow is not None:
             found += [one for one in [slowness(sight.slow, sight.rows, limits)] if one]
+        found += [one for one in [failing(sight.requests, sight.unanswered, limits.errors)] if one]
         return [self._alarm(sight, one) for one in found]
+
+    def _asked(self, index: int, end: datetime) -> tuple[datetime, datetime]:
+        """After when, and until when, a block's requests came: one without an answer has no time of event, only that of its
+        arrival, and belongs to the block whose requests came then."""
+        asked = self._tally.asked(index)
+        last = self._last.asked_until if self._last else None
+        if asked is None:
+            return last or end, max(end, last or end)
+        first, newest = (UNIX + MICROSECOND * at for at in asked)
+        return last or first - MICROSECOND, max(newest, last or newest)
+
+    def _unanswered(self, after: datetime, until: datetime) -> dict[str, int]:
+        found: Counter[str] = Counter()
+        counts = self._app.failure_counts(self.version.model)
+        for one in counts.read(after + MICROSECOND, until + MICROSECOND):
+            if one.version == self.version.number:
+                found.update(one.codes)
+        return dict(sorted(found.items()))
 
     def _alarm(self, sight: Sight, found: Finding) -> Alarm:
         return Alarm(

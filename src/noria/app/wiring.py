@@ -21,7 +21,7 @@ from noria.records.base import Digest
 from noria.records.policy import ModelPolicy, Policy
 
 if TYPE_CHECKING:
-    from noria.adapters.log_failures import FailureLog
+    from noria.adapters.log_failures import FailureCounts, FailureLog
     from noria.adapters.ray_engine import RayEngine
     from noria.adapters.sql import Records
     from noria.artifacts import Artifacts
@@ -85,6 +85,12 @@ class App:
         from noria.adapters.log_failures import FailureLog
 
         return FailureLog(self.state, model)
+
+    def failure_counts(self, model: str) -> FailureCounts:
+        """How many requests got no answer, and why."""
+        from noria.adapters.log_failures import FailureCounts
+
+        return FailureCounts(self.state, model)
 
     @cached_property
     def hashing(self) -> Hashing | None:

@@ -14,6 +14,7 @@ from noria.app.wiring import open_reading
 from noria.cli.alarms import state_of
 from noria.cli.commands import Subparsers, parser_of, project
 from noria.cli.render import count, fields, figure, note, paint, say, say_json, table, when
+from noria.records.sights import Sight
 
 BARS = "▁▂▃▄▅▆▇█"
 WIDE = 24  # blocks in a line of bars: the newest ones
@@ -111,10 +112,17 @@ def _facts(view: MonitorsView) -> list[tuple[str, object]]:
         ("data", newest and _columns(view)),
         ("answers", newest and ", ".join(f"{name} {figure(mean)}" for name, mean in newest.answers.items())),
         ("took", (newest and newest.took_ms is not None and f"{newest.took_ms:.3g} ms on average") or None),
+        ("unanswered", newest and newest.unanswered and _unanswered(newest)),
         ("thin", _thin(newest.thin) if newest else None),
         ("estimate", view.estimate and _estimate(view.estimate)),
         ("skew", view.skew and _skew(view.skew)),
     ]
+
+
+def _unanswered(newest: Sight) -> str:
+    failed = sum(newest.unanswered.values())
+    codes = ", ".join(f"{code} {times:,}" for code, times in newest.unanswered.items())
+    return f"{failed:,} of {failed + newest.requests:,} requests in that block: {codes}"
 
 
 def _thin(blocks: int) -> str:

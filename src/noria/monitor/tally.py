@@ -45,6 +45,9 @@ class Tally:
         self._since = since
         self._counts: dict[str, BlockCounts] = {}
         self._quality: dict[int, dict[str, float]] = {}
+        self._asked: dict[
+            int, tuple[int, int]
+        ] = {}  # of a block's requests, when the first and the newest came
         self._read: list[tuple[Cursor, int]] = []  # where a part began to be read, and its newest block
         self._fresh = False
         self.late = 0
@@ -89,6 +92,10 @@ class Tally:
     def quality(self, index: int) -> dict[str, float]:
         return self._quality.get(index, {})
 
+    def asked(self, index: int) -> tuple[int, int] | None:
+        """When a block's first and newest requests came, in microseconds since 1970; None for one without."""
+        return self._asked.get(index)
+
     def answers(self, counted: Mapping[str, float]) -> dict[str, float]:
         """Means of the answer's columns."""
         sums = {
@@ -105,6 +112,7 @@ class Tally:
 
         self._since = index + 1
         self._quality = {at: counted for at, counted in self._quality.items() if at > index}
+        self._asked = {at: times for at, times in self._asked.items() if at > index}
         for name, counted in self._counts.items():
             here = counted.blocks > index
             self._counts[name] = BlockCounts(counted.blocks[here], counted.strata[here], counted.cells[here])
@@ -120,7 +128,11 @@ class Tally:
             known = self._counts.get(name)
             self._counts[name] = counted if known is None else known.merged(counted)
         for row in self._summed(frame).iter_rows(named=True):
-            here = self._quality.setdefault(int(row.pop("_block")), {})
+            block = int(row.pop("_block"))
+            first, newest = row.pop("first"), row.pop("newest")
+            known_first, known_newest = self._asked.get(block, (first, newest))
+            self._asked[block] = min(first, known_first), max(newest, known_newest)
+            here = self._quality.setdefault(block, {})
             for key, value in row.items():
                 here[key] = here.get(key, 0.0) + float(value or 0.0)
 
@@ -128,7 +140,12 @@ class Tally:
         import polars as pl
 
         counted = counts(frame, self._specs, prefix=REQUEST)
-        more: list[pl.Expr] = []
+        at = pl.col(AT).dt.epoch("us")
+        more: list[pl.Expr] = [at.min().alias("first"), at.max().alias("newest")]
+        same = (pl.col(AT) == pl.col(AT).shift(1)).fill_null(False)
+        if TOOK in frame.columns:  # rows of one request stand together, with one time and one duration
+            same &= (pl.col(TOOK) == pl.col(TOOK).shift(1)).fill_null(False)
+        more.append((~same).sum().alias("requests"))
         if TOOK in frame.columns:
             more.append(pl.col(TOOK).cast(pl.Float64).sum().alias("took"))
             if self._latency is not None:
@@ -136,8 +153,7 @@ class Tally:
         for name in frame.columns:
             if name.startswith(ANSWER) and frame.schema[name].is_numeric():
                 more.append(pl.col(name).cast(pl.Float64).sum().alias(f"answer {name.removeprefix(ANSWER)}"))
-        extra = frame.group_by("_block").agg(more) if more else None
-        return counted if extra is None else counted.join(extra, on="_block")
+        return counted.join(frame.group_by("_block", maintain_order=True).agg(more), on="_block")
 
 
 def _kinds(test: DriftReference) -> dict[str, str]:

@@ -32,6 +32,8 @@ class MonitorPolicy(Record):
     """What an answer may take; None: not watched."""
     slow: float = 0.01
     """The share of answers that may take longer."""
+    errors: float = 0.01
+    """The share of requests that may get no answer, by no fault of their callers."""
     missing: float = 0.1
     """How much a column's share of missing values may be over that of the worst block of the training data."""
     outside: float = 0.05

@@ -92,6 +92,12 @@ class Sight(Record, kw_only=True):
     """Means of the answer's columns."""
     slow: float | None = None
     """Share of rows that took longer than `latency_ms`; None without that setting."""
+    requests: int = 0
+    """That were answered: each has a row at least."""
+    unanswered: dict[str, int] = {}
+    """Requests without an answer, by no fault of their callers, by the error's code."""
+    asked_until: datetime | None = None
+    """When the newest request that was counted came."""
     took_ms: float | None = None
     """Mean of what an answer took."""
     thin: int = 0

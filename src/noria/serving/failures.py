@@ -16,8 +16,9 @@ CLIENT = 400, 500  # from, up to: a request that is refused says nothing of the 
 COMPARED = ("", "instead")
 """Ways of the champion, whose failures count while somebody is beside it. A shadow's count always; a challenger's are seen
 where the champion answers instead."""
-OWN = ("", "instead", "asked")
-"""Ways whose caller got an error. A copy's and a challenger's callers had an answer all the same."""
+OWN = ("", "instead")
+"""Ways of what is counted: the champion's own traffic. A copy's and a challenger's callers had an answer all the same, and who
+names a version tries it out."""
 
 
 class Notes(Protocol):

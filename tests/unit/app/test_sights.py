@@ -24,7 +24,7 @@ from noria.app.version_worker import VersionWorker
 from noria.app.wiring import App
 from noria.errors import StepFailed
 from noria.ports.clock import VirtualClock
-from noria.ports.serving import Answered
+from noria.ports.serving import Answered, Unanswered
 from noria.records.artifacts import Column
 from noria.records.events import AliasMoved, VersionRegistered
 from noria.records.policy import LogPolicy, MonitorPolicy
@@ -343,6 +343,62 @@ def test_slow_answers(app: App) -> None:
     until(slow, 2)
     (alarm,) = sights_of(slow).look().alarms
     assert "100.0% of 250 answers took longer than 5 ms" in alarm.why
+
+
+def fail(
+    app: App, day: int, times: int, *, code: str = "GRAPH-FAILED", number: int = 3, hour: int = 9
+) -> None:
+    """Requests of a day that got no answer."""
+    at = int((FIRST + DAY * day + timedelta(hours=hour, seconds=30)).timestamp()) * 1_000_000
+    app.failure_counts("delay").note(Unanswered(at=at, version=number, codes={code: times}))
+
+
+def test_requests_without_an_answer(app: App) -> None:
+    for day in range(6):
+        ask(app, day)
+    fail(app, 0, 2)  # under one in a hundred
+    fail(app, 1, 10)
+    fail(app, 1, 30, code="OVERLOADED")
+    fail(app, 1, 500, number=2)  # another version's
+    until(app, 2)
+    looked = sights_of(app).look()
+    (alarm,) = looked.alarms
+    assert alarm.monitor == "errors" and "13.8% of 290 requests got no answer, and 1.0% may" in alarm.why
+    assert alarm.cause == "errors told: OVERLOADED (30), GRAPH-FAILED (10)"
+    assert [sight.unanswered for sight in looked.sights] == [
+        {"GRAPH-FAILED": 2},
+        {"GRAPH-FAILED": 10, "OVERLOADED": 30},
+    ]
+    assert [sight.requests for sight in looked.sights] == [ROWS, ROWS]
+    until(app, 6)
+    assert [one.alarm.monitor for one in list_alarms(app)] == ["errors"]
+    sights_of(app).look()
+    assert list_alarms(app) == [], "three blocks have kept the limit"
+
+
+def test_failures_between_two_blocks_are_the_later_one_s_and_counted_once(app: App) -> None:
+    ask(app, 0)
+    fail(app, 0, 5, hour=23)
+    until(app, 1)
+    assert sights_of(app).look().sights[0].unanswered == {}
+    ask(app, 1)
+    until(app, 2)
+    assert sights_of(app).look().sights[0].unanswered == {"GRAPH-FAILED": 5}
+    ask(app, 2)
+    until(app, 3)
+    assert sights_of(app).look().sights[0].unanswered == {}
+
+
+def test_nothing_but_failures_is_told_too(app: App) -> None:
+    for day in range(8):
+        ask(app, day)
+    until(app, 8)
+    watch = sights_of(app)
+    watch.look()
+    fail(app, 8, 200)
+    until(app, 9)
+    found = {alarm.monitor: alarm.why for alarm in watch.look().alarms}
+    assert "100.0% of 200 requests got no answer" in found["errors"] and "no row was asked" in found["volume"]
 
 
 def state(app: App) -> Any:

@@ -76,6 +76,7 @@ LIMITS = (
     "vanished",
     "volume",
     "latency",
+    "errors",
 )  # monitors that count, and infer nothing
 
 
