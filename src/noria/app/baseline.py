@@ -10,10 +10,11 @@ from noria.errors import ConfigError, NotFound, StepFailed
 from noria.monitor.blocks import block_span
 from noria.monitor.columns import block_numbers, columns_of, kinds_of, specs_of
 from noria.monitor.drift import reference_of
+from noria.monitor.strata import NONE, chosen, strata_of
 from noria.ports.engine import ask
 from noria.records.base import Json
 from noria.records.monitoring import Plan
-from noria.records.policy import LogPolicy, ModelPolicy
+from noria.records.policy import LogPolicy, ModelPolicy, MonitorPolicy
 from noria.records.sights import Baseline, ColumnSpec, Evidence, Sight
 from noria.records.tasks import Answer, Answered
 from noria.records.versions import Version
@@ -46,7 +47,20 @@ def baseline_of(
         return Baseline(why=(f"nothing is known of drift: the training data are gone: {error}",))
     specs, drift, why = _features(app, policy, version, rows, width, plan)
     prediction, unsaid = _answers(app, policy, version, width, plan, worker)
-    return Baseline(columns=specs, drift=drift, prediction=prediction, why=(*why, *unsaid))
+    return Baseline(
+        columns=specs,
+        drift=drift.test,
+        prediction=prediction.test,
+        strata={name: one.strata for name, one in (("drift", drift), ("prediction", prediction)) if one.test},
+        why=(*why, *unsaid),
+    )
+
+
+class Referred(NamedTuple):
+    """A test's reference, and what blocks must have in common to be compared."""
+
+    test: dict[str, Json] | None = None
+    strata: str = NONE
 
 
 class Hidden(NamedTuple):
@@ -88,7 +102,7 @@ def _unwatched(columns: Iterable[str]) -> list[str]:
 
 def _features(
     app: App, policy: ModelPolicy, version: Version, rows: pl.DataFrame, width: timedelta, plan: Plan
-) -> tuple[tuple[ColumnSpec, ...], dict[str, Json] | None, list[str]]:
+) -> tuple[tuple[ColumnSpec, ...], Referred, list[str]]:
     secret = hidden(app.policy.service.log)
     signature = version.signature
     leave = {*signature.key, signature.time or "", *secret}
@@ -96,10 +110,10 @@ def _features(
     blocks = block_numbers(rows[signature.time or ""], width)
     why = _unwatched(secret)
     if not kinds or not rows.height:
-        return (), None, [*why, "no column of the request can be watched"]
+        return (), Referred(), [*why, "no column of the request can be watched"]
     specs = specs_of(rows, kinds, blocks)
     reference, problem = _reference(
-        columns_of(rows, kinds), blocks, plan.shares.get("drift", 0.0), policy.monitor.drift, version.number
+        columns_of(rows, kinds), blocks, width, policy.monitor, plan.shares.get("drift", 0.0), version.number
     )
     return specs, reference, why + problem
 
@@ -111,43 +125,51 @@ def _answers(
     width: timedelta,
     plan: Plan,
     worker: VersionWorker,
-) -> tuple[dict[str, Json] | None, list[str]]:
+) -> tuple[Referred, list[str]]:
     """The reference of the version's answers: those that it gives for its own holdout."""
     import polars as pl
 
     if version.holdout is None or version.signature.time is None:
-        return None, ["nothing is known of drift of the answers: the version has no holdout"]
+        return Referred(), ["nothing is known of drift of the answers: the version has no holdout"]
     task = Answer(graph=version.graph, rows=version.rows, keys=version.holdout)
     try:
         answered = ask(worker.of(version), task, Answered)
     except (ConfigError, NotFound, StepFailed) as error:  # the rest is watched all the same
-        return None, [
+        return Referred(), [
             f"nothing is known of drift of the answers: its own holdout is not answered any more: {error}"
         ]
     answers = pl.DataFrame(app.artifacts.table(answered.answers))
     times = pl.DataFrame(app.artifacts.table(answered.rows))[version.signature.time]
     kinds = kinds_of(answers, answers.columns, ())
     if not kinds or not answers.height:
-        return None, ["nothing is known of drift of the answers: they are neither numbers nor categories"]
-    return _reference(
-        columns_of(answers, kinds),
-        block_numbers(times, width),
-        plan.shares.get("prediction", 0.0),
-        policy.monitor.drift,
-        version.number,
-    )
+        return Referred(), [
+            "nothing is known of drift of the answers: they are neither numbers nor categories"
+        ]
+    blocks = block_numbers(times, width)
+    share = plan.shares.get("prediction", 0.0)
+    return _reference(columns_of(answers, kinds), blocks, width, policy.monitor, share, version.number)
 
 
 def _reference(
-    columns: dict[str, Column], blocks: np.ndarray, false_alarm: float, tolerance: float, seed: int
-) -> tuple[dict[str, Json] | None, list[str]]:
+    columns: dict[str, Column],
+    blocks: np.ndarray,
+    width: timedelta,
+    limits: MonitorPolicy,
+    false_alarm: float,
+    seed: int,
+) -> tuple[Referred, list[str]]:
+    named, strata = ", ".join(list(columns)[:5]), chosen(limits.strata, blocks, width)
+    places = strata_of(strata, blocks, width)
     try:
-        made = reference_of(columns, blocks, false_alarm=false_alarm, tolerance=tolerance, seed=seed)
+        made = reference_of(
+            columns, blocks, places, false_alarm=false_alarm, tolerance=limits.drift, seed=seed
+        )
     except ValueError as error:
-        return None, [f"nothing is known of drift of {', '.join(list(columns)[:5])}: {error}"]
+        return Referred(), [f"nothing is known of drift of {named}: {error}"]
     why = []
     if made.deaf:
+        each = "" if strata == NONE else f" for each {strata}"
         why.append(
-            f"deaf to drift of {', '.join(list(columns)[:5])}: {int(made.units.sum())} blocks of training data are too few"
+            f"deaf to drift of {named}: {int(made.units.sum())} blocks of training data are too few{each}"
         )
-    return made.to_dict(), why
+    return Referred(made.to_dict(), strata), why

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from noria.app.sections import NOT_NEGATIVE, PROBABILITY, SPAN, Rule, Section, matches
+from noria.monitor.blocks import block_span
+from noria.monitor.strata import RHYTHMS, sees
 from noria.records.policy import MonitorPolicy
 
 BLOCK = Rule('"row", or a count and a unit of s, m, h, d, w, as in "1d"', matches(rf"row|{SPAN}"))
 DISTANCE = Rule("from 0 to under 1: a distance between distributions", lambda x: 0 <= x < 1)
 SHARE = Rule("a share from 0 to 1", lambda x: 0 <= x <= 1)
+STRATA = Rule('"auto", "none", "hour of week", "hour" or "weekday"', ("auto", "none", *RHYTHMS).__contains__)
 POSITIVE = Rule("above 0", lambda x: x > 0)
 
 
@@ -15,6 +18,7 @@ def monitor_of(section: Section) -> MonitorPolicy:
     """`[model.x.monitor]`"""
     usual = MonitorPolicy()
     loss, drift = _tolerances(section)
+    strata = section.text("strata", usual.strata, STRATA)
     monitor = MonitorPolicy(
         false_alarm=section.number("false_alarm", None, PROBABILITY),
         block=section.text("block", usual.block, BLOCK),
@@ -24,6 +28,7 @@ def monitor_of(section: Section) -> MonitorPolicy:
         maturity=section.seconds("maturity", None),
         segments=section.columns("segments"),
         search=section.flag("search", usual.search),
+        strata=strata,
         latency_ms=section.number("latency_ms", None, POSITIVE),
         slow=section.number("slow", usual.slow, SHARE),
         errors=section.number("errors", usual.errors, SHARE),
@@ -33,6 +38,8 @@ def monitor_of(section: Section) -> MonitorPolicy:
     )
     if "slow" in section and "latency_ms" not in section:
         section.fault("slow", "does nothing without latency_ms, which says what slow is")
+    if strata in RHYTHMS and not sees(strata, block_span(monitor.block)):
+        section.fault("strata", f"does nothing: all blocks of {monitor.block} are alike by their {strata}")
     section.close()
     return monitor
 

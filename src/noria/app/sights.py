@@ -112,7 +112,12 @@ class _Opened:
         self._states = self._remembered()
         since = None if self._last is None else self._index(self._last.end)
         self._tally = Tally(
-            list(self._specs.values()), self._tests, self._width, policy.monitor.latency_ms, since
+            list(self._specs.values()),
+            self._tests,
+            self._width,
+            policy.monitor.latency_ms,
+            since,
+            self.baseline.strata,
         )
         self._cursor: Cursor = {} if self._last is None else self._last.cursor
 

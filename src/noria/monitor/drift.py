@@ -26,7 +26,13 @@ MOVED = {
 
 
 def reference_of(
-    columns: Mapping[str, Column], blocks: np.ndarray, *, false_alarm: float, tolerance: float, seed: int
+    columns: Mapping[str, Column],
+    blocks: np.ndarray,
+    strata: np.ndarray | None = None,
+    *,
+    false_alarm: float,
+    tolerance: float,
+    seed: int,
 ) -> DriftReference:
     """What later blocks are ranked among. Raises ValueError for what is no reference: one block, no row."""
     import numpy as np
@@ -36,7 +42,13 @@ def reference_of(
     _, sizes = np.unique(blocks, return_counts=True)
     rows = int(np.clip(np.median(sizes) / 2, 1, BLOCK_ROWS)) if sizes.size else 1
     return drift_reference(
-        columns, blocks=blocks, false_alarm=false_alarm, tolerance=tolerance, block_rows=rows, seed=seed
+        columns,
+        blocks=blocks,
+        strata=strata,
+        false_alarm=false_alarm,
+        tolerance=tolerance,
+        block_rows=rows,
+        seed=seed,
     )
 
 

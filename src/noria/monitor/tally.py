@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from noria.monitor.blocks import block_numbers_of, from_the_future
 from noria.monitor.columns import columns_of
 from noria.monitor.quality import counts
+from noria.monitor.strata import NONE, strata_of
 from noria.ports.serving import ANSWER, AT, REQUEST, TIME, TOOK, VERSION, WAY, Cursor
 from noria.records.sights import ColumnSpec
 
@@ -36,12 +37,15 @@ class Tally:
         width: timedelta,
         latency_ms: float | None,
         since: int | None,
+        strata: Mapping[str, str] | None = None,
     ) -> None:
+        """`strata`: of each test, what blocks must have in common to be compared."""
         self._specs = specs
         self._tests = tests
         self._kinds = {name: _kinds(test) for name, test in tests.items()}
         self._width = width
         self._latency = latency_ms
+        self._strata = strata or {}
         self._since = since
         self._counts: dict[str, BlockCounts] = {}
         self._quality: dict[int, dict[str, float]] = {}
@@ -124,7 +128,8 @@ class Tally:
 
     def _count(self, frame: pl.DataFrame, blocks: np.ndarray) -> None:
         for name, test in self._tests.items():
-            counted = test.count(columns_of(frame, self._kinds[name], prefix=PREFIX[name]), blocks)
+            strata = strata_of(self._strata.get(name, NONE), blocks, self._width)
+            counted = test.count(columns_of(frame, self._kinds[name], prefix=PREFIX[name]), blocks, strata)
             known = self._counts.get(name)
             self._counts[name] = counted if known is None else known.merged(counted)
         for row in self._summed(frame).iter_rows(named=True):

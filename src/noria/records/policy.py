@@ -28,6 +28,9 @@ class MonitorPolicy(Record):
     """Columns whose values are segments that are always watched."""
     search: bool = True
     """Whether more segments are looked for."""
+    strata: str = "auto"
+    """What blocks must have in common to be compared: "hour of week", "hour", "weekday" or "none"; "auto": of blocks under a day, as
+    fine as the training data bear."""
     latency_ms: float | None = None
     """What an answer may take; None: not watched."""
     slow: float = 0.01

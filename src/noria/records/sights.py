@@ -33,6 +33,8 @@ class Baseline(Record, kw_only=True):
     drift: dict[str, Json] | None = None
     """The reference of the features' test; None where there is none."""
     prediction: dict[str, Json] | None = None
+    strata: dict[str, str] = {}
+    """Of either test: what blocks must have in common to be compared. None: nothing."""
     why: tuple[str, ...] = ()
     """What is not watched, and why."""
 

@@ -180,6 +180,8 @@ NUMBER = "[model.delay.monitor]\nfalse_alarm = {}"
         (model("[model.delay.monitor]\ntolerance = { drift = 1, a = 1 }"), "tolerance.drift is 1; it must be from 0"),
         (model("[model.delay.monitor]\nsegments = 3"), 'segments is 3: write ["column", "another"]'),
         (model("[model.delay.monitor]\nslow = 0.1"), "slow does nothing without latency_ms"),
+        (model('[model.delay.monitor]\nstrata = "hour"'), "strata does nothing: all blocks of 1d are alike by their hour"),
+        (model('[model.delay.monitor]\nstrata = "month"'), 'must be "auto", "none", "hour of week", "hour" or "weekday"'),
         (model("[model.delay.monitor]\ntolerance = { a = 1, b = 2 }"), "tolerance names 2 losses, and a pipeline has one"),
         (model('[model.delay.monitor]\nblock = "day"'), 'block is "day"; it must be "row", or a count and a unit'),
         (model("[model.delay.monitor]\nmaturity = 2"), "maturity is 2: write a count and a unit of s, m, h, d, w"),
