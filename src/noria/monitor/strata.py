@@ -44,11 +44,7 @@ def sees(strata: str, width: timedelta) -> bool:
 
 def strata_of(strata: str, blocks: np.ndarray, width: timedelta) -> np.ndarray | None:
     """The stratum of each block, by its number since a Monday; None where all are alike."""
-    if strata == NONE:
-        return None
-    rhythm = RHYTHMS[strata]
-    begins = blocks * (width // MICROSECOND) % (rhythm.period // MICROSECOND)
-    return begins // (rhythm.part // MICROSECOND)
+    return None if strata == NONE else _places(RHYTHMS[strata], blocks, width)
 
 
 def chosen(wanted: str, blocks: np.ndarray, width: timedelta) -> str:
@@ -59,7 +55,12 @@ def chosen(wanted: str, blocks: np.ndarray, width: timedelta) -> str:
         return wanted
     known = np.unique(blocks)
     for strata in BY_ITSELF if known.size and width < timedelta(days=1) else ():
-        _, sizes = np.unique(strata_of(strata, known, width), return_counts=True)
+        _, sizes = np.unique(_places(RHYTHMS[strata], known, width), return_counts=True)
         if sizes.min() >= ENOUGH:
             return strata
     return NONE
+
+
+def _places(rhythm: Rhythm, blocks: np.ndarray, width: timedelta) -> np.ndarray:
+    begins = blocks * (width // MICROSECOND) % (rhythm.period // MICROSECOND)
+    return begins // (rhythm.part // MICROSECOND)
