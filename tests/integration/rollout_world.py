@@ -26,8 +26,8 @@ FAILING = SEES_DRIVERS.replace(  # one unit of fifty: 2 %
 SLOW = PIPELINE.replace("    if (features", "    import time\n    time.sleep(0.4)\n    if (features", 1)
 TOML = '[model.rides]\npipeline = "pipeline:rides"\n[service]\npatience = "4s"\n'
 
-POLICY = RolloutPolicy(steps=(0.2, 0.5), units=40, margin=0.06, false_alarm=0.1)
-"""Loose enough for some hundred units."""
+POLICY = RolloutPolicy(steps=(0.2, 0.5), units=40, margin=0.06, false_alarm=0.03)
+"""Loose enough for some hundred units, and strict enough that chance ends no rollout of a test."""
 
 
 def project(folder: Path) -> World:
