@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from noria.statistics import Stretch, compare_rates, split_evidence
-from noria.statistics.rates import log_evidence, ratio_bounds, split_log_evidence
+from noria.statistics.rates import log_evidence, rate_verdict, ratio_bounds, split_log_evidence
 from property.bounds import surely_over
 
 Counts = NDArray[np.int64]
@@ -139,3 +139,20 @@ def test_a_catastrophe_needs_four_events_and_one_strength_alone_needs_more() -> 
 def test_evidence_of_stretches_is_their_product() -> None:
     parts = [Stretch(3, 40, 0.05), Stretch(11, 30, 0.25)]
     assert log_evidence(parts) == pytest.approx(sum(log_evidence([part]) for part in parts))
+
+
+def test_a_verdict_without_bounds_is_the_one_with_bounds() -> None:
+    rng, met = np.random.default_rng(RNG), set()
+    for _ in range(120):
+        sizes = rng.choice([0, 1, 5, 50, 500, 2_000], (rng.integers(1, 4), 2))
+        stretches = [
+            Stretch(*(int(n) for n in rng.poisson(pair)), share)
+            for pair, share in zip(sizes, (0.05, 0.25, 0.5), strict=False)
+        ]
+        margin = float(rng.choice([1.0, 1.25, 2.0]))
+        verdict = compare_rates(stretches, margin=margin, alpha=0.05).verdict
+        assert rate_verdict(stretches, margin=margin, alpha=0.05) == verdict
+        arrays = sum(float(split_log_evidence(one.counts, one.shares)) for one in stretches)
+        assert log_evidence(stretches) == pytest.approx(arrays, abs=1e-9)
+        met.add(verdict)
+    assert met == {"better", "not worse", "worse", "undecided"}

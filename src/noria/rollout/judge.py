@@ -12,8 +12,9 @@ from collections.abc import Callable
 
 from noria.records.rollouts import GOOD, Firsts, Judged, Observed, RolloutPolicy, Standing, Verdict
 from noria.statistics import Stretch, compare, compare_rates, distance, share_bounds
-from noria.statistics.rates import ratio_bounds, split_log_evidence
+from noria.statistics.rates import rate_verdict, split_log_evidence
 
+_SIDE = 0.5  # of a metric's part of the budget: with a margin of 0 "worse" and "better" may both be wrong
 _EVEN = 0.5  # of a unit that only one of both versions failed at, on copies of the same requests
 _LARGEST = 700.0  # exp of it is a number still
 _FURTHEST = 1_000.0  # times the units so far; beyond, "how many more" is no answer
@@ -128,12 +129,10 @@ def _needed(policy: RolloutPolicy, stretches: list[Stretch], trials: _Trials, al
             Stretch(round(each.challenger * times), round(each.champion * times), each.share)
             for each in stretches
         ]
-        low, high = ratio_bounds(grown, alpha=alpha)
         (x, n), (y, m) = trials
         more_trials = (round(x * times), round(n * times)), (round(y * times), round(m * times))
         return (
-            low > policy.ratio
-            or high < policy.ratio
+            rate_verdict(grown, margin=policy.ratio, alpha=alpha) != "undecided"
             or difference_bounds(more_trials, alpha)[1] < policy.margin
         )
 
@@ -191,7 +190,9 @@ def _quality(margin: float, seen: Observed, alpha: float) -> Standing:
             e_value=None,
             units=(0, 0),
         )
-    found = compare(losses.differences, margin=margin, width=losses.width, alpha=alpha, method="symmetric")
+    found = compare(
+        losses.differences, margin=margin, width=losses.width, alpha=alpha * _SIDE, method="symmetric"
+    )
     return Standing(
         metric="quality",
         verdict=found.verdict,
