@@ -78,7 +78,7 @@ class Losses(Record):
     """Mean losses of both versions' labelled answers in blocks of event time."""
 
     differences: tuple[float, ...] = ()
-    """The challenger's mean minus the champion's, of each block in which both have labels, in time order."""
+    """The challenger's mean minus the champion's, of as many rows of each, in stretches of blocks in time order."""
     width: float = 1.0
     """Of the range of the loss."""
     labelled: int = 0

@@ -38,6 +38,7 @@ from noria.statistics.unpaired import (
     UnpairedComparison,
     block_differences,
     compare_unpaired,
+    even_differences,
 )
 
 __all__ = [
@@ -89,6 +90,7 @@ __all__ = [
     "distribution_radius",
     "drift_evidence",
     "drift_reference",
+    "even_differences",
     "evidence",
     "false_alarm_within",
     "first_events",

@@ -1,8 +1,9 @@
 """Is the challenger no worse than the champion, when each has answered rows of its own?
 
 Both have answered rows of the same days, so the days' means are compared in pairs: what a day does to all rows falls out, and
-rows of a day may depend on each other (`block_differences`, then `compare` with "symmetric"). Where units really are
-independent, each version's mean has a bound of its own by betting, and the difference of the two is bounded by both
+rows of a day may depend on each other (`even_differences`, then `compare` with "symmetric"). The difference of a few rows' mean
+and of many rows' is skewed where losses are, and bets on its sign are then won by a challenger that is no better; so a day gives
+as many rows of each version, and days are put together until these are enough. Where units really are independent, each version's mean has a bound of its own by betting, and the difference of the two is bounded by both
 (`compare_unpaired`): nothing but the range is assumed, and it takes more rows.
 """
 
@@ -17,6 +18,16 @@ from noria.statistics import betting
 from noria.statistics.arrays import Floats, check_error_rate
 from noria.statistics.blocks import Blocks, LossRange, checked_range, clip_losses
 from noria.statistics.paired import Verdict, verdict_of
+
+LEAST_ROWS = 50  # of each version in a difference: of 0/1 losses, tests/property/test_rollout_losses.py tells what fewer do
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rows:
+    """One version's losses, in an order that knows nothing of them (by a hash of the row's name)."""
+
+    starts: NDArray[np.datetime64]  # (n,) of each row's block
+    losses: Floats  # (n,)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,6 +59,42 @@ def block_differences(champion: Blocks, challenger: Blocks, *, least_rows: int =
     differences = challenger.means[theirs][to] - champion.means[ours][at]
     every = np.union1d(champion.starts, challenger.starts).size
     return BlockDifferences(starts, differences, every - starts.size)
+
+
+def even_differences(champion: Rows, challenger: Rows, *, least_rows: int = LEAST_ROWS) -> Floats:
+    """The challenger's mean loss minus the champion's, in stretches of blocks in time order: (n,).
+
+    Of each block the first rows of both count, as many as the one has that has fewer: if both versions are alike, a
+    difference is symmetric about 0 whatever losses look like, and what a block does to all rows falls out. Neighbouring
+    blocks are put together until they hold `least_rows` of each; the last stretch counts once it does. Nothing depends on
+    losses but the differences themselves.
+    """
+    blocks = np.intersect1d(champion.starts, challenger.starts)
+    ours, theirs = (_in_blocks(rows, blocks) for rows in (champion, challenger))
+    counts = np.minimum(*(np.bincount(place, minlength=blocks.size) for place, _ in (ours, theirs)))
+    gained = _first_sums(*theirs, counts) - _first_sums(*ours, counts)
+    found, rows, total = [], 0, 0.0
+    for count, gain in zip(counts.tolist(), gained.tolist(), strict=True):
+        rows, total = rows + count, total + gain
+        if rows >= least_rows:
+            found.append(total / rows)
+            rows, total = 0, 0.0
+    return np.array(found, np.float64)
+
+
+def _in_blocks(rows: Rows, blocks: NDArray[np.datetime64]) -> tuple[NDArray[np.intp], Floats]:
+    """Of the rows within the blocks: the place of each one's block, and its loss; by blocks, otherwise in their order."""
+    place = np.searchsorted(blocks, rows.starts)
+    known = np.append(blocks, np.datetime64("NaT"))[place] == rows.starts
+    order = np.argsort(place[known], kind="stable")
+    return place[known][order], rows.losses[known][order]
+
+
+def _first_sums(place: NDArray[np.intp], losses: Floats, counts: NDArray[np.intp]) -> Floats:
+    """Sum of the first `counts` losses of each block."""
+    rank = np.arange(place.size) - np.searchsorted(place, place)
+    first = rank < counts[place]
+    return np.bincount(place[first], weights=losses[first], minlength=counts.size).astype(np.float64)
 
 
 def compare_unpaired(

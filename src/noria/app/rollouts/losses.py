@@ -1,13 +1,15 @@
 """The losses of both versions' answers in a rollout, as their labels come.
 
 Both answered in the same blocks of event time, for units that came to them by chance (or the same requests, of a shadow): what a
-block was like falls out of the difference of their means. Answers count once they are old enough for their labels, for when a
-label comes may depend on what it is.
+block was like falls out of the difference of their means over as many rows of each (`even_differences`). Answers count once they
+are old enough for their labels, for when a label comes may depend on what it is.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from noria.app.labelled import labelled
 from noria.app.watch import maturity
@@ -17,6 +19,9 @@ from noria.ports.serving import AT, TIME, VERSION, WAY
 from noria.records.rollouts import Losses, Rollout
 from noria.records.tasks import Score, Scored
 from noria.records.versions import Version
+from noria.statistics import even_differences
+from noria.statistics.exact import hashes_of
+from noria.statistics.unpaired import Rows
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -24,6 +29,9 @@ if TYPE_CHECKING:
     import polars as pl
 
     from noria.app.wiring import App
+
+_KEY = b"noria rows of a block"
+_NONE = Rows(np.zeros(0, "datetime64[us]"), np.zeros(0))
 
 
 def losses_of(app: App, rollout: Rollout, engine: Engine, now: datetime) -> Losses:
@@ -46,12 +54,11 @@ def losses_of(app: App, rollout: Rollout, engine: Engine, now: datetime) -> Loss
     width = block_span(rollout.policy.block)
     frame = frame.with_columns(pl.col(TIME).dt.truncate(rollout.policy.block).alias("block"))
     ripe = frame.filter(pl.col("block") + width + age <= now)
-    means = [_means(app, ripe.filter(pl.col(VERSION) == one.number), one, new, engine) for one in (new, old)]
-    counted = sum(count for _, count in means)
-    joined = means[0][0].join(means[1][0], on="block", how="inner", suffix="_old").sort("block")
+    both = [_losses(app, ripe.filter(pl.col(VERSION) == one.number), one, new, engine) for one in (old, new)]
+    counted = sum(rows.losses.size for rows in both)
     low, high = new.quality.range
     return Losses(
-        differences=tuple((joined["loss"] - joined["loss_old"]).to_list()),
+        differences=tuple(even_differences(*both).tolist()),
         width=high - low,
         labelled=counted,
         waiting=frame.height - counted,
@@ -95,16 +102,13 @@ def _within(rollout: Rollout) -> pl.Expr:
     return within
 
 
-def _means(
-    app: App, answers: pl.DataFrame, by: Version, judge: Version, engine: Engine
-) -> tuple[pl.DataFrame, int]:
-    """Mean loss of each block of one version's answers that have a label, by another's loss; how many have one."""
+def _losses(app: App, answers: pl.DataFrame, by: Version, judge: Version, engine: Engine) -> Rows:
+    """Losses of one version's answers that have a label, by another's loss, in the order of a hash of their ids."""
     import polars as pl
 
-    empty = pl.DataFrame(schema={"block": answers.schema["block"], "loss": pl.Float64})
     found = labelled(app, by, answers.drop("block").to_arrow()) if answers.height else None
     if found is None or not found.rows.num_rows:
-        return empty, 0
+        return _NONE
     task = Score(
         pipeline=judge.graph.pipeline,
         rows=app.artifacts.save(found.rows),
@@ -113,7 +117,9 @@ def _means(
     )
     each = ask(engine, task, Scored).quality.losses
     if each is None:
-        return empty, 0
+        return _NONE
     losses = pl.DataFrame({"id": found.rows.column("id"), "loss": app.artifacts.table(each).column("loss")})
     joined = losses.join(answers.select("id", "block"), on="id", how="inner")
-    return joined.group_by("block").agg(pl.col("loss").mean()), joined.height
+    order = np.argsort(hashes_of(joined["id"], _KEY), kind="stable")
+    starts = joined["block"].dt.replace_time_zone(None).to_numpy().astype("datetime64[us]")
+    return Rows(starts[order], joined["loss"].to_numpy()[order])

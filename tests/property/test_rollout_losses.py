@@ -1,0 +1,123 @@
+"""The losses of a canary by simulation: few rows a day of rare losses, days that differ, shares that grow. Wrong verdicts within
+their bound where each difference is of as many rows of both versions and of enough of them; over it with anything less.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from noria.statistics import compare, compare_unpaired, even_differences
+from noria.statistics.symmetric import log_evidence_path
+from noria.statistics.unpaired import LEAST_ROWS, Rows
+from property.bounds import surely_over
+
+Floats = NDArray[np.float64]
+DAY = np.datetime64("2026-01-01", "us")
+ALPHA, CANARIES, SEED = 0.0125, 150, 29
+SHARES = np.repeat((0.05, 0.25, 0.5), 30)  # day by day
+
+
+def canary(
+    random: np.random.Generator, base: Floats, more: float, rows: int, shares: Floats = SHARES
+) -> tuple[Rows, Rows]:
+    """0/1 losses of the champion, that occur at the rate `base` of the day, and of a challenger at `more`."""
+    days = np.repeat(np.arange(base.size), rows)
+    theirs = random.random(days.size) < shares[days]
+    losses = (random.random(days.size) < base[days] + more * theirs).astype(np.float64)
+    when = DAY + days * np.timedelta64(1, "D")
+    return Rows(when[~theirs], losses[~theirs]), Rows(when[theirs], losses[theirs])
+
+
+def uneven(champion: Rows, challenger: Rows) -> Floats:
+    """Planted: each day by itself, with all that either has."""
+    blocks = np.intersect1d(champion.starts, challenger.starts)
+    means = [
+        np.array([rows.losses[rows.starts == one].mean() for one in blocks])
+        for rows in (champion, challenger)
+    ]
+    return np.asarray(means[1] - means[0])
+
+
+def ever(differences: list[Floats], centre: float) -> int:
+    """Canaries whose evidence against the true difference, on either side, reaches the threshold at some look."""
+    return sum(
+        max(log_evidence_path(side * (each - centre)).max(initial=0.0) for side in (1.0, -1.0))
+        >= math.log(2.0 / ALPHA)
+        for each in differences
+        if each.size
+    )
+
+
+@pytest.mark.parametrize(
+    ("rate", "more", "rows"), [(0.02, 0.0, 100), (0.02, 0.02, 100), (0.01, 0.01, 100), (0.3, 0.05, 40)]
+)
+def test_rare_losses_of_few_rows_a_day_are_judged_wrongly_no_more_often_than_promised(
+    rate: float, more: float, rows: int
+) -> None:
+    random = np.random.default_rng(SEED)
+    base = np.full(SHARES.size, rate)
+    pairs = [canary(random, base, more, rows) for _ in range(CANARIES)]
+    assert not surely_over(ever([even_differences(*pair) for pair in pairs], more), CANARIES, ALPHA)
+
+
+def test_less_than_that_breaks_the_bound() -> None:
+    """Planted: days by themselves with all rows of either; as many of both, and not enough of them."""
+    random = np.random.default_rng(SEED)
+    base = np.full(SHARES.size, 0.02)
+    pairs = [canary(random, base, 0.0, 100) for _ in range(40)]
+    assert surely_over(ever([uneven(*pair) for pair in pairs], 0.0), 40, ALPHA)
+    pairs = [canary(random, base, 0.02, 100) for _ in range(40)]
+    assert surely_over(ever([even_differences(*pair, least_rows=1) for pair in pairs], 0.02), 40, ALPHA)
+
+
+def test_days_that_differ_while_the_share_grows_mislead_means_of_all_rows_and_not_differences_of_days() -> (
+    None
+):
+    """Losses rise from 0.1 to 0.5 while the challenger's share does: most of its rows are of the bad days."""
+    random = np.random.default_rng(SEED)
+    base = np.linspace(0.1, 0.5, SHARES.size) + random.normal(0.0, 0.03, SHARES.size)
+    pairs = [canary(random, base, 0.0, 100) for _ in range(4)]
+    pooled = [
+        compare_unpaired(
+            champion.losses, challenger.losses, loss_range=(0.0, 1.0), margin=0.01, alpha=ALPHA
+        ).verdict
+        for champion, challenger in pairs
+    ]
+    assert pooled == ["worse"] * 4
+    assert not surely_over(ever([even_differences(*pair) for pair in pairs], 0.0), 4, ALPHA)
+
+
+@pytest.mark.parametrize(("more", "verdict"), [(0.0, "not worse"), (0.15, "worse")])
+def test_what_differs_is_told(more: float, verdict: str) -> None:
+    """With 10 to 100 rows of the challenger a day, and days that differ."""
+    random = np.random.default_rng(SEED)
+    base = np.clip(random.normal(0.3, 0.1, SHARES.size), 0.05, 0.7)
+    told = [
+        compare(
+            even_differences(*canary(random, base, more, 200)),
+            margin=0.07,
+            width=1.0,
+            alpha=ALPHA / 2,
+            method="symmetric",
+        )
+        for _ in range(12)
+    ]
+    assert sum(one.verdict == verdict for one in told) >= 10
+    assert all(one.verdict in (verdict, "undecided") for one in told)
+
+
+def test_differences_are_of_as_many_rows_of_both_day_by_day() -> None:
+    """Rows beyond what the other version has count for nothing, nor do days that one alone has, nor a last few rows."""
+    days = DAY + np.array([0] * 70 + [1] * 30 + [2] * 60 + [3] * 10) * np.timedelta64(1, "D")
+    champion = Rows(days, np.concatenate([np.zeros(70), np.ones(30), np.zeros(60), np.ones(10)]))
+    own = DAY + np.array([0] * 30 + [1] * 40 + [2] * 50 + [4] * 99) * np.timedelta64(1, "D")
+    challenger = Rows(own, np.concatenate([np.ones(30), np.ones(40), np.zeros(50), np.ones(99)]))
+    assert LEAST_ROWS == 50
+    assert even_differences(champion, challenger).tolist() == [0.5, 0.0]
+    assert even_differences(champion, challenger, least_rows=1).tolist() == [1.0, 0.0, 0.0]
+    empty = Rows(days[:0], np.zeros(0))
+    assert even_differences(champion, empty).size == even_differences(empty, challenger).size == 0
