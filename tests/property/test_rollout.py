@@ -10,9 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
-from typing import Any
+from typing import Any, Literal
 
 import hypothesis.strategies as st
+import pytest
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -31,6 +32,7 @@ from noria.records.rollouts import (
     Watching,
     Withdrawing,
 )
+from noria.rollout.copies import had_copies, in_evidence
 from noria.rollout.drive import Held, Move, Never, NotYet, turn
 from noria.rollout.machine import Table, aborted, paused, resumed, stepped, wanted
 
@@ -43,6 +45,24 @@ class Killed(Exception):
     """The driver's process is gone."""
 
 
+@dataclass(frozen=True)
+class Thin:
+    """A step in which hardly any unit comes, so that it is undecided."""
+
+    step: int
+    copies: Literal["good", "bad", "thin"]
+    """What is found of the challenger when it answers copies."""
+    for_ever: bool = False
+    """Whether few units come when it is tried again, too."""
+
+    def holds(self, rollout: Rollout) -> bool:
+        phase = rollout.phase
+        assert isinstance(phase, Watching)
+        if phase.copies:
+            return self.copies == "thin"
+        return phase.step == self.step and (self.for_ever or not had_copies(rollout, phase.step))
+
+
 @dataclass
 class World:
     """What outlives every driver."""
@@ -53,6 +73,7 @@ class World:
     loads: bool = True
     way_back: bool = True
     convicts: bool = False
+    thin: Thin | None = None
     history: list[Rollout] = field(default_factory=list)
     alias: int = OLD
     table: Table = field(default_factory=Table)
@@ -138,6 +159,11 @@ class OneDoor:
             assert isinstance(rollout.phase, Watching)
             if self.world.table != wanted(rollout):  # nobody asks the challenger
                 return Observed(displaced=self.world.time)
+            thin = self.world.thin
+            if thin is not None and thin.holds(rollout):
+                return few(rollout)
+            if rollout.phase.copies:
+                return seen(rollout, bad=thin is not None and thin.copies == "bad")
             return seen(rollout, bad=rollout.phase.step == self.world.bad_at)
 
         return self._act(look)  # type: ignore[no-any-return]
@@ -148,17 +174,23 @@ class OneDoor:
 
 def seen(rollout: Rollout, *, bad: bool) -> Observed:
     """Plenty of evidence of what the challenger is."""
-    failed = 400 if bad else 0
+    failed, stretches = 400 if bad else 0, in_evidence(rollout).stretches
     counted = tuple(
         Counted(
             share=one.share,
             units=(round(10_000 * (one.share or 0.5)), round(10_000 * (1 - (one.share or 0.5)))),
-            failed=(failed if at == len(rollout.stretches) - 1 else 0, 0),
+            failed=(failed if at == len(stretches) - 1 else 0, 0),
         )
-        for at, one in enumerate(rollout.stretches)
+        for at, one in enumerate(stretches)
     )
     many = Firsts(units=100_000)
     return Observed(counted=counted, here=(1000, 1000), challenger=many, champion=many)
+
+
+def few(rollout: Rollout) -> Observed:
+    """Too little evidence of anything."""
+    counted = tuple(Counted(share=one.share) for one in in_evidence(rollout).stretches)
+    return Observed(counted=counted, here=(3, 3), challenger=Firsts(units=3), champion=Firsts(units=3))
 
 
 def owed(convicts: bool) -> Observed:
@@ -179,15 +211,32 @@ WORLDS = st.builds(
     way_back=st.sampled_from((True, True, True, False)),
     convicts=st.booleans(),
 )
+PATIENT = st.builds(
+    RolloutPolicy,
+    steps=st.just(STEPS),
+    patience=st.just(300.0),
+    undecided=st.sampled_from(("shadow",) * 3 + ("end",)),
+)
+THIN = st.builds(
+    World,
+    policy=PATIENT,
+    bad_at=st.sampled_from((None, None, 1)),
+    thin=st.builds(
+        Thin,
+        step=st.integers(0, 2),
+        copies=st.sampled_from(("good", "good", "bad", "thin")),
+        for_ever=st.booleans(),
+    ),
+)
 
 
 class Rollouts(RuleBasedStateMachine):
-    @initialize(world=WORLDS)
+    @initialize(world=st.one_of(WORLDS, THIN))
     def begin(self, world: World) -> None:
         self.world = world
         self.stale = [world.current, world.current]
         self.person = False
-        self.same = World(world.policy, world.bad_at, world.loads, world.way_back, world.convicts)
+        self.same = World(world.policy, world.bad_at, world.loads, world.way_back, world.convicts, world.thin)
 
     @rule(who=st.integers(0, 1))
     def reads(self, who: int) -> None:
@@ -255,6 +304,9 @@ class Rollouts(RuleBasedStateMachine):
         steps = [one.step for one in self.world.current.stretches]
         assert all(later - earlier in (0, 1) for earlier, later in pairwise(steps))
         assert not steps or steps[0] == 0
+        if self.world.policy.strategy == "canary":
+            shares = [one.share for one in self.world.current.stretches if one.share]
+            assert tuple(dict.fromkeys(shares)) == STEPS[: len(set(shares))]
 
     @invariant()
     def steps_follow_one_another(self) -> None:
@@ -262,6 +314,24 @@ class Rollouts(RuleBasedStateMachine):
         for before, after in pairwise(phases):
             if isinstance(before, Watching) and isinstance(after, Opening):
                 assert after.step in (before.step, before.step + 1)
+                if before.copies or after.copies:
+                    assert after.step == before.step
+
+    @invariant()
+    def no_step_is_undecided_twice(self) -> None:
+        phases = [one.phase for one in self.world.history]
+        turned = [
+            after.step
+            for before, after in pairwise(phases)
+            if isinstance(before, Watching) and isinstance(after, Opening) and after.copies > before.copies
+        ]
+        assert len(turned) == len(set(turned))
+
+    @invariant()
+    def of_copies_nobody_sees_an_answer(self) -> None:
+        phase = self.world.current.phase
+        if isinstance(phase, Watching) and phase.copies:
+            assert self.world.table in (Table(shadow=NEW), Table())
 
     @invariant()
     def history_is_one(self) -> None:
@@ -280,6 +350,8 @@ class Rollouts(RuleBasedStateMachine):
         finish(self.world)
         self.who_is_taken_back_answers_nobody()
         self.no_step_is_skipped()
+        self.steps_follow_one_another()
+        self.no_step_is_undecided_twice()
         if not self.person:
             finish(self.same)
             assert outcome(self.world) == outcome(self.same)
@@ -298,7 +370,7 @@ def outcome(world: World) -> tuple[Any, ...]:
     """Where it ended, and by which steps."""
     phase = world.current.phase
     assert isinstance(phase, Ended)
-    visited = tuple(dict.fromkeys(one.step for one in world.current.stretches))
+    visited = tuple(dict.fromkeys((one.step, one.share) for one in world.current.stretches))
     return phase.result, world.alias, world.table, visited
 
 
@@ -321,10 +393,29 @@ def test_the_reference_ends_as_it_should() -> None:
         assert outcome(world)[0] == result
 
 
+@pytest.mark.parametrize(
+    ("thin", "undecided", "result", "visited"),
+    [
+        (Thin(1, "good"), "shadow", "promoted", ((0, 0.05), (1, 0.25), (1, 0.0), (2, 0.5))),
+        (Thin(1, "good", for_ever=True), "shadow", "undecided", ((0, 0.05), (1, 0.25), (1, 0.0))),
+        (Thin(0, "bad"), "shadow", "aborted", ((0, 0.05), (0, 0.0))),
+        (Thin(0, "thin"), "shadow", "undecided", ((0, 0.05), (0, 0.0))),
+        (Thin(0, "good"), "end", "undecided", ((0, 0.05),)),
+    ],
+)
+def test_an_undecided_step_goes_on_as_copies_or_ends(
+    thin: Thin, undecided: Any, result: str, visited: tuple[tuple[int, float], ...]
+) -> None:
+    policy = RolloutPolicy(steps=STEPS, patience=300.0, undecided=undecided)
+    world = World(policy, None, thin=thin)
+    finish(world)
+    assert outcome(world) == (result, NEW if result == "promoted" else OLD, Table(), visited)
+
+
 def test_labels_convict_who_was_promoted_without_them() -> None:
     world = World(RolloutPolicy(steps=STEPS, quality=0.02), None, convicts=True)
     finish(world)
-    assert outcome(world) == ("rolled back", OLD, Table(), (0, 1, 2))
+    assert outcome(world) == ("rolled back", OLD, Table(), tuple(enumerate(STEPS)))
     assert any(isinstance(one.phase, Owing) for one in world.history)
 
 

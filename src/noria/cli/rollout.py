@@ -49,9 +49,10 @@ def add(subparsers: Subparsers) -> None:
         what="Let a version take the champion's place step by step, by evidence. `start`: the way back is rehearsed, then the\n"
         "version answers for a share of the units (canary), or copies alone (shadow, blue-green), and errors, slow answers,\n"
         "predictions and losses are compared by tests that may be looked at at any time, under one error budget. Worse: the\n"
-        "champion answers everything again. Not worse: the next step, in the end the alias. Undecided: it waits for more, or\n"
-        "ends without a promotion. `status` (or nothing): how it stands, and how much more it needs. `pause`, `resume`,\n"
-        "`step` (the next one, whatever is known; after the last the alias), `abort`. `list`: those that were.\n"
+        "champion answers everything again. Not worse: the next step, in the end the alias. Undecided: it waits for more; out\n"
+        "of `patience` a canary goes on with copies alone, and then ends without a promotion. `status` (or nothing): how it\n"
+        "stands, and how much more it needs. `pause`, `resume`, `step` (the next one, whatever is known; after the last the\n"
+        "alias), `abort`. `list`: those that were.\n"
         "`noria serve` and `noria watch` drive it, one of them at a time. With --wait: until it ends; exit code 1 when the\n"
         "version was found worse or taken back, 6 when there was no verdict.\n"
         "With --json: an object with `rollout`, `judged` (at this look) and `waiting`; `list` an array of rollouts.",

@@ -43,6 +43,9 @@ class RolloutPolicy(Record, kw_only=True):
     """Seconds that the last step lasts at least."""
     patience: float | None = None
     """Seconds that a step may last without a verdict; then the champion answers everything again. None: for ever."""
+    undecided: Literal["shadow", "end"] = "shadow"
+    """What becomes of a canary's step that was out of patience. `shadow`: it goes on with copies of all requests, as long at
+    most, and is tried again after a verdict there; out of patience once more in the same step, or `end`: that was it."""
 
 
 class Stretch(Record):
@@ -50,7 +53,7 @@ class Stretch(Record):
 
     step: int
     share: float
-    """The challenger's part of the units; of a shadow 0."""
+    """The challenger's part of the units; of a shadow 0, and of a canary that answered copies alone."""
     since: datetime
     until: datetime | None = None
     """None: it lasts."""
@@ -184,12 +187,16 @@ class Opening(Record, tag="opening"):
     """A step's table is to hold; it may do so already."""
 
     step: int
+    copies: bool = False
+    """Of a canary whose step was undecided: it answers copies alone."""
 
 
 class Watching(Record, tag="watching"):
     """A step's table holds since some time, and evidence is gathered."""
 
     step: int
+    copies: bool = False
+    """As of `Opening`."""
 
 
 class Withdrawing(Record, tag="withdrawing"):

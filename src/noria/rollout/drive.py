@@ -27,6 +27,7 @@ from noria.rollout.machine import (
     advance,
     convicted,
     is_due,
+    leads_on,
     matured,
     opened,
     promoted,
@@ -145,7 +146,7 @@ def _turn(door: Door, rollout: Rollout) -> Turned:
 
 def _open(door: Door, rollout: Rollout) -> Turned:
     assert isinstance(rollout.phase, Opening)
-    if rollout.pause and (not rollout.stretches or rollout.stretches[-1].step < rollout.phase.step):
+    if rollout.pause and leads_on(rollout):
         return Turned(rollout, waiting=f"paused by {rollout.pause.by}: {rollout.pause.why}")
     match door.hold(rollout, wanted(rollout)):
         case Held():

@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable
 
 from noria.records.rollouts import GOOD, Firsts, Judged, Observed, RolloutPolicy, Standing, Verdict
+from noria.rollout.copies import may_turn_to_copies
 from noria.statistics import Stretch, compare, compare_rates, distance, share_bounds
 from noria.statistics.rates import rate_verdict, split_log_evidence
 
@@ -22,7 +23,7 @@ _FURTHEST = 1_000.0  # times the units so far; beyond, "how many more" is no ans
 
 def judge(policy: RolloutPolicy, seen: Observed) -> Judged:
     """All verdicts at one look. Valid however often it is called, as the units come to the versions by chance."""
-    alpha = policy.false_alarm / len(metrics_of(policy))
+    alpha = part_of(policy)
     standings = [_events("errors", policy, seen, alpha)]
     if policy.latency_ms is not None:
         standings.append(_events("slow", policy, seen, alpha))
@@ -46,6 +47,11 @@ def metrics_of(policy: RolloutPolicy) -> tuple[str, ...]:
     """What shares the error budget."""
     limits = {"slow": policy.latency_ms, "predictions": policy.predictions, "quality": policy.quality}
     return ("split", "errors", *(name for name, limit in limits.items() if limit is not None))
+
+
+def part_of(policy: RolloutPolicy) -> float:
+    """A metric's part of the error budget; of a canary that may go on as a shadow, in each of both."""
+    return policy.false_alarm / len(metrics_of(policy)) / (2.0 if may_turn_to_copies(policy) else 1.0)
 
 
 def missing(policy: RolloutPolicy, judged: Judged) -> list[Standing]:

@@ -1,8 +1,11 @@
 """A rollout's next record, from what was seen or what a person says. Nothing here looks at a clock, a service or a log.
 
     rehearsing -> opening 0 -> watching 0 -> opening 1 -> ... -> owing -> ended (promoted)
-                     |             |                                |
+                     |  ^          |                                |
+                     |  +- copies -+                                |
                      +-------------+-> withdrawing -> ended         +-> ended (rolled back)
+
+`copies`: of a canary whose step was undecided, opened and watched likewise; a verdict there leads back to the step (`copies`).
 
 Each function gives a record of the next revision, or the same one where nothing is to change; the ledger takes it only after
 the revision that it was made from, so that two who drive, or one who was killed and began again, end in one history.
@@ -10,7 +13,7 @@ the revision that it was made from, so that two who drive, or one who was killed
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Literal
 
 import msgspec
@@ -32,8 +35,9 @@ from noria.records.rollouts import (
     Watching,
     Withdrawing,
 )
+from noria.rollout.copies import had_copies, may_turn_to_copies
 from noria.rollout.judge import judge, missing, worse
-from noria.rollout.words import because, good_words, standing_words
+from noria.rollout.words import because, good_words, standing_words, undecided_words
 
 SPLIT = "the units do not come to the versions as their shares say: routing itself is broken"
 
@@ -51,7 +55,7 @@ def wanted(rollout: Rollout) -> Table:
     phase = rollout.phase
     if not isinstance(phase, Opening | Watching) or not rollout.steps:
         return Table()
-    if rollout.policy.strategy == "canary":
+    if rollout.policy.strategy == "canary" and not phase.copies:
         return Table(challenger=rollout.version, share=rollout.steps[phase.step])
     return Table(shadow=rollout.version)
 
@@ -75,7 +79,13 @@ def opened(rollout: Rollout, now: datetime) -> Rollout:
     if not isinstance(phase, Opening):
         return rollout
     stretch = Stretch(step=phase.step, share=wanted(rollout).share, since=now)
-    return _next(rollout, Watching(step=phase.step), stretches=(*rollout.stretches, stretch))
+    watching = Watching(step=phase.step, copies=phase.copies)
+    return _next(rollout, watching, stretches=(*rollout.stretches, stretch))
+
+
+def leads_on(rollout: Rollout) -> bool:
+    """Whether what is being opened lets the challenger answer more than before, which a pause holds."""
+    return not rollout.stretches or wanted(rollout).share > rollout.stretches[-1].share
 
 
 def advance(rollout: Rollout, seen: Observed, now: datetime) -> Rollout:
@@ -149,11 +159,12 @@ def resumed(rollout: Rollout) -> Rollout:
 
 
 def stepped(rollout: Rollout, now: datetime) -> Rollout:
-    """On to the next step, whatever is known: a person's word. After the last one, the alias moves."""
+    """On to the next step, whatever is known: a person's word. From copies back to the canary's step; after the last one,
+    the alias moves."""
     phase = rollout.phase
     if not isinstance(phase, Watching):
         return rollout
-    return _next(rollout, Opening(step=phase.step + 1), stretches=_closed(rollout, now), pause=None)
+    return _next(rollout, _after(phase), stretches=_closed(rollout, now), pause=None)
 
 
 def aborted(rollout: Rollout, why: str, now: datetime, judged: Judged | None = None) -> Rollout:
@@ -177,28 +188,37 @@ def convicted(rollout: Rollout, why: str, now: datetime) -> Rollout:
 
 
 def _forward(rollout: Rollout, judged: Judged, now: datetime) -> Rollout:
-    phase, policy = rollout.phase, rollout.policy
+    phase, patience = rollout.phase, rollout.policy.patience
     assert isinstance(phase, Watching)
-    began = rollout.stretches[-1].since
-    last = phase.step == len(rollout.steps) - 1
-    enough = judged.here >= policy.units
-    if last:
-        careless = (
-            policy.strategy == "blue-green"
-        )  # its evidence is that it answers; what it is worth shows after
-        enough = enough and (careless or not missing(policy, judged))
-        enough = enough and now - began >= timedelta(seconds=policy.bake)
-    if enough:
-        return _next(rollout, Opening(step=phase.step + 1), stretches=_closed(rollout, now), judged=judged)
-    if policy.patience is not None and now - began >= timedelta(seconds=policy.patience):
-        return _withdrawn(rollout, "undecided", _undecided(rollout, judged), now, judged)
-    return rollout
+    lasted = (now - rollout.stretches[-1].since).total_seconds()
+    if _is_enough(rollout, phase, judged, lasted):
+        return _next(rollout, _after(phase), stretches=_closed(rollout, now), judged=judged)
+    if patience is None or lasted < patience:
+        return rollout
+    if may_turn_to_copies(rollout.policy) and not had_copies(rollout, phase.step):
+        copies = Opening(step=phase.step, copies=True)
+        return _next(rollout, copies, stretches=_closed(rollout, now), judged=judged)
+    return _withdrawn(rollout, "undecided", undecided_words(rollout.policy, judged), now, judged)
 
 
-def _undecided(rollout: Rollout, judged: Judged) -> str:
-    told = [standing_words(one) for one in missing(rollout.policy, judged)]
-    few = f"{judged.here} of {judged.wanted} units in this step"
-    return "; ".join([*told, *([few] if judged.here < judged.wanted else [])])
+def _is_enough(rollout: Rollout, phase: Watching, judged: Judged, lasted: float) -> bool:
+    """Whether the evidence of a step leads on. Copies decide by verdicts alone, like a last step."""
+    policy = rollout.policy
+    if judged.here < policy.units:
+        return False
+    if phase.copies:
+        return not missing(policy, judged)
+    if phase.step < len(rollout.steps) - 1:
+        return True
+    careless = (
+        policy.strategy == "blue-green"
+    )  # its evidence is that it answers; what it is worth shows after
+    return (careless or not missing(policy, judged)) and lasted >= policy.bake
+
+
+def _after(phase: Watching) -> Opening:
+    """What follows a step that is through: no step is skipped, and copies lead to the step that was undecided."""
+    return Opening(step=phase.step if phase.copies else phase.step + 1)
 
 
 def _judged_again(rollout: Rollout, seen: Observed, now: datetime) -> Rollout:
@@ -220,7 +240,8 @@ def _known_by_labels(rollout: Rollout) -> bool:
 def _reopened(rollout: Rollout, until: datetime) -> Rollout:
     """Another table holds than the rollout's: what is counted ends where the challenger was last asked."""
     assert isinstance(rollout.phase, Watching)
-    return _next(rollout, Opening(step=rollout.phase.step), stretches=_closed(rollout, until))
+    again = Opening(step=rollout.phase.step, copies=rollout.phase.copies)
+    return _next(rollout, again, stretches=_closed(rollout, until))
 
 
 def _withdrawn(

@@ -7,14 +7,17 @@ from collections.abc import Sequence
 from noria.records.rollouts import (
     GOOD,
     Ended,
+    Judged,
     Opening,
     Owing,
     Rehearsing,
     Rollout,
+    RolloutPolicy,
     Standing,
     Watching,
     Withdrawing,
 )
+from noria.rollout.judge import missing
 
 
 def standing_words(one: Standing) -> str:
@@ -44,15 +47,27 @@ def good_words(standings: Sequence[Standing]) -> str:
     return "; ".join([*told, *(["not known yet: " + ", ".join(owed)] if owed else [])]) or "no metric"
 
 
+def undecided_words(policy: RolloutPolicy, judged: Judged) -> str:
+    """What there was no verdict of, and whether units were too few."""
+    told = [standing_words(one) for one in missing(policy, judged)]
+    few = f"{judged.here} of {judged.wanted} units in this step"
+    return "; ".join([*told, *([few] if judged.here < judged.wanted else [])])
+
+
 def phase_words(rollout: Rollout) -> str:
     """Where it stands, in one line."""
     match rollout.phase:
         case Rehearsing():
             return "the way back is to be rehearsed"
+        case Opening(step=step, copies=True):
+            why = f" ({undecided_words(rollout.policy, rollout.judged)})" if rollout.judged else ""
+            return f"{_step(rollout, step)}, was undecided{why}: it is to answer copies of all requests alone"
         case Opening(step=step):
             return (
                 "to be promoted" if step >= len(rollout.steps) else f"{_step(rollout, step)} is being opened"
             )
+        case Watching(step=step, copies=True):
+            return f"{_step(rollout, step)}, was undecided: copies of all requests"
         case Watching(step=step):
             return _step(rollout, step)
         case Withdrawing(why=why):

@@ -23,6 +23,7 @@ def test_the_settings_of_a_rollout() -> None:
         '[model.delay.rollout]\nstrategy = "canary"\nsteps = ["5%", 0.25, "50%"]\nfalse_alarm = 0.01\nunits = 500\n'
         'ratio = 1.5\nmargin = 0.005\nlatency_ms = 40\npredictions = 0.1\nquality = 0.02\nblock = "1h"\n'
         'labels = "wait"\nbake = "10m"\npatience = "2d"\n'
+        'undecided = "end"\n'
     )
     assert policy(text) == RolloutPolicy(
         steps=(0.05, 0.25, 0.5),
@@ -37,6 +38,7 @@ def test_the_settings_of_a_rollout() -> None:
         labels="wait",
         bake=600.0,
         patience=172_800.0,
+        undecided="end",
     )
 
 
@@ -67,6 +69,19 @@ def test_all_faults_are_told_with_their_lines() -> None:
 def test_what_is_no_share(steps: str) -> None:
     with pytest.raises(BadPolicy, match=r"steps"):
         policy(f"[model.delay.rollout]\nsteps = {steps}\n")
+
+
+@pytest.mark.parametrize(
+    ("rest", "words"),
+    [
+        ('undecided = "wait"\npatience = "1h"\n', 'it must be "shadow" or "end"'),
+        ('undecided = "end"\n', "does nothing without patience"),
+        ('undecided = "end"\npatience = "1h"\nstrategy = "shadow"\n', "only of a canary"),
+    ],
+)
+def test_what_becomes_of_an_undecided_canary(rest: str, words: str) -> None:
+    with pytest.raises(BadPolicy, match=words):
+        policy(f"[model.delay.rollout]\n{rest}")
 
 
 def test_only_a_canary_has_steps_and_a_log_is_needed() -> None:

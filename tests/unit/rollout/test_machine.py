@@ -22,6 +22,9 @@ from noria.records.rollouts import (
     Withdrawing,
 )
 from noria.rollout import machine
+from noria.rollout.copies import in_evidence
+from noria.rollout.judge import part_of
+from noria.rollout.words import phase_words
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 LATER = NOON + timedelta(hours=1)
@@ -45,7 +48,7 @@ def watching(**policy: object) -> Rollout:
 
 
 def test_low_traffic_passes_nothing_and_runs_out_of_patience() -> None:
-    one = watching(patience=1800.0)
+    one = watching(patience=1800.0, undecided="end")
     assert machine.advance(one, FEW, NOON + timedelta(minutes=10)) is one
     tired = machine.advance(one, FEW, LATER)
     assert isinstance(tired.phase, Withdrawing)
@@ -57,6 +60,56 @@ def test_low_traffic_passes_nothing_and_runs_out_of_patience() -> None:
 def test_without_patience_it_waits_for_ever() -> None:
     one = watching()
     assert machine.advance(one, FEW, NOON + timedelta(days=365)) is one
+
+
+def undecided(**policy: object) -> Rollout:
+    """A canary of one step that went on as a shadow, at noon."""
+    tired = machine.advance(watching(patience=1800.0, **policy), FEW, LATER)
+    assert tired.phase == Opening(step=0, copies=True)
+    assert "was undecided (errors: undecided" in phase_words(tired)
+    return machine.opened(tired, NOON)
+
+
+def test_an_undecided_canary_answers_copies_and_is_tried_again_after_a_verdict_there() -> None:
+    shadow = undecided()
+    assert machine.wanted(shadow) == machine.Table(shadow=2)
+    assert machine.advance(shadow, FEW, NOON + timedelta(minutes=10)) is shadow
+    again = machine.advance(shadow, FINE, NOON + timedelta(minutes=10))
+    assert again.phase == Opening(step=0)
+    assert machine.wanted(again).share == 0.1
+    second = machine.advance(machine.opened(again, NOON), FEW, LATER)
+    assert isinstance(second.phase, Withdrawing)  # a step is undecided twice at most
+    assert second.phase.result == "undecided"
+
+
+def test_copies_without_a_verdict_end_undecided_and_with_a_bad_one_aborted() -> None:
+    tired = machine.advance(undecided(), FEW, LATER).phase
+    failing = msgspec.structs.replace(FEW, counted=(Counted(share=0.0, units=(0, 200), failed=(30, 0)),))
+    bad = machine.advance(undecided(), failing, NOON).phase
+    assert isinstance(tired, Withdrawing)
+    assert isinstance(bad, Withdrawing)
+    assert (tired.result, bad.result) == ("undecided", "aborted")
+
+
+def test_a_person_leads_copies_back_to_the_step_and_a_pause_holds_them() -> None:
+    shadow = undecided()
+    back = machine.stepped(shadow, LATER)
+    assert back.phase == Opening(step=0)
+    assert machine.leads_on(back)
+    lost = machine.advance(shadow, msgspec.structs.replace(FEW, displaced=NOON), NOON)
+    assert lost.phase == Opening(step=0, copies=True)
+    assert not machine.leads_on(lost)
+
+
+def test_canary_and_copies_count_for_themselves_and_share_the_budget() -> None:
+    shadow = undecided()
+    back = machine.opened(machine.stepped(shadow, LATER), LATER)
+    assert [one.share for one in back.stretches] == [0.1, 0.0, 0.1]
+    as_canary, as_copies = in_evidence(back), in_evidence(shadow)
+    assert [one.share for one in as_canary.stretches] == [0.1, 0.1]
+    assert (as_copies.policy.strategy, [one.share for one in as_copies.stretches]) == ("shadow", [0.0])
+    assert part_of(shadow.policy) == part_of(watching(patience=1800.0, undecided="end").policy) / 2
+    assert part_of(watching().policy) == part_of(watching(undecided="end").policy)
 
 
 def test_the_last_step_bakes() -> None:

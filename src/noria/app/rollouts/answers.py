@@ -40,10 +40,6 @@ class Answers:
         self.last: datetime | None = None
         """When the challenger was last asked."""
 
-    @property
-    def model(self) -> str:
-        return self._rollout.model
-
     def read(self, failures: Iterable[Failure], stretches: tuple[Stretch, ...]) -> pl.DataFrame:
         """Every trial that counts, by its time."""
         import polars as pl

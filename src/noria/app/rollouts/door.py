@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -23,8 +24,10 @@ from noria.records.rollouts import (
     Rollout,
     RolloutEnded,
     RolloutMoved,
+    Strategy,
 )
 from noria.registry.references import CHAMPION
+from noria.rollout.copies import in_evidence
 from noria.rollout.drive import Held, Move, Never, NotYet
 from noria.rollout.machine import Table, wanted
 
@@ -36,6 +39,15 @@ LABELS = timedelta(
 )  # between two looks at labels: each scores all that have come, in the user's code
 
 
+@dataclass
+class _Evidence:
+    """What was read so far; a canary's and its copies' are apart."""
+
+    answers: Answers
+    losses: Losses = field(default_factory=Losses)
+    scored: datetime | None = None
+
+
 class AppDoor:
     """Of one rollout; what it remembers is read again by the next one. Close it: it may hold a worker process."""
 
@@ -43,16 +55,15 @@ class AppDoor:
         """`labels`: whether to look at those too, which runs the user's code."""
         self._looks_at_labels = labels
         self._app = app
-        self._answers = Answers(rollout, app.predictions)
-        self._losses = Losses()
-        self._scored: datetime | None = None
+        self._model = rollout.model
+        self._kept: dict[Strategy, _Evidence] = {}
         self._engine: Engine | None = None
 
     def now(self) -> datetime:
         return self._app.clock.now()
 
     def champion(self) -> int | None:
-        return self._app.records.versions.aliases(self._answers.model).get(CHAMPION)
+        return self._app.records.versions.aliases(self._model).get(CHAMPION)
 
     def rehearse(self, rollout: Rollout) -> Rehearsal:
         version = self._app.records.versions.version(rollout.model, rollout.champion)
@@ -66,19 +77,20 @@ class AppDoor:
 
     def observe(self, rollout: Rollout) -> Observed | NotYet:
         if isinstance(rollout.phase, Owing):
-            return Observed(losses=self._labels(rollout))
+            return Observed(losses=self._labels(in_evidence(rollout)))
         found = tables(self._app, rollout.model)
         if isinstance(found, NotYet):
             return found
-        now, table = self.now(), wanted(rollout)
-        trials = self._answers.read(self._app.failures(rollout.model).read(), rollout.stretches)
-        seen = observed(rollout, trials, self._labels(rollout), now)
+        now, table, counted = self.now(), wanted(rollout), in_evidence(rollout)
+        answers = self._evidence(counted).answers
+        trials = answers.read(self._app.failures(rollout.model).read(), counted.stretches)
+        seen = observed(counted, trials, self._labels(counted), now)
         gone = next((view.problems.get(str(rollout.version), "") for view in found), "")
         if all(goes_by(view, table) for view in found):
             return seen
         if gone:
             return msgspec.structs.replace(seen, gone=gone)
-        last = self._answers.last or rollout.stretches[-1].since
+        last = answers.last or rollout.stretches[-1].since
         return msgspec.structs.replace(seen, displaced=min(now, last))
 
     def append(self, rollout: Rollout, *, why: str, by: str, move: Move | None = None) -> bool:
@@ -91,16 +103,23 @@ class AppDoor:
 
     def _labels(self, rollout: Rollout) -> Losses:
         """Looked at now and then."""
-        now = self.now()
+        now, kept = self.now(), self._evidence(rollout)
         if rollout.policy.quality is None or not rollout.stretches or not self._looks_at_labels:
             return Losses()
-        if self._scored is None or now - self._scored >= LABELS:
+        if kept.scored is None or now - kept.scored >= LABELS:
             version = self._app.records.versions.version(rollout.model, rollout.version)
             if self._engine is None and version is not None:
                 self._engine = self._app.engine(self._app.code(version.code))
             if self._engine is not None:
-                self._losses, self._scored = losses_of(self._app, rollout, self._engine, now), now
-        return self._losses
+                kept.losses, kept.scored = losses_of(self._app, rollout, self._engine, now), now
+        return kept.losses
+
+    def _evidence(self, rollout: Rollout) -> _Evidence:
+        """Of the rollout as it is counted: a canary's, or its copies'."""
+        kind = rollout.policy.strategy
+        if kind not in self._kept:
+            self._kept[kind] = _Evidence(Answers(rollout, self._app.predictions))
+        return self._kept[kind]
 
 
 def append(app: App, rollout: Rollout, *, why: str, by: str, move: Move | None = None) -> bool:
