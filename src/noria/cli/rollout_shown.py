@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from noria.app.rollouts.verbs import Standing as Seen
 from noria.cli.render import NONE, fields, paint, span, table, when
-from noria.records.rollouts import Judged, Rollout, Standing
+from noria.records.rollouts import Judged, Quantile, Rollout, Standing
 from noria.rollout.words import phase_words, unit_of
 
 
@@ -34,6 +34,8 @@ def lines_of(standing: Seen) -> list[str]:
     )
     if judged and judged.standings:
         lines += ["", *metric_table(judged)]
+    if judged and any(judged.took):
+        lines += ["", *latency_table(rollout, judged)]
     return lines
 
 
@@ -69,6 +71,18 @@ def metric_table(judged: Judged) -> list[str]:
         "needs",
     )
     return table(head, [_row(one, judged) for one in judged.standings])
+
+
+def latency_table(rollout: Rollout, judged: Judged) -> list[str]:
+    """How long both versions' first answers take, with what is known of it."""
+    levels = [f"p{100 * one.level:g}" for one in judged.took[0] or judged.took[1]]
+    named = zip((rollout.version, rollout.champion), judged.took, strict=True)
+    rows = [(f"{rollout.model}:{number}", *map(_took, took)) for number, took in named if took]
+    return table(("first answers, ms", *levels), rows)
+
+
+def _took(one: Quantile) -> str:
+    return f"{one.estimate:.3g} ({_number(one.lower, '0')} to {_number(one.upper, 'inf')})"
 
 
 def _row(one: Standing, judged: Judged) -> tuple[object, ...]:

@@ -77,6 +77,16 @@ class Firsts(Record):
     slow: int = 0
 
 
+class Quantile(Record):
+    """Of the time that a version's first answers took, in ms. For display: nothing is decided by it."""
+
+    level: float
+    estimate: float
+    lower: float | None
+    """The band that holds the true one, of both versions and at every look, with probability 0.95; None: any."""
+    upper: float | None
+
+
 class Losses(Record):
     """Mean losses of both versions' labelled answers in blocks of event time."""
 
@@ -105,6 +115,8 @@ class Observed(Record):
     answers: tuple[tuple[int, int], ...] = ()
     """First answers by bin or level, in order: the challenger's, the champion's."""
     losses: Losses = Losses()
+    took: tuple[tuple[Quantile, ...], tuple[Quantile, ...]] = ((), ())
+    """The challenger's quantiles and the champion's."""
     rate: float = 0.0
     """Units of the challenger a second, in the step that holds."""
     gone: str = ""
@@ -150,6 +162,8 @@ class Judged(Record):
     """How many it takes."""
     labelled: int = 0
     waiting: int = 0
+    took: tuple[tuple[Quantile, ...], tuple[Quantile, ...]] = ((), ())
+    """As `Observed.took`."""
 
     @property
     def broken(self) -> bool:

@@ -40,6 +40,7 @@ def judge(policy: RolloutPolicy, seen: Observed) -> Judged:
         wanted=policy.units,
         labelled=seen.losses.labelled,
         waiting=seen.losses.waiting,
+        took=seen.took,
     )
 
 

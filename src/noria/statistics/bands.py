@@ -4,6 +4,7 @@ the distance of two (`distance`)."""
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -21,14 +22,30 @@ def distribution_radius(n: int, alpha: float) -> float:
     return min(1.0, 0.85 * math.sqrt((math.log1p(math.log(n)) + 0.8 * math.log(1612.0 / alpha)) / n))
 
 
-def quantile_band(values: ArrayLike, level: float, alpha: float) -> tuple[float, float, float]:
-    """The `level` quantile of `values` (n,), independent draws so far, and the band that holds the true one at every look:
-    estimate, lower, upper (infinite where the draws allow anything). ValueError for a level that is none.
+Band = tuple[float, float, float]
+"""Of a quantile: estimate, lower, upper."""
+
+
+def quantile_band(values: ArrayLike, level: float, alpha: float) -> Band:
+    """The `level` quantile of `values` (n,), independent draws so far, and the band that holds the true one at every look
+    (infinite where the draws allow anything). ValueError for a level that is none.
     """
-    check_error_rate(level, "level")
+    return quantile_bands(values, (level,), alpha)[0]
+
+
+def quantile_bands(values: ArrayLike, levels: Sequence[float], alpha: float) -> list[Band]:
+    """`quantile_band` of several levels; all bands hold together with probability 1 - `alpha`, for they are of one band of
+    the distribution.
+    """
+    for level in levels:
+        check_error_rate(level, "level")
     ordered: Floats = np.sort(finite_vector(values, "values"))
+    radius = distribution_radius(ordered.size, alpha)
+    return [_band(ordered, level, radius) for level in levels]
+
+
+def _band(ordered: Floats, level: float, radius: float) -> Band:
     n = ordered.size
-    radius = distribution_radius(n, alpha)
     if n == 0:
         return math.nan, -math.inf, math.inf
     below, above = math.floor(n * (level - radius)), math.ceil(n * (level + radius))

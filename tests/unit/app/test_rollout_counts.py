@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 import pyarrow as pa
+import pytest
 
 from noria.app.rollouts.answers import Answers
 from noria.app.rollouts.counts import observed
@@ -152,3 +153,18 @@ def test_without_a_row_there_is_nothing() -> None:
     found = seen()
     assert found.counted == (Counted(share=0.1), Counted(share=0.5))
     assert found.answers == ()
+
+
+def test_quantiles_are_of_what_units_were_first_answered_in() -> None:
+    slow = [logged((NEW, "canary", f"u{n}", 1.0 + n), took=1_000 * (n + 1)) for n in range(99)]
+    again = [logged((NEW, "canary", f"u{n}", 1.5 + n), took=9_000_000) for n in range(99)]
+    lost = [logged((OLD, "instead", f"f{n}", 2.0), took=9_000_000) for n in range(9)]
+    mine, own = seen(*slow, *again, *lost, logged((OLD, "", "a", 1.0))).took
+    assert [one.level for one in mine] == [0.5, 0.95, 0.99]
+    assert [one.estimate for one in mine] == pytest.approx([50.0, 94.1, 98.0], abs=0.5)
+    assert mine[0].lower is not None
+    assert mine[0].upper is not None
+    assert 10.0 < mine[0].lower < 50.0 < mine[0].upper < 90.0
+    assert mine[2].upper is None  # a hundred answers say nothing of the slowest one
+    assert [one.estimate for one in own] == [1.0, 1.0, 1.0]
+    assert own[0].lower is own[0].upper is None

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from noria.app.rollouts.verbs import Standing
 from noria.cli.rollout import exit_code
 from noria.cli.rollout_shown import lines_of
-from noria.records.rollouts import Counted, Ended, Firsts, Observed, RolloutPolicy, Watching
+from noria.records.rollouts import Counted, Ended, Firsts, Observed, Quantile, RolloutPolicy, Watching
 from noria.rollout.judge import judge
 from noria.testing.samples import NOON, a_rollout
 from unit.cli.conftest import Noria
@@ -88,12 +89,17 @@ def test_how_much_more_it_needs_is_shown() -> None:
         champion=Firsts(units=1_800),
         rate=2.0,
     )
+    p50 = Quantile(level=0.5, estimate=1.234, lower=1.1, upper=1.5)
+    p99 = Quantile(level=0.99, estimate=9.0, lower=2.0, upper=None)
+    seen = msgspec.structs.replace(seen, took=((p50, p99), (p50, p99)))
     rollout = a_rollout(2)
     told = "\n".join(lines_of(Standing(rollout, judge(RolloutPolicy(), seen), waiting="rain")))
     assert "waits for  rain" in told
     assert "error budget 0.05 in all" in told
     assert "more units, " in told
     assert "errors  undecided  difference" in told
+    assert told.count("1.23 (1.1 to 1.5)  9 (2 to inf)") == 2
+    assert "first answers, ms  p50                p99" in told
     assert not isinstance(rollout.phase, Watching)
 
 

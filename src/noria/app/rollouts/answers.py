@@ -24,8 +24,8 @@ SLACK = timedelta(
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 CHALLENGER, FAILED, SLOW, GIVEN, STRETCH = "challenger", "failed", "slow", "given", "stretch"
-"""Columns of a trial, beside `unit` and `at`: whether it was the challenger's, failed, was slow; what was answered (as text
-where it is no number); in which stretch it came."""
+"""Columns of a trial, beside `unit` and `at`: `took` (microseconds): whether it was the challenger's, failed, was slow; what was
+answered (as text where it is no number); in which stretch it came."""
 
 
 class Answers:
@@ -83,6 +83,7 @@ class Answers:
             failed.alias(FAILED),
             (slow & ~failed).fill_null(False).alias(SLOW),
             (pl.col(given[0]).cast(pl.String) if given else pl.lit(None, pl.String)).alias(GIVEN),
+            pl.col(TOOK).cast(pl.Int64),
         )
 
     def _arms(self) -> tuple[pl.Expr, pl.Expr]:
@@ -103,7 +104,15 @@ class Answers:
             (self._rollout.version, "shadow"): True,
         }
         rows = [
-            (one.unit or f"failure {at}", EPOCH + timedelta(microseconds=one.at), arm, True, False, None)
+            (
+                one.unit or f"failure {at}",
+                EPOCH + timedelta(microseconds=one.at),
+                arm,
+                True,
+                False,
+                None,
+                None,
+            )
             for at, one in enumerate(failures)
             if (arm := arms.get((one.version, one.way))) is not None
         ]
@@ -163,5 +172,6 @@ def _empty() -> pl.DataFrame:
             FAILED: pl.Boolean,
             SLOW: pl.Boolean,
             GIVEN: pl.String,
+            TOOK: pl.Int64,
         }
     )

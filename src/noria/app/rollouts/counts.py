@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from noria.app.rollouts.answers import CHALLENGER, FAILED, GIVEN, SLOW, STRETCH
-from noria.records.rollouts import Counted, Firsts, Losses, Observed, Rollout
+from noria.ports.serving import TOOK
+from noria.records.rollouts import Counted, Firsts, Losses, Observed, Quantile, Rollout
+from noria.statistics.bands import quantile_bands
 
 if TYPE_CHECKING:
     import polars as pl
 
+LEVELS = (0.5, 0.95, 0.99)
+ALPHA = 0.05  # of both versions' bands together
+MS = 1_000.0  # in microseconds
 BINS = 64  # of numbers: a distance between two distributions shows in far fewer
 
 
@@ -40,6 +46,7 @@ def observed(rollout: Rollout, trials: pl.DataFrame, losses: Losses, now: dateti
         champion=_firsts(own),
         answers=_binned(mine, own) if rollout.policy.predictions is not None else (),
         losses=losses,
+        took=(_took(mine), _took(own)),
         rate=_rate(rollout, here[0], now),
     )
 
@@ -83,6 +90,25 @@ def _here(rollout: Rollout, trials: pl.DataFrame) -> tuple[int, int]:
 
 def _firsts(trials: pl.DataFrame) -> Firsts:
     return Firsts(units=trials.height, failed=int(trials[FAILED].sum()), slow=int(trials[SLOW].sum()))
+
+
+def _took(firsts: pl.DataFrame) -> tuple[Quantile, ...]:
+    """Quantiles of the first answers of a version's units, one each: draws that do not depend on one another."""
+    import polars as pl
+
+    times = firsts.filter(~pl.col(FAILED))[TOOK].drop_nulls().to_numpy() / MS
+    if not times.size:
+        return ()
+    bands = quantile_bands(times, LEVELS, ALPHA / 2.0)
+    return tuple(
+        Quantile(
+            level=level,
+            estimate=estimate,
+            lower=lower if math.isfinite(lower) else None,
+            upper=upper if math.isfinite(upper) else None,
+        )
+        for level, (estimate, lower, upper) in zip(LEVELS, bands, strict=True)
+    )
 
 
 def _binned(mine: pl.DataFrame, own: pl.DataFrame) -> tuple[tuple[int, int], ...]:
