@@ -1,0 +1,134 @@
+"""Rollouts from the log to their end: what harms is named within the evidence that theory needs, labels convict late, copies judge,
+and an undecided canary goes on as a shadow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from noria.records.rollouts import Ended, Owing, RolloutPolicy, Watching
+from noria.rollout.judge import part_of
+from noria.rollout.machine import Table
+from noria.statistics.rates import Stretch, rate_verdict
+from unit.app.driven_world import NEW, OLD, World, world
+from unit.app.stored import START
+
+POLICY = RolloutPolicy(steps=(0.5,), units=40, margin=0.03, latency_ms=30.0)
+A_LOOK = 200  # units
+DAYS = [START - timedelta(days=day) for day in range(13)]  # labels of the last one may still come
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    with world(tmp_path, monkeypatch) as made:
+        yield made
+
+
+def events_that_theory_needs(policy: RolloutPolicy) -> int:
+    """Events, all the challenger's, until the tolerated ratio is refuted at half of the traffic (or of copies)."""
+    convicting = (
+        n
+        for n in range(1, 100)
+        if rate_verdict([Stretch(n, 0, 0.5)], margin=policy.ratio, alpha=part_of(policy) / 2.0) == "worse"
+    )
+    return next(convicting)
+
+
+@pytest.mark.parametrize("strategy", ["canary", "shadow"])
+@pytest.mark.parametrize(
+    ("metric", "sick"),
+    [("errors", {"failing": 0.02}), ("slow", {"slow": 0.02}), ("slow", {"slow": 1.0})],
+    ids=["2 % fail", "2 % take twice as long", "all take twice as long"],
+)
+def test_a_sick_challenger_is_taken_back_and_its_sickness_named(
+    here: World, strategy: Any, metric: str, sick: dict[str, float]
+) -> None:
+    policy = msgspec.structs.replace(POLICY, strategy=strategy, margin=0.001)
+    here.begin(policy)
+    here.drive(Watching)
+    while not isinstance(here.rollout.phase, Ended):
+        assert here.asked < 4_000
+        here.ask(A_LOOK, **sick)
+        here.drive()
+    ended, judged = here.rollout.phase, here.rollout.judged
+    assert (ended.result, ended.why[: len(metric) + 7]) == ("aborted", f"{metric}: worse")
+    assert judged is not None
+    found = judged.of(metric)
+    assert found is not None
+    assert found.events[1] == 0
+    needed = events_that_theory_needs(policy)
+    assert (
+        needed <= found.events[0] <= needed + 2 * A_LOOK * sum(sick.values())
+    )  # at the first look after that
+    assert (here.table, here.champion) == (Table(), OLD)
+
+
+def test_labels_that_come_after_the_promotion_convict_it(here: World) -> None:
+    here.begin(msgspec.structs.replace(POLICY, quality=0.1))
+    here.drive(Watching)
+    keys = here.ask(1_500, answer=0.9, days=DAYS)
+    assert isinstance(here.drive(Owing), Owing)
+    assert here.champion == NEW
+    here.ask(50)  # whoever asks the new champion says nothing of the rollout
+    assert isinstance(here.drive(), Owing)
+    here.label(keys)
+    ended = here.drive(Ended)
+    assert isinstance(ended, Ended)
+    assert ended.result == "rolled back"
+    assert ended.why.startswith("quality: worse, loss 0.8 ")
+    assert here.champion == OLD
+    moved = [change for _, change in here.app.records.ledger.events("delay", kinds=("alias.moved",))][-1]
+    assert moved.why == f"rollout delay/r1, by its labels: {ended.why}"  # type: ignore[union-attr]
+
+
+def test_labels_that_say_nothing_bad_keep_it(here: World) -> None:
+    here.begin(msgspec.structs.replace(POLICY, quality=0.1))
+    here.drive(Watching)
+    keys = here.ask(1_500, answer=0.12, days=DAYS)
+    here.drive(Owing)
+    here.label(keys)
+    ended = here.drive(Ended)
+    assert isinstance(ended, Ended)
+    assert (ended.result, here.champion) == ("promoted", NEW)
+    assert ended.why.startswith("quality: not worse, loss 0.02 ")
+
+
+def test_an_undecided_canary_is_judged_by_copies_alone_and_tried_again(here: World) -> None:
+    """Few units come in the time; then many copies, of which one fails, and after them many units."""
+    here.begin(msgspec.structs.replace(POLICY, patience=3600.0))
+    here.drive(Watching)
+    here.ask(30)
+    here.drive()
+    here.clock.advance(timedelta(hours=1))
+    here.drive()
+    assert "step 1 of 1, 50 % of the units, was undecided (errors: undecided" in _last_event(here)
+    assert here.drive(Watching) == Watching(step=0, copies=True)
+    assert here.table == Table(shadow=NEW)
+    here.ask(1, failing=1.0)
+    here.ask(1_200)
+    here.drive()
+    judged = here.rollout.judged
+    assert judged is not None
+    assert judged.standings[0].units == (1_201, 1_201)
+    assert judged.standings[0].events == (1, 0)
+    assert here.drive(Watching) == Watching(step=0)
+    assert here.table == Table(challenger=NEW, share=0.5)
+    here.ask(2_500)
+    ended = here.drive(Ended)
+    assert isinstance(ended, Ended)
+    assert (ended.result, here.champion) == ("promoted", NEW)
+    judged = here.rollout.judged
+    assert judged is not None
+    assert sum(judged.standings[0].units) == 2_530  # the canary's own, of both attempts
+    assert judged.standings[0].events == (0, 0)
+
+
+def _last_event(here: World) -> str:
+    changes = [change for _, change in here.app.records.ledger.events("delay", kinds=("rollout.moved",))]
+    return changes[-1].why  # type: ignore[union-attr]
