@@ -27,6 +27,11 @@ def had_copies(rollout: Rollout, step: int) -> bool:
     return any(one.step == step and one.share == 0.0 for one in rollout.stretches)
 
 
+def turned_to_copies(rollout: Rollout) -> bool:
+    """Whether it is a canary of which any step has been undecided."""
+    return rollout.policy.strategy == "canary" and any(one.share == 0.0 for one in rollout.stretches)
+
+
 def in_evidence(rollout: Rollout) -> Rollout:
     """The rollout as whoever counts is to see it: a canary with the stretches in which it had a share; while it answers copies
     alone, a shadow with the stretches in which it did."""

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from noria.app.rollouts.door import AppDoor
 from noria.app.rollouts.verbs import Standing
 from noria.records.rollouts import Judged, Rollout, Watching
+from noria.rollout.copies import turned_to_copies
 from noria.rollout.drive import NotYet
 from noria.rollout.judge import judge
 
@@ -27,7 +28,8 @@ def standing(app: App, rollout: Rollout) -> Standing:
     seen = door.observe(rollout)
     if isinstance(seen, NotYet):
         return Standing(rollout, rollout.judged, waiting=seen.why)
-    judged = with_losses(judge(rollout.policy, seen), rollout.judged)
+    last = None if turned_to_copies(rollout) else rollout.judged  # which may be of the other kind of evidence
+    judged = with_losses(judge(rollout.policy, seen), last)
     unseen = rollout.policy.quality is not None and judged.of(QUALITY) is None
     return Standing(rollout, judged, waiting=seen.gone or (UNSEEN if unseen else ""))
 
