@@ -58,69 +58,88 @@ _ALARM = (
 )
 
 
-def apply(connection: Connection, outline: Outline, event: Event) -> Mapping[str, int | list[int]]:
+Rows = Mapping[str, int | list[int]]
+_OfRun = RunStarted | StepFinished | RunFinished
+_OfMonitor = BlockScored | BlockSeen | MonitorsBegun | AlarmRaised | AlarmSeen | AlarmMoved
+_OfRollout = RolloutStarted | RolloutMoved | RolloutEnded | RollbackDrilled
+
+
+def apply(connection: Connection, outline: Outline, event: Event) -> Rows:
     """Carry out one change inside a transaction; the row, or rows, by the field that they hold. `event`: the link
     that the change is about to become."""
-    seq = event.seq
     match outline.change:
-        case RunStarted(run=run):
-            return {"run": start(connection, run, outline.part("run"))}
-        case StepFinished(model=model, run=number, result=result):
-            body = outline.part("result")
-            return {"result": finish_step(connection, model, number, seq, result, body)}
-        case RunFinished() as change:
-            return {"steps": finish(connection, change, seq, outline.parts("steps"))}
+        case RunStarted() | StepFinished() | RunFinished() as change:
+            return _run(connection, change, outline, event.seq)
+        case (
+            BlockScored()
+            | BlockSeen()
+            | MonitorsBegun()
+            | AlarmRaised()
+            | AlarmSeen()
+            | AlarmMoved() as change
+        ):
+            return _monitor(connection, change, outline, event)
+        case RolloutStarted() | RolloutMoved() | RolloutEnded() | RollbackDrilled() as change:
+            return _roll_out(connection, change, outline)
         case VersionRegistered(version=version):
             return {"version": _register(connection, version, outline.part("version"))}
         case Judged(judgement=what):
             return {"judgement": _about_version(connection, _JUDGE, what, outline.part("judgement"))}
         case AliasMoved() as moved:
             _move(connection, moved)
-            return {}
+        case Proved(proof=about) | VersionApproved(approval=about) | BatchAnswered(batch=about):
+            _need_version(connection, about.model, about.version)
+        case TokenMade() as made:
+            admit(connection, made)
+        case TokenRevoked() as revoked:
+            revoke(connection, revoked)
+        case DataRefused() | GarbageCollected() | GatesDrilled():
+            pass
+    return {}
+
+
+def _run(connection: Connection, change: _OfRun, outline: Outline, seq: int) -> Rows:
+    match change:
+        case RunStarted(run=run):
+            return {"run": start(connection, run, outline.part("run"))}
+        case StepFinished(model=model, run=number, result=result):
+            body = outline.part("result")
+            return {"result": finish_step(connection, model, number, seq, result, body)}
+        case RunFinished():
+            return {"steps": finish(connection, change, seq, outline.parts("steps"))}
+
+
+def _monitor(connection: Connection, change: _OfMonitor, outline: Outline, event: Event) -> Rows:
+    match change:
         case BlockScored(block=block, state=state):
             return {
                 "block": _score(connection, block, outline.part("block")),
                 "state": _about_version(connection, _STATE, state, outline.part("state")),
             }
-        case AlarmRaised(alarm=alarm) as raised:
-            row = _raise_alarm(connection, alarm, outline.part("alarm"))
-            tell_raised(connection, raised, event)
-            return {"alarm": row}
-        case AlarmSeen() as seen:
-            see_alarm(connection, seen)
-            return {}
-        case AlarmMoved() as moved_alarm:
-            move_alarm(connection, moved_alarm, event)
-            return {}
         case BlockSeen(sight=sight):
             return {"sight": _see(connection, sight, outline.part("sight"))}
+        case AlarmRaised(alarm=alarm):
+            row = _raise_alarm(connection, alarm, outline.part("alarm"))
+            tell_raised(connection, change, event)
+            return {"alarm": row}
+        case AlarmSeen():
+            see_alarm(connection, change)
+        case AlarmMoved():
+            move_alarm(connection, change, event)
         case MonitorsBegun(plan=plan):
             _begin_monitors(connection, plan)
-            return {}
+    return {}
+
+
+def _roll_out(connection: Connection, change: _OfRollout, outline: Outline) -> Rows:
+    match change:
         case RolloutStarted(rollout=rollout):
             _need_both(connection, rollout)
             return {"rollout": begin(connection, rollout, outline.part("rollout"))}
         case RolloutMoved(rollout=rollout) | RolloutEnded(rollout=rollout):
             return {"rollout": move(connection, rollout, outline.part("rollout"))}
-        case Proved(proof=proof):
-            _need_version(connection, proof.model, proof.version)
-            return {}
-        case VersionApproved(approval=approval):
-            _need_version(connection, approval.model, approval.version)
-            return {}
-        case TokenMade() as made:
-            admit(connection, made)
-            return {}
-        case TokenRevoked() as revoked:
-            revoke(connection, revoked)
-            return {}
-        case BatchAnswered(batch=batch):
-            _need_version(connection, batch.model, batch.version)
-            return {}
-        case RollbackDrilled():
-            _need_version(connection, outline.change.model, outline.change.rehearsal.version)
-            return {}
-        case DataRefused() | GarbageCollected() | GatesDrilled():
+        case RollbackDrilled(model=model, rehearsal=rehearsal):
+            _need_version(connection, model, rehearsal.version)
             return {}
 
 
