@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from noria.statistics.arrays import Floats, check_error_rate
+from noria.statistics.gamma import log_gamma
 
 RateVerdict = Literal["better", "not worse", "worse", "undecided"]
 
@@ -33,8 +34,6 @@ _LARGEST = 700.0  # exp of it is a number still
 _FURTHEST = 60.0  # log of a ratio of rates; beyond, the bound is "none"
 _STEPS = 80  # halvings of an interval of 120: to 1e-22
 _HOPELESS = 1_000.0  # times the events so far; beyond, "how many more" is no answer
-
-_log_gamma = np.frompyfunc(math.lgamma, 1, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,8 +170,7 @@ def ratio_bounds(stretches: Sequence[Stretch], *, alpha: float) -> tuple[float, 
 
 def _log_beta(a: Floats) -> Floats:
     """Of the multivariate Beta function, over the last axis."""
-    summed = np.asarray(_log_gamma(a), np.float64).sum(axis=-1)
-    return np.asarray(summed - np.asarray(_log_gamma(a.sum(axis=-1)), np.float64))
+    return np.asarray(log_gamma(a).sum(axis=-1) - log_gamma(a.sum(axis=-1)))
 
 
 def _log_evidence_of(one: Stretch) -> float:
