@@ -165,9 +165,9 @@ def sentences(one: Attribution) -> Iterator[str]:
 
 
 def figures_of(one: Attribution) -> dict[str, Json]:
-    """Evidence of an alarm: what is beyond chance, without the rest."""
+    """Evidence of an alarm: what is beyond chance, without the rest; or why it could not be said."""
     if one.change is None or one.unexplained is None:
-        return {}
+        return {"why": one.why}
     return {
         "change": _ends(one.change),
         "mix": {each.feature: _ends(each.share) for each in one.mix if each.share is not None},
