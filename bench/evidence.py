@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noria.statistics import (
+    Cells,
     DriftState,
     RenewalState,
     RiskMonitor,
@@ -29,6 +30,7 @@ from noria.statistics import (
     Stretch,
     advance,
     advance_drift,
+    attribute,
     block_differences,
     block_means,
     calibration,
@@ -290,6 +292,44 @@ def marked(
     axes.set(yscale="log", xlabel=what_passes, ylabel="evidence")
 
 
+def attribution(axes: Any, rng: np.random.Generator) -> None:
+    worlds = {
+        "more rows of a bad value": ((0.1, 0.1, 0.1, 0.1, 0.6), 0.0, 0.0),
+        "labels flipped where UA": ((0.2,) * 5, 0.5, 0.0),
+        "a loss that grows everywhere": ((0.2,) * 5, 0.0, 0.08),
+    }
+    before = labelled_rows(rng, 28, (0.2,) * 5, 0.0, 0.0)
+    for row, (name, (shares, flipped, worse)) in enumerate(worlds.items()):
+        after = labelled_rows(rng, 14, shares, flipped, worse)
+        cells = Cells(("AA", "B6", "DL", "UA", "WN"), before[2], after[2])
+        found = attribute(before[:2], after[:2], {"carrier": cells})
+        (carrier,) = found.features
+        told = [
+            ("change", LINE, found.change),
+            ("mix of the carrier", ALLOWED, carrier.mix),
+            ("where UA, beyond the others", BAD, carrier.cells[3].excess),
+            ("explained by no feature", GOOD, found.unexplained),
+        ]
+        for at, (what, colour, part) in enumerate(told):
+            height = -row - at * 0.17
+            axes.hlines(height, part.lower, part.upper, color=colour, lw=2, label=None if row else what)
+            axes.plot(part.value, height, "o", color=colour, ms=4)
+        axes.text(-0.075, -row + 0.16, name, fontsize=8)
+    axes.axvline(0.0, color=LINE, ls="--", lw=0.8)
+    axes.set(xlabel="loss", yticks=[], xlim=(-0.08, 0.28), ylim=(-2.8, 0.5))
+
+
+def labelled_rows(
+    rng: np.random.Generator, days: int, shares: tuple[float, ...], flipped: float, worse: float
+) -> tuple[Floats, Any, Any]:
+    """Losses of 0 and 1, the day and the carrier of 400 rows a day; days have levels of their own."""
+    carrier = rng.choice(5, days * 400, p=shares)
+    day = np.repeat(np.arange(days), 400)
+    risk = np.array([0.1, 0.15, 0.2, 0.25, 0.4])[carrier] + worse + rng.normal(0.0, 0.02, days)[day]
+    wrong = (rng.random(day.size) < risk) ^ ((carrier == 3) & (rng.random(day.size) < flipped))
+    return wrong.astype(np.float64), day, carrier
+
+
 FIGURES: dict[str, Callable[[Any, np.random.Generator], None]] = {
     "drift": drift,
     "risk": risk,
@@ -301,6 +341,7 @@ FIGURES: dict[str, Callable[[Any, np.random.Generator], None]] = {
     "shares": shares,
     "distance": distance,
     "bands": bands,
+    "attribution": attribution,
     "unlabelled": unlabelled,
     "calibration": reliability,
 }

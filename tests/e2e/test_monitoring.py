@@ -67,6 +67,7 @@ def test_the_right_alarm_names_the_cause(trained: Project) -> None:
     standing = {one["alarm"]["monitor"]: one["alarm"] for one in trained.json("alarms")}
     assert standing["segment"]["subject"] == "shop=south"
     assert "worst where shop=south" in standing["risk"]["cause"]
+    assert standing["risk"]["cause"].startswith("the loss went from")
     assert standing["range"]["subject"] == "warm"
     assert "has its unit changed?" in standing["range"]["cause"]
     assert "no row was asked" in standing["volume"]["why"], "nobody has asked since"
@@ -76,6 +77,9 @@ def test_the_right_alarm_names_the_cause(trained: Project) -> None:
     )
     shown = trained.noria("monitor", "demand").stdout
     assert "segment shop=south  alarm" in shown
+    parts = trained.json("monitor", "demand", "--attribute")["attribution"]
+    assert parts["segments"][0]["segment"] == "shop=south"
+    assert "unexplained" in parts and "share" not in parts["mix"][0], "the shops came as often as before"
     trained.noria(
         "alarms", "resolve", "demand:1/segment/shop=south", "--why", "the south is asked otherwise now"
     )

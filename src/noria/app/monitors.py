@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from datetime import datetime
 from math import log
 from typing import TYPE_CHECKING, Any, Literal
 
 from noria.app.alarms.budget import recorded
 from noria.app.alarms.standing import list_alarms
+from noria.app.attribution import attribution
 from noria.app.baseline import hidden_since
 from noria.app.estimates import Estimate, estimate
 from noria.app.skew import Skew, skew
 from noria.app.status import Labels, status
+from noria.monitor.blocks import block_span
 from noria.records.alarms import Standing
+from noria.records.attribution import Attribution
 from noria.records.base import Record, parse
 from noria.records.monitoring import Plan, RiskState, SegmentRisk
 from noria.records.sights import Baseline, Evidence, Sight
+from noria.records.versions import Version
 
 if TYPE_CHECKING:
     import polars as pl
@@ -61,14 +66,22 @@ class MonitorsView(Record, kw_only=True):
     alarms: tuple[Standing, ...] = ()
     estimate: Estimate | None = None
     """Without labels, and calibration; only when it is asked for."""
+    attribution: Attribution | None = None
+    """What the change of loss is made of; only when it is asked for."""
     skew: Skew | None = None
     """The same rows as asked and as in training; only when it is asked for."""
 
 
 def monitors(
-    app: App, model: str | None = None, *, estimated: bool = False, skewed: bool = False
+    app: App,
+    model: str | None = None,
+    *,
+    estimated: bool = False,
+    skewed: bool = False,
+    attributed: bool = False,
 ) -> MonitorsView:
-    """`estimated`: with what the log says of quality without labels; `skewed`: with its rows beside those of training.
+    """`estimated`: with what the log says of quality without labels; `skewed`: with its rows beside those of training;
+    `attributed`: with what its change of loss is made of, for which the newest rows are scored again by a worker.
     Raises `UnknownModel`."""
     name = app.model(model).name
     (stands,) = status(app, name)
@@ -87,17 +100,30 @@ def monitors(
     sights = app.records.monitors.sights(name, number)
     states = app.records.monitors.states(name, number)
     newest = sights[-1] if sights else None
+    plan = recorded(app, name, number)
     why = _unwatched(app, newest) if newest else ()
     return replace(
         view,
-        plan=recorded(app, name, number),
+        plan=plan,
         tests=(*_risk(states), *_drift(sights, "drift"), *_drift(sights, "prediction")),
         newest=newest,
         rows=tuple(one.rows for one in sights),
         why=why,
         skew=skew(app, stands.champion.version) if skewed and stands.champion else None,
+        attribution=_attributed(app, stands.champion.version, plan, states)
+        if attributed and stands.champion
+        else None,
         estimate=estimate(app, stands.champion.version) if estimated and stands.champion else None,
     )
+
+
+def _attributed(app: App, version: Version, plan: Plan | None, states: Sequence[RiskState]) -> Attribution:
+    scored = states[-1].scored_until if states else None
+    if scored is None:
+        return Attribution(why="no block of labelled answers has been scored yet")
+    block = (plan and plan.block) or app.model(version.model).monitor.block
+    with closing(app.engine(app.code(version.code))) as engine:
+        return attribution(app, version, engine, width=block_span(block), until=scored)
 
 
 def history(app: App, model: str | None = None) -> pl.DataFrame:

@@ -11,6 +11,7 @@ import msgspec
 
 from noria.app.alarms.budget import families_of, plan_of
 from noria.app.alarms.raising import changes_for, settle
+from noria.app.attribution import attribution
 from noria.app.blame import blamed
 from noria.app.first_day import begun
 from noria.app.labelled import Labelled, labelled
@@ -24,6 +25,7 @@ from noria.ports.engine import ask
 from noria.ports.records import TAKEN
 from noria.ports.serving import AT, REQUEST, TIME, VERSION, Cursor
 from noria.records.alarms import AlarmRaised
+from noria.records.attribution import Attribution
 from noria.records.base import Record
 from noria.records.events import BlockScored, Change
 from noria.records.monitoring import Alarm, Block, RiskState
@@ -213,7 +215,7 @@ class _Followed:
         block, units, each = self._scored(ready, found)
         now = self._app.clock.now()
         state, rung = step(self._state, block, units, now)
-        alarms = [blamed(self._app, rung, state)] if rung else []
+        alarms = [blamed(self._app, rung, state, self._taken_apart(block))] if rung else []
         if each is not None and state.segments:
             state, worse = step_segments(state, block, _frame(found), each, now, prefix=REQUEST)
             alarms += worse
@@ -267,6 +269,13 @@ class _Followed:
             kind=self.version.signature.answer_kind,
         )
         return ask(self._worker.of(self.version), task, Scored).quality
+
+    def _taken_apart(self, block: Block) -> Attribution:
+        """What the change of loss is made of, once in a version's life: its rows are read and scored again."""
+        width = block_span(self._plan.block)
+        return attribution(
+            self._app, self.version, self._worker.of(self.version), width=width, until=block.end
+        )
 
 
 def _still_logged(app: App, version: Version, blocks: Sequence[Block]) -> int:

@@ -10,10 +10,12 @@ from noria.app.estimates import Estimate
 from noria.app.monitors import MonitorsView, Test, monitors
 from noria.app.output import UnknownForm, write_output
 from noria.app.skew import Skew
-from noria.app.wiring import open_reading
+from noria.app.wiring import open_app, open_reading
 from noria.cli.alarms import state_of
 from noria.cli.commands import Subparsers, parser_of, project
 from noria.cli.render import count, fields, figure, note, paint, say, say_json, table, when
+from noria.monitor.attribution import sentences
+from noria.records.attribution import Attribution
 from noria.records.sights import Sight
 
 BARS = "▁▂▃▄▅▆▇█"
@@ -30,10 +32,12 @@ def add(subparsers: Subparsers) -> None:
         "evidence went over the newest blocks (bars, by the exponent: a full one is the alarm), and what would be needed.\n"
         "Then what was asked in the newest block, how many labels are owed, what is not watched, and alarms that stand.\n"
         "Tests are looked at by `noria serve` and `noria watch`; this command only tells.\n"
-        "With --json: an object with `tests`, `alarms`, `labels`, `newest`, `plan`, `why`, `estimate`, `skew`.",
+        "With --json: an object with `tests`, `alarms`, `labels`, `newest`, `plan`, `why`, `attribution`, `estimate`,\n"
+        "`skew`.",
         examples=[
             ("noria monitor delay", "in the terminal"),
             ("noria monitor delay --all", "every test"),
+            ("noria monitor delay --attribute", "what the change of loss is made of"),
             ("noria monitor delay --skew", "the same rows, as asked and as in training"),
             ("noria monitor delay --output delay.html", "a page with figures; or .png"),
         ],
@@ -42,6 +46,11 @@ def add(subparsers: Subparsers) -> None:
     parser.add_argument("model", metavar="MODEL", nargs="?", help="may be left out when there is only one")
     parser.add_argument(
         "--all", action="store_true", help=f"every test, not the {SHOWN} nearest of each family"
+    )
+    parser.add_argument(
+        "--attribute",
+        action="store_true",
+        help="with what the change of loss is made of, by feature and value; scores the newest rows again, in a worker",
     )
     parser.add_argument(
         "--skew",
@@ -61,8 +70,9 @@ def add(subparsers: Subparsers) -> None:
 def run(args: argparse.Namespace) -> int:
     if args.output and args.output.suffix.lower() not in FORMS:
         raise UnknownForm(path=str(args.output), known=list(FORMS))
-    with open_reading(project(args)) as app:
-        view = monitors(app, args.model, estimated=args.estimate, skewed=args.skew)
+    opened = open_app if args.attribute else open_reading  # a worker is handed the rows as objects
+    with opened(project(args)) as app:
+        view = monitors(app, args.model, estimated=args.estimate, skewed=args.skew, attributed=args.attribute)
     if args.json:
         say_json(view)
     elif args.output:
@@ -114,6 +124,7 @@ def _facts(view: MonitorsView) -> list[tuple[str, object]]:
         ("took", (newest and newest.took_ms is not None and f"{newest.took_ms:.3g} ms on average") or None),
         ("unanswered", newest and newest.unanswered and _unanswered(newest)),
         ("thin", _thin(newest.thin) if newest else None),
+        ("change of loss", view.attribution and _attribution(view.attribution)),
         ("estimate", view.estimate and _estimate(view.estimate)),
         ("skew", view.skew and _skew(view.skew)),
     ]
@@ -146,6 +157,16 @@ def _estimate(one: Estimate) -> str:
             f"calibration of {one.labelled:,} with one: error {one.calibration_error:.3f}, bias {one.bias:+.3f} [{low}, {high}]"
         )
     return "\n".join(lines)
+
+
+def _attribution(one: Attribution) -> str:
+    if one.why:
+        return f"not taken apart: {one.why}"
+    told = [
+        *sentences(one),
+        f"{one.blocks[1]} blocks beside {one.blocks[0]} of the holdout; it describes, and proves no cause",
+    ]
+    return "\n".join(told)
 
 
 def _skew(one: Skew) -> str:

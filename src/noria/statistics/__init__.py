@@ -7,6 +7,7 @@ assumption), and each bound on a false decision is one that `tests/property` che
 It refuses to know models, versions, stores, clocks or any other part of Noria, and raises only `ValueError`.
 """
 
+from noria.statistics.attribution import Attribution, CellPart, Cells, FeaturePart, attribute
 from noria.statistics.bands import distribution_radius, quantile_band
 from noria.statistics.blocks import Blocks, Clipped, LossRange, block_means, block_width, clip_losses
 from noria.statistics.calibration import (
@@ -25,6 +26,7 @@ from noria.statistics.drift_evidence import DriftEvidence, drift_evidence
 from noria.statistics.drift_profile import drift_reference, hour_of_week
 from noria.statistics.drift_reference import DriftReference, Summaries
 from noria.statistics.first_events import NO_UNITS, Units, first_events
+from noria.statistics.jackknife import Part
 from noria.statistics.paired import METHODS, Comparison, Method, Verdict, compare
 from noria.statistics.rates import RateComparison, RateVerdict, Stretch, compare_rates, split_evidence
 from noria.statistics.renewal import RenewalState, false_alarm_within, renew
@@ -44,12 +46,15 @@ from noria.statistics.unpaired import (
 __all__ = [
     "METHODS",
     "NO_UNITS",
+    "Attribution",
     "Bin",
     "BlockCounts",
     "BlockDifferences",
     "Blocks",
     "Calibration",
     "Categories",
+    "CellPart",
+    "Cells",
     "Clipped",
     "Column",
     "Comparison",
@@ -57,8 +62,10 @@ __all__ = [
     "DriftEvidence",
     "DriftReference",
     "DriftState",
+    "FeaturePart",
     "LossRange",
     "Method",
+    "Part",
     "RateComparison",
     "RateVerdict",
     "Reliability",
@@ -77,6 +84,7 @@ __all__ = [
     "advance",
     "advance_drift",
     "alarmed",
+    "attribute",
     "block_differences",
     "block_means",
     "block_width",

@@ -28,15 +28,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noria.statistics.arrays import Floats, Whole
-from noria.statistics.drift_bets import BETS, fair_prices, gains, total
+from noria.statistics.drift_bets import fair_prices, row_bets
 from noria.statistics.drift_counting import OpenUnits
 from noria.statistics.drift_reference import CODES, GROUPS, VARIATION, DriftReference, Summaries
 from noria.statistics.exact import pack, unpack
 
 Codes = NDArray[np.uint8]
 
-CEILING = 1e200  # of a capital: times the largest return of 40 units it is a number still
-TOGETHER = 40  # units ranked at once in row mode: each is compared with each
+CEILING = 1e120  # of a capital: times the largest return of as many units, 1e176, it is a number still
+TOGETHER = 64  # units ranked at once in row mode: each is compared with each
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,7 +47,7 @@ class DriftState:
     units: int
     thin: int  # blocks left out for want of rows
     seen: Whole  # (strata, features, s, CODES): later units with each code
-    capital: Floats  # (2 BETS, features, s): bets on high ranks, then on low ones
+    capital: Floats  # (2 bets, features, s): bets on high ranks, then on low ones
     proof: Floats  # the same, against a change within the tolerance
     peak: Floats  # (features, s): highest evidence so far; an alarm, once rung, stays
     proved: Floats  # (features, s): highest proof so far, of either direction
@@ -57,14 +57,14 @@ class DriftState:
     @classmethod
     def first(cls, reference: DriftReference) -> DriftState:
         """Before any row."""
-        features, s = len(reference.features), reference.summaries
+        features, s, bets = len(reference.features), reference.summaries, len(reference.bets)
         return cls(
             steps=0,
             units=0,
             thin=0,
             seen=np.zeros((len(reference.pool), features, s, CODES), np.int64),
-            capital=np.zeros((2 * BETS, features, s)),
-            proof=np.zeros((2 * BETS, features, s)),
+            capital=np.zeros((2 * bets, features, s)),
+            proof=np.zeros((2 * bets, features, s)),
             peak=np.ones((features, s)),
             proved=np.ones((features, s)),
             windows=np.zeros((0, features, GROUPS), np.int64),
@@ -83,12 +83,17 @@ class DriftState:
     def from_dict(cls, fields: Mapping[str, Any]) -> DriftState:
         """The state that `to_dict` wrote. KeyError or ValueError for anything else."""
         left = fields["open"]
+        arrays = {name: unpack(fields[name]) for name in _ARRAYS}
+        if left is not None and len(arrays["capital"]) != 2 * len(row_bets()):
+            raise ValueError(
+                "drift state: its bets on rows are laid no more; begin anew with DriftState.first(reference)"
+            )
         return cls(
             steps=int(fields["steps"]),
             units=int(fields["units"]),
             thin=int(fields["thin"]),
             open=None if left is None else OpenUnits(**{name: unpack(left[name]) for name in _OPEN}),
-            **{name: unpack(fields[name]) for name in _ARRAYS},
+            **arrays,
         )
 
 
@@ -114,7 +119,7 @@ class _Watch:
     """A state while it advances: arrays of its own, changed in place."""
 
     def __init__(self, reference: DriftReference, state: DriftState) -> None:
-        self.reference = reference
+        self.reference, self.bets = reference, reference.bets
         self.steps, self.units = state.steps, state.units
         self.windows = state.windows.copy()
         self.capital, self.proof = state.capital.copy(), state.proof.copy()
@@ -143,7 +148,7 @@ class _Watch:
             self.steps += 1
             if self.steps & (self.steps - 1) == 0:  # a power of two: a window begins
                 self.windows = np.concatenate([self.windows, np.zeros((1, *groups.shape), np.int64)])
-            stake = 1.0 / (self.steps * (self.steps + 1))
+            stake = self.bets.stake(self.steps)
             self.capital += stake
             self.proof += stake
             for low in range(units.start, units.stop, TOGETHER):
@@ -159,9 +164,9 @@ class _Watch:
             here = places == place
             high[here] = ranks(self.all[place], codes[here], chance[here])
             _add(self.all[place], codes[here])
-        self.capital[:BETS] = _grown(self.capital[:BETS], gains(high))
-        self.capital[BETS:] = _grown(self.capital[BETS:], gains(1.0 - high))
-        np.maximum(self.peak, evidence(self.capital, self.steps), out=self.peak)
+        grown = _grown(self.capital, self.bets.both(high))
+        np.maximum(self.peak, self.bets.total(grown, self.steps).max(axis=0), out=self.peak)
+        self.capital = np.minimum(grown[:, -1], CEILING)
         if self.reference.tolerance:
             self.prove(values, places, chance)
         self.units += len(codes)
@@ -175,14 +180,17 @@ class _Watch:
             high[here] = ranks(pool, self.reference.codes(values[here] - room), chance[here], among=False)
             low[here] = ranks(pool, self.reference.codes(values[here] + room), chance[here], among=False)
         price = self.prices[places].T[:, :, None, None]
-        for which, rank in ((slice(BETS), high), (slice(BETS, None), 1.0 - low)):
-            self.proof[which] = _grown(self.proof[which], gains(rank) / price)
-            np.maximum(self.proved, total(self.proof[which], self.steps), out=self.proved)
+        n = len(self.bets)
+        beyond = _grown(self.proof[:n], self.bets.returns(high) / price)
+        short = _grown(self.proof[n:], self.bets.returns(1.0 - low) / price)
+        for each in (beyond, short):
+            np.maximum(self.proved, self.bets.total(each, self.steps).max(axis=0), out=self.proved)
+        self.proof = np.minimum(np.concatenate([beyond[:, -1], short[:, -1]]), CEILING)
 
 
-def evidence(capital: Floats, step: int) -> Floats:
-    """After step `step`, of bets in both directions, whose ranks are the same (2 BETS, ...): their average."""
-    return (total(capital[:BETS], step) + total(capital[BETS:], step)) / 2.0
+def evidence(reference: DriftReference, state: DriftState) -> Floats:
+    """As it stands, (features, s): the average over bets in both directions, whose ranks are the same."""
+    return reference.bets.total(state.capital, state.steps)
 
 
 def ranks(pool: Whole, codes: Codes, chance: Floats, *, among: bool = True) -> Floats:
@@ -219,13 +227,16 @@ def _add(pool: Whole, codes: Codes) -> None:
 
 
 def _grown(capital: Floats, returns: Floats) -> Floats:
-    """`capital` (bets, features, s) times `returns` (bets, n, features, s), unit after unit."""
+    """`capital` (bets, features, s) times `returns` (bets, n, features, s), unit after unit: as it is after each of them, so that
+    an alarm is not missed between two looks. `returns` is overwritten.
+    """
     returns[:, 0] *= capital
-    return np.asarray(np.minimum(np.multiply.reduce(returns, axis=1), CEILING))
+    return np.asarray(np.multiply.accumulate(returns, axis=1, out=returns))
 
 
 def _prices(reference: DriftReference) -> Floats:
-    """Fair prices (strata, BETS)."""
+    """Fair prices (strata, bets)."""
+    bets = reference.bets
     if not reference.tolerance:
-        return np.ones((len(reference.pool), BETS))
-    return np.array([fair_prices(int(units), reference.price_error) for units in reference.units])
+        return np.ones((len(reference.pool), len(bets)))
+    return np.array([fair_prices(bets, int(units), reference.price_error) for units in reference.units])

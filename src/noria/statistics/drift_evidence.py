@@ -49,7 +49,7 @@ def drift_evidence(reference: DriftReference, state: DriftState) -> DriftEvidenc
     distance, window = recent_distances(reference, state)
     return DriftEvidence(
         features=reference.features,
-        now=(evidence(state.capital, state.steps) * reference.shares).max(axis=1),
+        now=(evidence(reference, state) * reference.shares).max(axis=1),
         peak=peak,
         threshold=reference.threshold,
         summary=tuple(SUMMARIES[at] for at in peaks.argmax(axis=1)),

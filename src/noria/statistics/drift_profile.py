@@ -19,7 +19,7 @@ from noria.statistics.drift_scores import ABSENT, DISTANCE, LOCATION, MOST_ROWS,
 # the days that it takes with 12.
 PROFILE_PART = 14
 PROFILE_ROWS = (
-    1_000  # in row mode: rows that make good ranks; a quarter of all where there are few, a tenth where many
+    500  # in row mode: rows that make good ranks; a quarter of all where there are few, at least a twentieth
 )
 UNIT_ROWS = 20  # in row mode: fewer cost more; with more, 0.3 sd is no longer seen in 1,000 rows
 UNITS = 25  # wanted in row mode, before units get as many rows as that
@@ -107,7 +107,7 @@ def _rows(
 
 
 def _row_part(rows: int) -> int:
-    return int(np.clip(rows // PROFILE_ROWS, 4, 10))
+    return int(np.clip(rows // PROFILE_ROWS, 4, 20))
 
 
 def _default_block(blocks: Whole) -> int:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from noria.statistics.arrays import Floats, Whole
-from noria.statistics.drift_bets import BETS, units_to_alarm, units_to_prove
+from noria.statistics.drift_bets import Bets, block_bets, row_bets, units_to_alarm, units_to_prove
 from noria.statistics.drift_cells import CELLS, Column, Levels, Numbers
 from noria.statistics.drift_counting import (
     BlockCounts,
@@ -34,8 +34,9 @@ GROUPS = 32  # of cells, with like shares of the reference: what windows of rows
 _REACH = 4.0  # spreads that use up half of the codes: 16 a spread at the centre, 1 at 12 spreads
 
 SHARES_OF_BLOCKS = np.array([0.4, 0.2, 0.15, 0.25])
-SHARES_OF_ROWS = np.array([0.5, 0.3, 0.2])
-"""Of a feature's error, by summary: most changes move the location, and with it the distance."""
+SHARES_OF_ROWS = np.array([0.75, 0.15, 0.1])
+"""Of a feature's error, by summary: most changes move the location, and with it the distance. By rows there is no distance,
+and what is missing where nothing was is seen at once."""
 
 VARIATION = np.array([1.0, 2.0, 1.0, 1.0])
 """How far each summary can move when the distance between the distributions grows by one: a mean of a function of the row
@@ -99,6 +100,11 @@ class DriftReference:
         return SHARES_OF_BLOCKS if self.by_block else SHARES_OF_ROWS
 
     @property
+    def bets(self) -> Bets:
+        """What is laid on each rank."""
+        return block_bets() if self.by_block else row_bets()
+
+    @property
     def units(self) -> Whole:
         """Ranked units of the reference in each stratum: (strata,)."""
         return np.asarray(self.pool[:, 0, 0].sum(axis=-1))
@@ -113,10 +119,10 @@ class DriftReference:
         """Units after a change that puts them all beyond the reference until the alarm, at best. None: never."""
         fewest = int(self.units[: max(1, len(self.strata))].min())
         share = float(self.shares[LOCATION])
-        seen = units_to_alarm(fewest, self.threshold / share)
+        seen = units_to_alarm(self.bets, fewest, self.threshold / share)
         if seen is None or not self.tolerance:
             return seen
-        proved = units_to_prove(fewest, self.price_error, self.proof * 2.0 / share)
+        proved = units_to_prove(self.bets, fewest, self.price_error, self.proof * 2.0 / share)
         return None if proved is None else max(seen, proved)
 
     @property
@@ -132,7 +138,7 @@ class DriftReference:
     @property
     def price_error(self) -> float:
         """Of one fair price: half of the error over directions, summaries, bets and strata."""
-        return self.false_alarm / (2 * 2 * self.summaries * BETS * len(self.pool))
+        return self.false_alarm / (2 * 2 * self.summaries * len(self.bets) * len(self.pool))
 
     def count(
         self, columns: Mapping[str, Column], blocks: ArrayLike, strata: ArrayLike | None = None

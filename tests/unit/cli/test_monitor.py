@@ -14,6 +14,7 @@ from noria.app.blame import blamed
 from noria.app.monitors import monitors
 from noria.cli import main
 from noria.cli.monitor import monitor_lines
+from noria.records.attribution import Attribution
 from noria.records.events import BlockScored
 from noria.records.monitoring import Alarm, Block, NewFeedback, RiskState, SegmentRisk, Term
 from unit.app.stored import history, opened
@@ -141,4 +142,7 @@ def test_an_alarm_names_its_suspects(folder: Path) -> None:
             bound=0.2,
             why="?",
         )
-        assert blamed(app, alarm, state).cause == "worst where carrier=UA (loss 0.3); no input has moved much"
+        assert (
+            blamed(app, alarm, state, Attribution()).cause
+            == "worst where carrier=UA (loss 0.3); no input has moved much"
+        )

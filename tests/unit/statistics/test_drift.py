@@ -16,6 +16,7 @@ from noria.statistics import (
     drift_reference,
     hour_of_week,
 )
+from noria.statistics.exact import pack
 
 Columns = dict[str, Column]
 LEVELS = ["AA", "B6", "DL", "UA", "WN"]
@@ -88,6 +89,16 @@ def test_the_order_of_rows_the_split_over_workers_and_a_restart_change_no_bit() 
         state = DriftState.from_dict(json.loads(json.dumps(state.to_dict())))
         state = advance_drift(reference, state, summaries.only(slice(at, at + 1)))
     assert state.to_dict() == whole.to_dict()
+
+
+def test_a_state_of_bets_that_are_laid_no_more_is_refused() -> None:
+    """Until then five bets were laid on rows in each direction; by blocks they are the same ones still."""
+    reference = drift_reference(rows(np.random.default_rng(5), 1_000))
+    stored = DriftState.first(reference).to_dict()
+    older = stored | {"capital": pack(np.zeros((10, 3, 3)))}
+    assert DriftState.from_dict(stored).steps == 0
+    with pytest.raises(ValueError, match="begin anew"):
+        DriftState.from_dict(older)
 
 
 def test_rows_that_come_in_any_number_make_the_same_units() -> None:

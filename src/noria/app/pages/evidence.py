@@ -16,6 +16,7 @@ from noria.app.pages.picture import DOT, INK, NeedsMatplotlib
 from noria.app.pages.style import page
 from noria.app.pages.tables import table
 from noria.app.pages.words import count, figure, when
+from noria.monitor.attribution import sentences
 
 PANELS = 9  # more are too small to read
 RUNG, QUIET = "#c0392b", "#8a94a0"
@@ -34,6 +35,7 @@ def evidence_parts(view: MonitorsView) -> list[Html]:
     return [
         *_alarms(view),
         *(tag("p", one, class_="soft") for one in view.why),
+        *(tag("p", one) for one in (sentences(view.attribution) if view.attribution else ())),
         *(line_chart(_chart(test), x_label="block") for test in nearest(view.tests)),
         tag("h2", "Tests"),
         table(("test", "state", "evidence", "alarm at", "blocks", ""), [_row(test) for test in view.tests]),
