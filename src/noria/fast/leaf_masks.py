@@ -146,7 +146,7 @@ class LeafMasks:
         self._values = np.zeros((self._trees, widest))
         for tree, values in enumerate(leaves):
             self._values[tree, : len(values)] = values
-        self._places = np.arange(self._trees, dtype=np.intp) * widest
+        self._places = (np.arange(self._trees, dtype=np.intp) * widest).reshape(-1, 1)
         self._room = _Room(len(self._columns), self._trees, self._bits)
 
     def scores(self, matrix: np.ndarray) -> np.ndarray:
@@ -167,8 +167,7 @@ class LeafMasks:
 
         room = self._room.of(len(matrix))
         self._find_leaves(self._bins(matrix, room), room)
-        np.copyto(room.by_tree, room.found.T)
-        by_round = room.by_tree.reshape(-1, self.outputs, len(matrix))
+        by_round = room.found.reshape(-1, self.outputs, len(matrix))
         total: np.ndarray = np.add.reduce(by_round, axis=0, initial=0.0)
         return total
 
@@ -196,7 +195,7 @@ class LeafMasks:
         return place
 
     def _find_leaves(self, bins: np.ndarray, room: _Places) -> None:
-        """The values of the leaves, into `room.found`."""
+        """The values of the leaves, into `room.found`, tree by tree."""
         import numpy as np
 
         left, also = room.left, room.also
@@ -210,7 +209,7 @@ class LeafMasks:
         exponent = room.power.view(np.int32 if self._bits.itemsize == 4 else np.int64)
         mantissa, bias = (23, 127) if self._bits.itemsize == 4 else (52, 1023)
         np.right_shift(exponent, mantissa, exponent)
-        np.add(exponent, self._places - bias, room.leaf)
+        np.add(exponent.T, self._places - bias, room.leaf)
         self._values.take(room.leaf, out=room.found, mode="clip")
 
 
@@ -235,8 +234,7 @@ class _Places:
         self.above = np.empty((columns, rows), bool)
         self.left, self.also = np.empty((rows, trees), bits), np.empty((rows, trees), bits)
         self.power = np.empty((rows, trees), np.float32 if bits.itemsize == 4 else np.float64)
-        self.leaf = np.empty((rows, trees), np.intp)
-        self.found, self.by_tree = np.empty((rows, trees)), np.empty((trees, rows))
+        self.leaf, self.found = np.empty((trees, rows), np.intp), np.empty((trees, rows))
 
 
 class _Room(threading.local):
