@@ -16,6 +16,7 @@ from noria.records.artifacts import Column
 from noria.records.versions import RequestColumn, Signature
 from noria.serving import tensors
 from noria.serving.asked import Reader
+from noria.serving.columns import ReadColumns
 from noria.serving.protocol import infer_request
 from noria.serving.quick import QuickReader
 from noria.serving.quick_tensors import QuickTensors
@@ -95,19 +96,24 @@ def check(quick: QuickTensors, own: Signature, request: dict[str, Any]) -> None:
     if read is None:
         return
     assert isinstance(slow, pa.RecordBatch), slow
-    columns = list(zip(*read.rows, strict=True))
+    columns = read.columns if isinstance(read, ReadColumns) else list(zip(*read.rows, strict=True))
+    if isinstance(read, ReadColumns):
+        floats = [column if pa.types.is_float64(column.type) else None for column in slow.columns]
+        whole = [None if column is None or column.null_count else column.to_numpy() for column in floats]
+        assert read.packed == [None if values is None else values.tobytes() for values in whole]
     arrays = [pa.array(values, field.type) for values, field in zip(columns, slow.schema, strict=True)]
     assert pa.RecordBatch.from_arrays(arrays, schema=slow.schema).equals(slow)
     assert read.id == request.get("id")
 
 
+@pytest.mark.parametrize("large", [None, 1], ids=["by row", "by column"])
 @pytest.mark.parametrize("unknown", ["accept", "refuse"])
-def test_both_read_the_same(unknown: str) -> None:
+def test_both_read_the_same(unknown: str, large: int | None) -> None:
     """The reader lives through all of it, so that what it learned of one request is tried on the others."""
     own = signature(unknown)
-    quick = QuickTensors(own, QuickReader(own, max_rows=10), max_rows=10)
+    quick = QuickTensors(own, QuickReader(own, max_rows=10), max_rows=10, large=large)
 
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=60, deadline=None)
     @given(requests())
     def both(request: dict[str, Any]) -> None:
         check(quick, own, request)
@@ -172,6 +178,7 @@ def test_one_matrix_is_all_columns(name: str, data: Any, kind: str) -> None:
     quick = QuickTensors(MATRIX, QuickReader(MATRIX, max_rows=10), max_rows=10)
     request = {"inputs": [{"name": name, "shape": [2, 2], "datatype": kind, "data": data}]}
     check(quick, MATRIX, request)
+    check(QuickTensors(MATRIX, QuickReader(MATRIX, max_rows=10), max_rows=10, large=1), MATRIX, request)
     read = quick.read(json.dumps(request).encode())
     assert read is not None and list(read.rows) == [(1.0, 2.5), (3.0, 4.0)]
     for shape in ([4], [1, 4], [2, 3]):

@@ -6,13 +6,15 @@ import fcntl
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from noria.adapters import log_segment as segments
+from noria.adapters.log_columns import put_together
 from noria.adapters.log_gathered import gathered
-from noria.ports.serving import ID, VALUES, VERSION
-from noria.records.predictions import prediction_ids
+from noria.adapters.log_ids import ids_of
+from noria.ports.serving import COLUMNS, ID, VALUES, VERSION
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -108,9 +110,10 @@ def _table(frames: Sequence[segments.Frame], opened: Opened) -> pa.Table:
         for one in _batches(frames, columns)
     ]
     rows = pa.concat_tables(tables).combine_chunks()
-    ids = pa.array(list(_ids(frames, opened.name)), pa.string())
-    version = pa.array([opened.told.version] * rows.num_rows, pa.int64())
-    return pa.Table.from_arrays([ids, version, *rows.columns], schema=schema_of(columns))
+    version = pa.repeat(pa.scalar(opened.told.version, pa.int64()), rows.num_rows)
+    return pa.Table.from_arrays(
+        [ids_of(frames, opened.name), version, *rows.columns], schema=schema_of(columns)
+    )
 
 
 def schema_of(columns: pa.Schema) -> pa.Schema:
@@ -121,36 +124,19 @@ def schema_of(columns: pa.Schema) -> pa.Schema:
     return pa.schema([*fields, *columns])
 
 
-def _ids(frames: Sequence[segments.Frame], segment: str) -> Iterator[str]:
-    first, count = 0, 0  # of frames that follow one another, whole
-    for frame in frames:
-        if frame.places is None and frame.first == first + count:
-            count += frame.rows
-            continue
-        yield from prediction_ids(segment, first, count)
-        first, count = frame.first, frame.rows
-        if frame.places is not None:
-            given = list(prediction_ids(segment, first, count))
-            yield from (given[place] for place in frame.places)
-            first, count = first + count, 0
-    yield from prediction_ids(segment, first, count)
-
-
 def _batches(frames: Sequence[segments.Frame], columns: pa.Schema) -> Iterator[pa.RecordBatch | pa.Table]:
-    """Batches as they are; requests of values gathered as far as they follow one another."""
+    """Batches as they are; other requests gathered as far as they follow one another."""
     import pyarrow as pa
 
-    waiting: list[memoryview] = []
-    for frame in frames:
-        if frame.kind == VALUES:
-            waiting.append(frame.payload)
-            continue
-        if waiting:
-            yield gathered(waiting, columns)
-            waiting = []
-        yield pa.ipc.read_record_batch(pa.py_buffer(frame.payload), columns)
-    if waiting:
-        yield gathered(waiting, columns)
+    for kind, some in groupby(frames, key=lambda frame: frame.kind):
+        payloads = [frame.payload for frame in some]
+        if kind == VALUES:
+            yield gathered(payloads, columns)
+        elif kind == COLUMNS:
+            yield from put_together(payloads, columns)
+        else:
+            for payload in payloads:
+                yield pa.ipc.read_record_batch(pa.py_buffer(payload), columns)
 
 
 def header_of(descriptor: int) -> tuple[segments.Header, bytes, int]:

@@ -37,16 +37,19 @@ def row_encoder(compiled: Compiled) -> Encode | None:
 
 def _all_scaled(compiled: Compiled) -> Encode | None:
     """Each input scaled, and nothing else: done for all of them at once."""
-    changes = [
-        block.changes[0]
-        for at, block in enumerate(compiled.blocks)
-        if isinstance(block, Number) and block.source == at and len(block.changes) == 1
-    ]
+    scales = _scales(compiled.blocks)
+    if scales is None or any(block.source != at for at, block in enumerate(compiled.blocks)):
+        return None
+    minus, over = scales
+    return lambda values: list(map(truediv, map(sub, values, minus), over))
+
+
+def _scales(blocks: Sequence[Block]) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
+    """What is taken off each column and what it is divided by, where that is all that is done to any of them."""
+    changes = [block.changes[0] for block in blocks if isinstance(block, Number) and len(block.changes) == 1]
     minus = tuple(one.minus for one in changes if isinstance(one, Scaled) and one.minus is not None)
     over = tuple(one.over for one in changes if isinstance(one, Scaled) and one.over is not None)
-    if not len(minus) == len(over) == len(compiled.blocks):
-        return None
-    return lambda values: list(map(truediv, map(sub, values, minus), over))
+    return (minus, over) if len(minus) == len(over) == len(blocks) else None
 
 
 def matrix_of(compiled: Compiled, columns: Sequence[Any]) -> np.ndarray:
@@ -64,11 +67,14 @@ class ColumnEncoder:
             for block in self._blocks
         ]
         self._width = sum(map(width_of, self._blocks))
+        self._scales = _scales(self._blocks)
 
     def matrix(self, columns: Sequence[Any]) -> np.ndarray:
         """float64, C order."""
         import numpy as np
 
+        if self._scales is not None:
+            return self._scaled(columns, *self._scales)
         made = np.empty((len(columns[self._blocks[0].source]), self._width))
         at = 0
         for block, table in zip(self._blocks, self._tables, strict=True):
@@ -79,6 +85,17 @@ class ColumnEncoder:
                 made[:, at:end] = [table.numbers(value) for value in plain_values(values)]
             at = end
         return made
+
+    def _scaled(
+        self, columns: Sequence[Any], minus: tuple[float, ...], over: tuple[float, ...]
+    ) -> np.ndarray:
+        """All columns at once: each number meets the two operations that it meets in its own column."""
+        import numpy as np
+
+        found = [numbers_of(columns[block.source]) for block in self._blocks]
+        made: np.ndarray = np.array(found).T - minus
+        made /= over
+        return np.ascontiguousarray(made)
 
 
 def width_of(block: Block) -> int:

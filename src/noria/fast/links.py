@@ -29,6 +29,14 @@ def expit(raw: float) -> float:
         return 0.0
 
 
+def _expits(raw: list[float]) -> list[float]:
+    """The logistic function of each."""
+    try:
+        return [1.0 / (1.0 + exp(-each)) for each in raw]
+    except OverflowError:
+        return list(map(expit, raw))
+
+
 def link_one(compiled: Compiled, method: MethodName) -> Callable[[Any], Any]:
     """A raw score, or several, to the method's answer for one row: a number, a class, or a tuple."""
     columns = compiled.methods[method]
@@ -58,7 +66,7 @@ def linked(link: Link, raw: np.ndarray) -> Any:
         return np.exp(raw)
     if link in ("expit", "half-expit", "normal"):
         each = raw * 2 if link == "half-expit" else raw
-        made = np.fromiter(map(expit, each.ravel().tolist()), np.float64, each.size).reshape(each.shape)
+        made = np.array(_expits(each.ravel().tolist()), np.float64).reshape(each.shape)
         return _normal(made) if link == "normal" else made
     return _softmax(raw) if link == "softmax" else raw
 

@@ -11,11 +11,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from noria.fast.compiled import Compiled, Linear, MethodName, Onnx
+from noria.fast.compiled import Compiled, Linear, MethodName, Onnx, Trees
 from noria.fast.edges import parity_rows, refused_rows
 from noria.fast.encode import matrix_of
 from noria.fast.errors import CannotAnswer
-from noria.fast.opened import Fast, open_model
+from noria.fast.leaf_masks import FEWEST
+from noria.fast.opened import Fast, Method, open_model
 from noria.fast.rows import Rows
 
 if TYPE_CHECKING:
@@ -122,13 +123,14 @@ def _method(
         return f"the original's {name} raises {type(error).__name__} on rows made for the comparison: {error}"
     try:
         got = method.many(rows.columns)
+        few = _in_small_batches(method, rows) if isinstance(fast.compiled.model, Trees) else got
         one = np.array([method.one(row) for row in rows.listed()], dtype=got.dtype)
     except CannotAnswer as refusal:
         return f"{name} answers a row that the compiled model refuses: {refusal}"
     if got.dtype != wanted.dtype or got.shape != wanted.shape:
         return f"{name} gives {wanted.dtype} {wanted.shape}, the compiled model {got.dtype} {got.shape}"
     allowed = _allowed(fast.compiled, rows, wanted, tolerance)
-    for answers, alone in ((got, False), (one, True)):
+    for answers, alone in ((got, False), (few, False), (one, True)):
         apart = _apart(answers, wanted, allowed)
         for at in np.flatnonzero(apart)[:ALONE].tolist():
             if not (alone and _same_alone(estimator, name, given, rows, at, answers[at])):
@@ -139,6 +141,14 @@ def _method(
         return 0.0
     with np.errstate(invalid="ignore"):
         return float(np.nanmax(np.abs(np.where(got == wanted, 0.0, got - wanted)), initial=0.0))
+
+
+def _in_small_batches(method: Method, rows: Rows) -> np.ndarray:
+    """The same answers on the way of batches that are too small for tables."""
+    import numpy as np
+
+    parts = np.array_split(np.arange(len(rows)), max(1, -(-len(rows) // (FEWEST - 1))))
+    return np.concatenate([method.many(rows.take(part).columns) for part in parts])
 
 
 def _allowed(compiled: Compiled, rows: Rows, wanted: np.ndarray, tolerance: float) -> Any:

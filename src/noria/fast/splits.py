@@ -48,12 +48,17 @@ def split_trees(compiled: Compiled) -> list[SplitTree]:
     return list(_of_xgboost(model)) if isinstance(model, XgBoost) else []
 
 
+def tree_fields(text: str, every: int = 1) -> Iterator[dict[str, str]]:
+    """What LightGBM's text says of each tree, or of every so many: the parts by their names, as they are written."""
+    for tree in text.split("\nTree=")[1::every]:
+        yield dict(line.split("=", 1) for line in tree.splitlines() if "=" in line)
+
+
 def _of_text(text: str, every: int = 1) -> Iterator[SplitTree]:
     """`every`: the classes of a forest share their trees' splits."""
     import numpy as np
 
-    for tree in text.split("\nTree=")[1::every]:
-        lines = dict(line.split("=", 1) for line in tree.splitlines() if "=" in line)
+    for lines in tree_fields(text, every):
         if "split_feature" not in lines or not lines["split_feature"]:
             continue
         integers = {

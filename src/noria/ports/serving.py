@@ -120,7 +120,28 @@ class Values(msgspec.Struct, array_like=True):
     """The id of the trace that the request was part of."""
 
 
-VALUES, BATCH = 1, 2  # kinds of payloads: `Values`, or an Arrow record batch
+class Columns(msgspec.Struct, array_like=True):
+    """The rows of a large request with their answers, by column, as they are logged without Arrow: in MessagePack."""
+
+    at: int
+    took: int
+    way: str
+    count: int
+    """Rows."""
+    numbers: bytes
+    """Columns of numbers without a gap, one after the other: 64-bit floats, little-endian."""
+    others: Sequence[Sequence[Any] | None]
+    """The values of each of the request's columns, then of each of the answer's; None for one that is in `numbers`."""
+    keys: Sequence[str | None] | int | None
+    """The rows' keys, or which column holds them; None where there are none."""
+    units: Sequence[str | None] | None
+    """None: the keys."""
+    times: Sequence[int | None] | int
+    """When each row happened, or all of them."""
+    trace: str | None = None
+
+
+VALUES, BATCH, COLUMNS = 1, 2, 5  # kinds of payloads: `Values`, an Arrow record batch, or `Columns`
 NONE = 4  # no payload: the rows have ids, and were left out of the log
 SOME = 16  # added to a kind: the payload holds some of the request's rows, as `some` has it
 

@@ -32,14 +32,13 @@ def segment_name(millisecond: int, salt: int) -> str:
 
 def prediction_ids(segment: str, first: int, count: int) -> Iterator[str]:
     """The ids of `count` rows in a row, from row `first` of a segment on."""
-    block, low = divmod(first, 1024)
-    head = f"{segment}-{_digits(block, ROW - 2)}"
-    for _ in range(count):
-        yield head + _PAIRS[low]
-        low += 1
-        if low == 1024:
-            block, low = block + 1, 0
-            head = f"{segment}-{_digits(block, ROW - 2)}"
+    end = first + count
+    while first < end:
+        block, low = divmod(first, 1024)
+        head = f"{segment}-{_digits(block, ROW - 2)}"
+        pairs = _PAIRS[low : low + end - first]
+        yield from [head + pair for pair in pairs]
+        first += len(pairs)
 
 
 class IdWriter:

@@ -33,6 +33,8 @@ class Bundle(Record, kw_only=True):
     patience: float = 1.0
     """Seconds that a challenger has for an answer."""
     durability: Durability
+    by_column: bool = False
+    """Whether who keeps the log reads large requests by column; a keeper of an older release says nothing of it."""
     log: LogPolicy = LogPolicy()
     """What of the rows reaches the disk; the secret of its hashes is in the state folder."""
     body_seconds: float = 30.0

@@ -25,7 +25,7 @@ from noria.serving.log import Narrator
 from noria.serving.quick import QuickReader, Values
 from noria.serving.quickened import few_rows, opened, stands
 from noria.serving.sample import as_requests, training_rows
-from noria.serving.served import Few
+from noria.serving.served import ByColumns, Few
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -51,6 +51,7 @@ class GraphServed:
     example: Mapping[str, Any] | None
     quick: QuickReader | None
     direct: Few | None = None
+    by_columns: ByColumns | None = None
 
     def answer(self, rows: pa.RecordBatch) -> pa.RecordBatch:
         import pyarrow as pa

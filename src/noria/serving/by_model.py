@@ -21,11 +21,13 @@ from noria.records.fast import FastPath, Plan
 from noria.records.versions import Version
 from noria.serving.answers import Answers
 from noria.serving.asked import Reader
+from noria.serving.columns import ReadColumns, read_columns
 from noria.serving.errors import TrialFailed
 from noria.serving.quick import QuickReader, Values
 from noria.serving.served import Few
 
 if TYPE_CHECKING:
+    import numpy as np
     import pyarrow as pa
 
 
@@ -70,6 +72,17 @@ class ModelServed:
     def _single(self) -> bool:
         return len(self.version.signature.answer) == 1
 
+    def by_columns(self, read: ReadColumns) -> Sequence[np.ndarray]:
+        import numpy as np
+
+        made = self.by.many(
+            [
+                each if numbers is None else np.frombuffer(numbers, "<f8")
+                for each, numbers in zip(read.columns, read.packed, strict=True)
+            ]
+        )
+        return [made] if self._single else list(made.T)
+
     def answer_rows(self, rows: Sequence[Values]) -> Sequence[tuple[Any, ...]]:
         values = self.by.rows(rows).tolist()
         return [(value,) for value in values] if self._single else [tuple(value) for value in values]
@@ -92,6 +105,7 @@ class ModelServed:
                     raise TrialFailed(self.version.name, kind="rows", problem="they do not fit its signature")
                 self.direct(read.rows)
                 self.answer_rows(read.rows)
+                self.by_columns(read_columns(list(zip(*read.rows, strict=True)), self.quick, len(read.rows)))
         return replace(self, example=sample[0])
 
 

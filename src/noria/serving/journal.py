@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from noria.errors import NoriaError
-from noria.ports.serving import VALUES, Layout, Values
+from noria.ports.serving import COLUMNS, VALUES, Columns, Layout, Values
 from noria.records.versions import Version
+from noria.serving.columns import some_of
 from noria.serving.errors import GraphFailed
 from noria.serving.failures import Failures
 from noria.serving.log import Narrator, stack
@@ -39,11 +40,13 @@ class Journal:
         veil: Veil | None = None,
         sample: float = 1.0,
         traced: bool = False,
+        by_column: bool = False,
         failures: Failures | None = None,
     ) -> None:
         """`veil`: what of the rows the log may have; None for all. `sample`: the share of rows that it keeps. `traced`:
-        whether its rows have the ids of traces. `failures`: where units without an answer are noted."""
+        whether its rows have the ids of traces. `by_column`: whether readers of the log know `Columns`. `failures`: where units without an answer are noted."""
         self.traced = traced
+        self.by_column = by_column
         self._failures = failures
         self.layout = layout
         self.metrics = metrics
@@ -76,6 +79,10 @@ class Journal:
         except NoriaError as error:
             self.refused(error)
             raise
+
+    def take_columns(self, logged: Columns) -> tuple[str, int]:
+        """The same for a large request, by column."""
+        return self.take(self.layout, COLUMNS, logged.count, partial(_packed_columns, logged))
 
     def layout_of(self, rows: pa.RecordBatch) -> Layout:
         """The version's own, wherever its answers have the types that the signature promises."""
@@ -118,3 +125,7 @@ def _packed(logged: Values, kept: Sequence[int] | None) -> bytes:
         return _pack(logged)
     rows, keys, answers = ([each[at] for at in kept] for each in (logged.rows, logged.keys, logged.answers))
     return _pack(Values(logged.at, logged.took, logged.way, rows, keys, answers, logged.trace))
+
+
+def _packed_columns(logged: Columns, kept: Sequence[int] | None) -> bytes:
+    return _pack(logged if kept is None else some_of(logged, kept))

@@ -36,6 +36,14 @@ class Read(msgspec.Struct, frozen=True):
     nulls: bool
     """Whether any value may be null."""
 
+    @property
+    def first(self) -> Values:
+        """The first row."""
+        return self.rows[0]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
 
 class QuickReader:
     """Reads the rows of one version's requests."""
@@ -66,6 +74,8 @@ class QuickReader:
         """Places of a row that must hold a value."""
         self.types = [_type(column, signature) for column in columns]
         """What msgspec decodes each column into; None for what has to be converted."""
+        self.doubles = frozenset(at for at, column in enumerate(columns) if column.type == "double")
+        """Places of the columns that hold 64-bit floats."""
         self._refuses = signature.unknown == "refuse"
         self.names = [column.name for column in columns]
         """The columns, in the order of a row's values."""
@@ -101,6 +111,12 @@ class QuickReader:
                 return False
         return not (self._refuses and self.unknown(rows))
 
+    def fits_by_column(self, columns: Sequence[Sequence[Any]]) -> bool:
+        """`fits` of columns."""
+        if any(None in columns[at] for at in self.never_null):
+            return False
+        return not (self._refuses and self.unknown_by_column(columns))
+
     def unknown(self, rows: Sequence[Values]) -> dict[str, int]:
         """Values that training never saw, by column, where there are any."""
         counts: dict[str, int] = {}
@@ -113,6 +129,22 @@ class QuickReader:
             if strange:
                 counts[self.names[at]] = strange
         return counts
+
+    def unknown_by_column(self, columns: Sequence[Sequence[Any]]) -> dict[str, int]:
+        """The same of columns."""
+        counts = {
+            self.names[at]: sum(value is not None and value not in levels for value in columns[at])
+            for at, levels in self._levels
+        }
+        return {name: count for name, count in counts.items() if count}
+
+    def nulls_by_column(
+        self, columns: Sequence[Sequence[Any]], without: Sequence[object | None]
+    ) -> dict[str, int]:
+        """`nulls` of columns; `without`: something for each that is known to have none."""
+        each = zip(self.names, columns, without, strict=True)
+        counts = {name: column.count(None) for name, column, known in each if known is None}
+        return {name: count for name, count in counts.items() if count}
 
     def nulls(self, rows: Sequence[Values]) -> dict[str, int]:
         """Nulls by column, where there are any."""

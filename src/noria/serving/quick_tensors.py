@@ -14,6 +14,7 @@ import msgspec
 
 from noria.graph.columns import Misfit, kind_of
 from noria.records.versions import RequestColumn, Signature, Version
+from noria.serving.columns import ReadColumns, read_columns
 from noria.serving.protocol import FLOATS, INTEGERS, datatype
 from noria.serving.quick import INTEGER_RANGES, LARGEST, QuickReader, Values
 from noria.serving.skeleton import KEPT, Skeleton, skeleton_of
@@ -30,6 +31,14 @@ class ReadTensors:
     nulls: bool = True
     """Whether there may be nulls among them."""
 
+    @property
+    def first(self) -> Values:
+        """The first row."""
+        return self.rows[0]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
 
 class _Sent(msgspec.Struct, tag_field="datatype", gc=False):
     """A tensor; its datatype is its class."""
@@ -42,8 +51,12 @@ class _Sent(msgspec.Struct, tag_field="datatype", gc=False):
 class QuickTensors:
     """Reads a version's requests for inference, as JSON of flat tensors; a matrix of all columns may be nested."""
 
-    def __init__(self, signature: Signature, rows: QuickReader, *, max_rows: int) -> None:
+    def __init__(
+        self, signature: Signature, rows: QuickReader, *, max_rows: int, large: int | None = None
+    ) -> None:
+        """`large`: the rows beyond which a request stays as it came, by column; None for never."""
         self._rows = rows
+        self._large = max_rows if large is None else large
         self._max = max_rows
         kinds = {name: _tensor(name, _items(name)) for name in (*FLOATS, *_integers(), "BOOL", "BYTES")}
         self._decode = _decoder(kinds.values())
@@ -69,7 +82,7 @@ class QuickTensors:
             for kind in (kinds[name], lists[name])
         }
 
-    def read(self, body: bytes) -> ReadTensors | None:
+    def read(self, body: bytes) -> ReadTensors | ReadColumns | None:
         """The rows in a body of JSON; None where only the careful reader can tell."""
         for skeleton in self._skeletons:
             try:
@@ -77,7 +90,7 @@ class QuickTensors:
             except (msgspec.MsgspecError, UnicodeDecodeError):
                 break
             if found is not None:
-                return self._checked([found[0]], found[1])
+                return self._as_rows([found[0]], found[1])
         try:
             sent = self._decode(body)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
@@ -91,10 +104,10 @@ class QuickTensors:
         if not 0 < count <= self._max:
             return None
         try:
-            rows = self._read(tensors, count)
+            columns = self._read(tensors, count)
         except (Misfit, OverflowError):
             return None
-        read = self._checked(rows, sent.id)
+        read = None if columns is None else self._checked(columns, count, sent.id)
         if read is not None and count == 1:
             self._learn(body, sent)
         return read
@@ -110,7 +123,7 @@ class QuickTensors:
         if skeleton is not None:
             self._skeletons = [skeleton, *self._skeletons[: KEPT - 1]]
 
-    def _read(self, tensors: Sequence[Any], count: int) -> list[Values] | None:
+    def _read(self, tensors: Sequence[Any], count: int) -> list[list[Any]] | None:
         flat, tall, places = [count], [count, 1], self._places
         columns: list[Any] = [None] * self._width
         for tensor in tensors:
@@ -124,14 +137,21 @@ class QuickTensors:
             columns[at] = data if convert is None else convert(data)
         if None in columns:  # a name that came twice
             return None
-        return list(zip(*columns, strict=True))
+        return columns
 
-    def _checked(self, rows: list[Values] | None, id: str | None) -> ReadTensors | None:
-        if rows is None or not self._rows.fits(rows):
+    def _checked(
+        self, columns: list[list[Any]], count: int, id: str | None
+    ) -> ReadTensors | ReadColumns | None:
+        if count <= self._large:
+            return self._as_rows(list(zip(*columns, strict=True)), id)
+        if not self._rows.fits_by_column(columns):
             return None
-        return ReadTensors(rows, id)
+        return read_columns(columns, self._rows, count, tensors=True, id=id)
 
-    def _read_nested(self, body: bytes) -> ReadTensors | None:
+    def _as_rows(self, rows: list[Values], id: str | None) -> ReadTensors | None:
+        return ReadTensors(rows, id) if self._rows.fits(rows) else None
+
+    def _read_nested(self, body: bytes) -> ReadTensors | ReadColumns | None:
         try:
             sent = self._nested(body)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
@@ -143,7 +163,7 @@ class QuickTensors:
             return None
         return self._read_matrix(sent, [value for row in rows for value in row])
 
-    def _read_matrix(self, sent: Any, flat: list[Any]) -> ReadTensors | None:
+    def _read_matrix(self, sent: Any, flat: list[Any]) -> ReadTensors | ReadColumns | None:
         tensor, width = sent.inputs[0], self._width
         converts = self._matrix.get(tensor.__class__)
         count = len(flat) // width
@@ -156,7 +176,7 @@ class QuickTensors:
             data if convert is None else convert(data)
             for data, convert in zip(columns, converts, strict=True)
         ]
-        return self._checked(list(zip(*read, strict=True)), sent.id)
+        return self._checked(read, count, sent.id)
 
 
 def _decoder(kinds: Any) -> Callable[[bytes], Any]:
@@ -246,8 +266,8 @@ def _narrowed(code: str) -> Callable[[float], float]:
     return read
 
 
-def tensor_writer(version: Version) -> Callable[[str | None, Iterable[str], Sequence[Values]], bytes]:
-    """Writes the answers to a request's rows, as the careful way would."""
+def tensor_writer(version: Version) -> Callable[[str | None, Iterable[str], Sequence[Sequence[Any]]], bytes]:
+    """Writes the answer's columns for a request's rows, as the careful way would."""
     encode = msgspec.json.Encoder().encode
     names = [encode(column.name) for column in version.signature.answer]
     kinds = [datatype(column.type).encode() for column in version.signature.answer]
@@ -256,10 +276,9 @@ def tensor_writer(version: Version) -> Callable[[str | None, Iterable[str], Sequ
     ids_follow = b'"parameters":{"version":%b,"prediction_ids":"' % encode(version.name)
     tensors = [b'{"name":%b,"datatype":"%b","shape":[' % each for each in zip(names, kinds, strict=True)]
 
-    def write(id: str | None, ids: Iterable[str], answers: Sequence[Values]) -> bytes:
+    def write(id: str | None, ids: Iterable[str], columns: Sequence[Sequence[Any]]) -> bytes:
         named = b"" if id is None else b'"id":%b,' % encode(id)
-        count = str(len(answers)).encode()
-        columns = zip(*answers, strict=True)
+        count = str(len(columns[0])).encode()
         said = b",".join(
             b'%b%b],"data":%b}' % (head, count, encode(column))
             for head, column in zip(tensors, columns, strict=True)

@@ -16,6 +16,8 @@ from noria.ports.serving import Values as Logged
 from noria.records.predictions import IdWriter, prediction_ids
 from noria.serving.batching import Batcher, Job
 from noria.serving.cause import OWN, Cause
+from noria.serving.column_way import ColumnWay
+from noria.serving.columns import ReadColumns, read_columns
 from noria.serving.connection import Raw
 from noria.serving.dispatch import Dispatch, Paths
 from noria.serving.errors import TooLate
@@ -26,35 +28,14 @@ from noria.serving.quick import QuickReader, Read
 from noria.serving.quick_tensors import QuickTensors, ReadTensors, tensor_writer
 from noria.serving.rows import places
 from noria.serving.served import Few, Served
+from noria.serving.taken import Taken
 
 LOOKED_AT = 16  # of so many requests of the quickest kind, one has its stages timed: the clock costs as much as they do
-AT_ONCE = 32  # rows that are answered in the event loop, past the graph; more would keep others waiting
+AT_ONCE = 32  # rows that are answered in the event loop, past the graph; more would keep others waiting, or go by column
+
+Rows = Read | ReadTensors
 
 _json = msgspec.json.Encoder().encode
-
-
-class Taken(msgspec.Struct):
-    """A request that has been read."""
-
-    read: Read | ReadTensors
-    raw: Raw
-    at: int
-    """When it was received: microseconds since 1970."""
-    began: float
-    """The same by `perf_counter`."""
-    send: Send
-    cause: Cause
-
-    @property
-    def tensors(self) -> bool:
-        return type(self.read) is ReadTensors
-
-    @property
-    def route(self) -> str:
-        """As the metrics call it: what is passed on is counted at its caller's too."""
-        if self.cause.passed_on:
-            return "inside"
-        return "infer" if self.tensors else "predict"
 
 
 class QuickWay:
@@ -74,7 +55,9 @@ class QuickWay:
         signature, version, veil = served.version.signature, served.version, journal.veil
         self._served = served
         self._reader = reader
-        self._tensors = QuickTensors(signature, reader, max_rows=served.reader.max_rows)
+        by_column = served.by_columns if journal.by_column else None
+        large = None if by_column is None else AT_ONCE
+        self._tensors = QuickTensors(signature, reader, max_rows=served.reader.max_rows, large=large)
         self._journal = journal
         self._metrics = journal.metrics
         self._batcher = batcher
@@ -89,6 +72,9 @@ class QuickWay:
         self._tensors_say = tensor_writer(version)
         self._names = served.answers.names
         self._single = self._names == ["answer"]
+        self._columns = by_column and ColumnWay(
+            served, by_column, reader, journal, batcher, self._fail, deadline=deadline, loop=loop
+        )
         self._ids = IdWriter()
         self._turn = LOOKED_AT
 
@@ -105,6 +91,9 @@ class QuickWay:
         read = form.read(raw.body)
         if read is None:
             return False
+        if self._columns is not None and type(read) is Read and len(read) > AT_ONCE:
+            columns = list(zip(*read.rows, strict=True))
+            read = read_columns(columns, self._reader, len(read), nulls=read.nulls)
         self._metrics.began()
         taken = Taken(read, raw, time_ns() // 1000, began, send, cause)
         paths = self._dispatch.paths
@@ -117,7 +106,7 @@ class QuickWay:
     def _routed(self, paths: Paths, taken: Taken) -> None:
         """Answer a request, or let the challenger do so that it is assigned to; shadows get it after that."""
         taken.send = send = paths.copied(taken.raw, taken.send)
-        other = paths.challenger(self._units(taken.read.rows[0], taken.at)[1])
+        other = paths.challenger(self._units(taken.read.first, taken.at)[1])
         if other is None:
             self._answer(taken)
             return
@@ -136,35 +125,39 @@ class QuickWay:
 
     def _answer(self, taken: Taken) -> None:
         few, read = self._few, taken.read
-        if few is None or len(read.rows) > AT_ONCE:
-            self._in_a_batch(taken)
+        if isinstance(read, ReadColumns):
+            assert self._columns is not None
+            self._columns.answer(taken, read)
+            return
+        if few is None or len(read) > AT_ONCE:
+            self._in_a_batch(taken, read)
             return
         self._turn -= 1
         if not self._turn:
             self._turn = LOOKED_AT
-            self._watched(few, taken, LOOKED_AT)
+            self._watched(few, taken, read, LOOKED_AT)
             return
         if taken.raw.span is not None:
-            self._watched(few, taken, 0)
+            self._watched(few, taken, read, 0)
             return
         try:
             answers = few(read.rows)
         except Exception as error:  # as the batcher does for the graph
             self._fail(taken, error)
             return
-        self._deliver(taken, answers)
+        self._deliver(taken, read, answers)
 
-    def _watched(self, few: Few, taken: Taken, weight: int) -> None:
+    def _watched(self, few: Few, taken: Taken, read: Rows, weight: int) -> None:
         """As the others, with a look at the clock between the stages. `weight`: of how many requests; none where it is only
         the request's own trace that wants to know."""
         stage, checked, span = self._metrics.stage, perf_counter(), taken.raw.span
         try:
-            answers = few(taken.read.rows)
+            answers = few(read.rows)
         except Exception as error:
             self._fail(taken, error)
             return
         answered = perf_counter()
-        self._deliver(taken, answers)
+        self._deliver(taken, read, answers)
         done = perf_counter()
         if weight:
             stage("read", checked - taken.began, weight)
@@ -175,7 +168,7 @@ class QuickWay:
             span.mark("model", checked, answered)
             span.mark("log and reply", answered, done)
 
-    def _in_a_batch(self, taken: Taken) -> None:
+    def _in_a_batch(self, taken: Taken, read: Rows) -> None:
         stage, checked, cause = self._metrics.stage, perf_counter(), taken.cause
         stage("read", checked - taken.began)
         until = self._loop.time() + self._deadline if cause.until is None else cause.until
@@ -188,7 +181,7 @@ class QuickWay:
                 return
             answered, span = perf_counter(), taken.raw.span
             stage("wait and model", answered - checked)
-            self._deliver(taken, answers)
+            self._deliver(taken, read, answers)
             sent = perf_counter()
             stage("log and reply", sent - answered)
             if span is not None:
@@ -198,16 +191,16 @@ class QuickWay:
                 span.mark("model", job.began, answered)
                 span.mark("log and reply", answered, sent)
 
-        job = Job(done, expires=until, size=len(taken.raw.body), rows=taken.read.rows)
+        job = Job(done, expires=until, size=len(taken.raw.body), rows=read.rows)
         try:
             self._batcher.submit(job)
         except NoriaError as error:
             self._fail(taken, error)
 
-    def _deliver(self, taken: Taken, answers: Sequence[tuple[Any, ...]]) -> None:
+    def _deliver(self, taken: Taken, read: Rows, answers: Sequence[tuple[Any, ...]]) -> None:
         """Log the rows with their answers, and send these."""
         took = perf_counter() - taken.began
-        rows, at = taken.read.rows, taken.at
+        rows, at = read.rows, taken.at
         shown = rows if self._shown is None else [self._shown(row) for row in rows]
         keys = [self._places(row, at) for row in shown]
         span = taken.raw.span
@@ -220,14 +213,14 @@ class QuickWay:
             return
         if span is not None:
             span.answered(taken.cause.way, len(rows), next(prediction_ids(segment, first, 1)))
-        body = self._body(taken, segment, first, answers)
-        self._count(taken, took, answers)
+        body = self._body(read, segment, first, answers)
+        self._count(taken, read, took, answers)
         self._journal.put(taken.send, body, partial(self._refused, taken), counts=True)
 
-    def _body(self, taken: Taken, segment: str, first: int, answers: Sequence[tuple[Any, ...]]) -> bytes:
-        read = taken.read
+    def _body(self, read: Rows, segment: str, first: int, answers: Sequence[tuple[Any, ...]]) -> bytes:
         if type(read) is ReadTensors:
-            return self._tensors_say(read.id, prediction_ids(segment, first, len(answers)), answers)
+            ids, columns = prediction_ids(segment, first, len(answers)), list(zip(*answers, strict=True))
+            return self._tensors_say(read.id, ids, columns)
         if len(answers) == 1 and self._single:
             id = self._ids.one(segment, first).encode()
             return b'%b{"id":"%b","answer":%b}]}' % (self._head, id, _json(answers[0][0]))
@@ -237,9 +230,9 @@ class QuickWay:
             parts.append(b'{"id":"%b","answer":%b}' % (each.encode(), _json(value)))
         return self._head + b",".join(parts) + b"]}"
 
-    def _count(self, taken: Taken, took: float, answers: Sequence[tuple[Any, ...]]) -> None:
-        metrics, reader, rows = self._metrics, self._reader, taken.read.rows
-        if taken.read.nulls:
+    def _count(self, taken: Taken, read: Rows, took: float, answers: Sequence[tuple[Any, ...]]) -> None:
+        metrics, reader, rows = self._metrics, self._reader, read.rows
+        if read.nulls:
             metrics.nulls(reader.nulls(rows))
         if reader.categorical:
             metrics.unknown(reader.unknown(rows))
@@ -253,7 +246,7 @@ class QuickWay:
 
     def _unit(self, taken: Taken) -> str | None:
         """Of a request's first row, as the log has it."""
-        row = taken.read.rows[0]
+        row = taken.read.first
         return self._places(row if self._shown is None else self._shown(row), taken.at)[1]
 
     def _fail(self, taken: Taken, error: BaseException) -> None:

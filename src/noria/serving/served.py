@@ -8,13 +8,18 @@ from typing import TYPE_CHECKING, Any, Protocol
 from noria.records.versions import Version
 from noria.serving.answers import Answers
 from noria.serving.asked import Reader
+from noria.serving.columns import ReadColumns
 from noria.serving.quick import QuickReader, Values
 
 if TYPE_CHECKING:
+    import numpy as np
     import pyarrow as pa
 
 Few = Callable[[Sequence[Values]], Sequence[tuple[Any, ...]]]
 """From some rows of the quick reader to a tuple of the answer's columns each."""
+
+ByColumns = Callable[[ReadColumns], "Sequence[np.ndarray]"]
+"""From the rows of a large request to the answer's columns."""
 
 
 class Served(Protocol):
@@ -44,6 +49,11 @@ class Served(Protocol):
     @property
     def direct(self) -> Few | None:
         """The way of a few rows past the graph, where there is one; from any thread, and in microseconds."""
+        ...
+
+    @property
+    def by_columns(self) -> ByColumns | None:
+        """The way of many rows past Arrow, where there is one; from any thread."""
         ...
 
     def answer(self, rows: pa.RecordBatch) -> pa.RecordBatch:

@@ -60,13 +60,14 @@ def main() -> int:
 def care(options: argparse.Namespace) -> Report:
     """One round. Raises `Unavailable` where the records cannot be read; segments are rotated by then."""
     from noria.adapters.log_rotation import Rotation, Round
-    from noria.adapters.sql import open_records
 
     state, done = Path(options.state), Round()
     rotation, now = Rotation(state / "log", options.model), RealClock().now()
     rotation.rotate(done)
     if options.segments_alone:
         return _report(done)
+    from noria.adapters.sql import open_records  # a sixth of what such a round is for one segment
+
     with open_records(os.environ.get("NORIA_RECORDS") or state / "noria.db") as records:
         champion = _champion(records, options.model)
         age = _maturity(champion, options.maturity)

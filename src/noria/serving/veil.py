@@ -9,12 +9,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import msgspec
+
 from noria.errors import ConfigError
 from noria.graph.columns import values_of
 from noria.ports.serving import NONE, SOME, Layout, some
 from noria.records.policy import LogPolicy
 from noria.records.predictions import Hashing, is_kept, prediction_ids
 from noria.records.versions import Signature
+from noria.serving.columns import ReadColumns
 from noria.serving.rows import as_python
 
 if TYPE_CHECKING:
@@ -55,6 +58,20 @@ class Veil:
 
         def shown(row: Sequence[Any]) -> tuple[Any, ...]:
             return tuple(changes[at](value) if at in changes else value for at, value in enumerate(row))
+
+        return shown
+
+    def columns(self) -> Callable[[ReadColumns], ReadColumns]:
+        """The same of a large request."""
+        changes = dict(self._changes())
+
+        def shown(read: ReadColumns) -> ReadColumns:
+            columns = [
+                [changes[at](value) for value in column] if at in changes else column
+                for at, column in enumerate(read.columns)
+            ]
+            packed = [None if at in changes else each for at, each in enumerate(read.packed)]
+            return msgspec.structs.replace(read, columns=columns, packed=packed)
 
         return shown
 

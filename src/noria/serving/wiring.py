@@ -223,6 +223,7 @@ class Wiring:
             deadline=options.deadline,
             patience=options.patience,
             durability=options.durability,
+            by_column=True,
             log=self._log,
             body_seconds=options.body_seconds,
             traces=traces,

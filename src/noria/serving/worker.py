@@ -157,6 +157,7 @@ class Worker:
             veil=veil_of(bundle),
             sample=bundle.log.sample,
             traced=bool(bundle.traces),
+            by_column=bundle.by_column,
             failures=self._failures,
         )
         return Answering(

@@ -156,6 +156,7 @@ def _bundle(app: App, version: Version, folder: Path, log: int) -> Bundle:
         max_rows=service.max_rows,
         deadline=ANSWER,
         durability="off",
+        by_column=True,
     )
 
 

@@ -1,0 +1,221 @@
+"""Large requests of a compiled model, by column: what was read is handed to the model, and to the log, as it lies.
+
+In the event loop where the answer is known to take less than a millisecond, about as long as reading it took: another
+thread would only add its wake-up, and wait for the same interpreter. Else in the batcher's thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Callable, Sequence
+from functools import partial
+from time import perf_counter, thread_time
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from noria.errors import NoriaError
+from noria.ports.serving import Columns
+from noria.records.predictions import prediction_ids
+from noria.serving.batching import Batcher, Job
+from noria.serving.columns import ReadColumns
+from noria.serving.errors import TooLate
+from noria.serving.journal import Journal
+from noria.serving.outbox import Send
+from noria.serving.quick import QuickReader
+from noria.serving.quick_tensors import tensor_writer
+from noria.serving.rows import places_by_column
+from noria.serving.served import ByColumns, Served
+from noria.serving.taken import Taken
+
+if TYPE_CHECKING:
+    import numpy as np
+
+AT_MOST = 1e-3  # s of the event loop for one model's answer; the other connections wait meanwhile
+
+_json = msgspec.json.Encoder().encode
+
+
+class ColumnWay:
+    """Answers a version's large requests. For the event loop's thread; the model may work in the batcher's."""
+
+    def __init__(
+        self,
+        served: Served,
+        by_column: ByColumns,
+        reader: QuickReader,
+        journal: Journal,
+        batcher: Batcher,
+        fail: Callable[[Taken, BaseException], None],
+        *,
+        deadline: float,
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        signature, veil = served.version.signature, journal.veil
+        self._by_column = by_column
+        self._reader = reader
+        self._journal = journal
+        self._metrics = journal.metrics
+        self._batcher = batcher
+        self._fail = fail
+        self._deadline = deadline
+        self._loop = loop
+        self._shown = veil.columns() if veil else None
+        self._places = places_by_column(signature, veil.hashed if veil else ())
+        self._rows_say = rows_writer(served)
+        self._tensors_say = tensor_writer(served.version)
+        self._doubles = [column.type == "double" for column in signature.answer]
+        self._pace = math.inf  # s of processor time that the model took for a row of the last request
+
+    def answer(self, taken: Taken, read: ReadColumns) -> None:
+        if self._pace * read.count > AT_MOST:
+            self._in_the_thread(taken, read)
+            return
+        checked = perf_counter()
+        try:
+            answers = self._answers(read)
+        except Exception as error:  # as the batcher does for the graph
+            self._fail(taken, error)
+            return
+        self._told(taken, read, answers, {"model": (checked, perf_counter())}, checked)
+
+    def _answers(self, read: ReadColumns) -> Sequence[np.ndarray]:
+        began = thread_time()
+        answers = self._by_column(read)
+        self._pace = (thread_time() - began) / read.count
+        return answers
+
+    def _in_the_thread(self, taken: Taken, read: ReadColumns) -> None:
+        checked, cause = perf_counter(), taken.cause
+        until = self._loop.time() + self._deadline if cause.until is None else cause.until
+
+        def done(answers: Any, error: BaseException | None) -> None:
+            if error is None and cause.passed_on and self._loop.time() > until:
+                error = TooLate()
+            if error is not None:
+                self._fail(taken, error)
+                return
+            stages = {"wait": (checked, job.began), "model": (job.began, perf_counter())}
+            self._told(taken, read, answers, stages, checked)
+
+        job = Job(done, expires=until, size=len(taken.raw.body), call=lambda: self._answers(read))
+        try:
+            self._batcher.submit(job)
+        except NoriaError as error:
+            self._fail(taken, error)
+
+    def _told(
+        self,
+        taken: Taken,
+        read: ReadColumns,
+        answers: Sequence[np.ndarray],
+        stages: dict[str, tuple[float, float]],
+        checked: float,
+    ) -> None:
+        """Deliver, and say what the stages took; `checked`: when the request had been read."""
+        answered, span = perf_counter(), taken.raw.span
+        self._metrics.batch(1, read.count)
+        if span is not None:
+            span.tell(batch_rows=read.count)
+        self._deliver(taken, read, answers)
+        stages = {"read": (taken.began, checked), **stages, "log and reply": (answered, perf_counter())}
+        for name, (start, end) in stages.items():
+            self._metrics.stage(name, end - start)
+            if span is not None:
+                span.mark(name, start, end)
+
+    def _deliver(self, taken: Taken, read: ReadColumns, answers: Sequence[np.ndarray]) -> None:
+        """Log the rows with their answers, and send these."""
+        took, span = perf_counter() - taken.began, taken.raw.span
+        values = [column.tolist() for column in answers]
+        try:
+            segment, first = self._journal.take_columns(self._logged(taken, read, answers, values, took))
+        except NoriaError as error:
+            self._fail(taken, error)
+            return
+        ids = list(prediction_ids(segment, first, read.count))
+        if span is not None:
+            span.answered(taken.cause.way, read.count, ids[0])
+        body = self._tensors_say(read.id, ids, values) if read.tensors else self._rows_say(ids, values)
+        self._count(taken, read, took, answers)
+        self._journal.put(taken.send, body, partial(self._refused, taken), counts=True)
+
+    def _logged(
+        self,
+        taken: Taken,
+        read: ReadColumns,
+        answers: Sequence[np.ndarray],
+        values: Sequence[list[Any]],
+        took: float,
+    ) -> Columns:
+        """As the log has it: 64-bit floats in one piece, all else as values."""
+        span, shown = taken.raw.span, read if self._shown is None else self._shown(read)
+        keys, units, times = self._places(shown.columns, taken.at)
+        packed = [
+            *shown.packed,
+            *(
+                column.astype("<f8").tobytes() if double and column.dtype.kind == "f" else None
+                for column, double in zip(answers, self._doubles, strict=True)
+            ),
+        ]
+        return Columns(
+            at=taken.at,
+            took=int(took * 1e6),
+            way=taken.cause.way,
+            count=read.count,
+            numbers=b"".join([each for each in packed if each is not None]),
+            others=[
+                column if numbers is None else None
+                for column, numbers in zip([*shown.columns, *values], packed, strict=True)
+            ],
+            keys=keys,
+            units=units,
+            times=times,
+            trace=None if span is None else span.trace,
+        )
+
+    def _count(self, taken: Taken, read: ReadColumns, took: float, answers: Sequence[np.ndarray]) -> None:
+        metrics, reader = self._metrics, self._reader
+        if read.nulls:
+            metrics.nulls(reader.nulls_by_column(read.columns, read.packed))
+        if reader.categorical:
+            metrics.unknown(reader.unknown_by_column(read.columns))
+        metrics.answered(read.count, took, sum(map(_not_finite, answers)))
+        metrics.request(taken.route, 200)
+
+    def _refused(self, taken: Taken, error: NoriaError, send: Send) -> None:
+        """The log could not take the rows after all."""
+        self._journal.refused(error)
+        self._fail(taken, error)
+
+
+def rows_writer(served: Served) -> Callable[[Sequence[str], Sequence[list[Any]]], bytes]:
+    """Writes the answer's columns as a reply to rows, as the other ways do."""
+    version, names = served.version, served.answers.names
+    head = _json({"model": version.model, "version": version.number})[:-1] + b',"predictions":['
+    single = names == ["answer"]
+
+    def write(ids: Sequence[str], columns: Sequence[list[Any]]) -> bytes:
+        texts = _texts(columns[0]) if single else _objects(names, columns)
+        rows = [f'{{"id":"{id}","answer":{text}}}' for id, text in zip(ids, texts, strict=True)]
+        return b"%b%b]}" % (head, ",".join(rows).encode())
+
+    return write
+
+
+def _texts(values: list[Any]) -> list[str]:
+    """Each as JSON has it; of numbers all at once, for there is no comma in one."""
+    if type(values[0]) is float:
+        return _json(values)[1:-1].decode().split(",")
+    return [_json(value).decode() for value in values]
+
+
+def _objects(names: Sequence[str], columns: Sequence[list[Any]]) -> list[str]:
+    return [_json(dict(zip(names, row, strict=True))).decode() for row in zip(*columns, strict=True)]
+
+
+def _not_finite(answers: np.ndarray) -> int:
+    import numpy as np
+
+    return 0 if answers.dtype.kind != "f" else len(answers) - int(np.count_nonzero(np.isfinite(answers)))
