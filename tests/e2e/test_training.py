@@ -135,7 +135,8 @@ def test_a_candidate_that_passes_begins_a_rollout_where_the_policy_wants_one(tra
     rollout = trained.json("rollout", "status", "demand")["rollout"]
     assert (rollout["version"], rollout["champion"], rollout["by"]) == (2, 1, "gates")
     trained.replace("pipeline.py", "weights * 1.0001", "weights * 1.0002")
-    assert "not promoted" in trained.noria("run", "--as-of", FIRST).stdout  # one rollout at a time
+    told = trained.noria("run", "--as-of", FIRST).stdout
+    assert "not rolled out: rollout demand/r1 of demand:2 is under way, and a model has one at a time" in told
     assert trained.json("rollout", "status", "demand")["rollout"]["version"] == 2
     assert trained.noria("audit").returncode == 0
 
