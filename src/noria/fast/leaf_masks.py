@@ -11,8 +11,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from noria.fast.splits import CATEGORICAL, tree_fields
 
@@ -30,8 +29,7 @@ ZERO = 1.0000000180025095e-35  # LightGBM reads what is not beyond it as zero: 1
 _DEFAULT_LEFT, _MISSING, _AS_ZERO, _AS_NAN = 2, 12, 0, 8  # of a node's decision type
 
 
-@dataclass(frozen=True)
-class _Split:
+class _Split(NamedTuple):
     """A node, and the leaves on its left as bits."""
 
     tree: int
@@ -214,13 +212,17 @@ class LeafMasks:
 
 
 def _rule_out(table: np.ndarray, thresholds: np.ndarray, splits: Sequence[_Split]) -> None:
-    """Fill a column's table: a row for the values up to each threshold, one for those beyond all, one for the missing."""
-    places = thresholds.searchsorted([split.threshold for split in splits]).tolist()
-    for split, place in zip(splits, places, strict=True):
-        others = table.dtype.type(~split.left & (2 ** (8 * table.itemsize) - 1))
-        table[place + 1 : -1, split.tree] &= others
-        if not split.missing_left:
-            table[-1, split.tree] &= others
+    """Fill a column's table: a row for the values up to each threshold, one for those beyond all, one for the missing. What a
+    threshold rules out, all values beyond it do."""
+    import numpy as np
+
+    trees = np.array([split.tree for split in splits], np.intp)
+    others = ~np.array([split.left for split in splits], table.dtype)
+    beyond = thresholds.searchsorted([split.threshold for split in splits]) + 1
+    np.bitwise_and.at(table, (beyond, trees), others)
+    np.bitwise_and.accumulate(table[:-1], axis=0, out=table[:-1])
+    right = np.array([not split.missing_left for split in splits])
+    np.bitwise_and.at(table[-1], trees[right], others[right])
 
 
 class _Places:
