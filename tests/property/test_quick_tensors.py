@@ -185,3 +185,22 @@ def test_one_matrix_is_all_columns(name: str, data: Any, kind: str) -> None:
         request["inputs"][0]["shape"] = shape
         assert quick.read(json.dumps(request).encode()) is None
         assert isinstance(careful(json.dumps(request).encode(), MATRIX), NoriaError)
+
+
+@pytest.mark.parametrize(("kind", "beyond"), [("FP32", 3.402823466385289e38), ("FP16", 65504.01)])
+@pytest.mark.parametrize("large", [None, 1])
+def test_a_number_just_beyond_its_datatype_is_refused_though_it_would_round_down(
+    kind: str, beyond: float, large: int | None
+) -> None:
+    own = msgspec.structs.replace(
+        signature("accept"),
+        request=(RequestColumn(name="number", type="double"),),
+        key=(),
+        unit=None,
+        time=None,
+    )
+    quick = QuickTensors(own, QuickReader(own, max_rows=10), max_rows=10, large=large)
+    for value, taken in ((1.5, True), (beyond, False), (-beyond, False)):
+        sent = {"inputs": [{"name": "number", "shape": [2], "datatype": kind, "data": [value, 0.0]}]}
+        assert (quick.read(json.dumps(sent).encode()) is not None) is taken
+        check(quick, own, sent)

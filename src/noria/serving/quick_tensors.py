@@ -12,7 +12,7 @@ from typing import Annotated, Any, cast
 
 import msgspec
 
-from noria.graph.columns import Misfit, kind_of
+from noria.graph.columns import BIGGEST, Misfit, kind_of
 from noria.records.versions import RequestColumn, Signature, Version
 from noria.serving.columns import ReadColumns, read_columns
 from noria.serving.protocol import FLOATS, INTEGERS, datatype
@@ -255,8 +255,11 @@ def _each(convert: Callable[[Any], Any]) -> Convert:
 
 def _narrowed(code: str) -> Callable[[float], float]:
     narrow = struct.Struct(code)
+    biggest = BIGGEST[8 * narrow.size]
 
     def read(value: float) -> float:
+        if abs(value) > biggest:  # though it may round down to what the datatype holds
+            raise Misfit(str(value))
         try:
             rounded: float = narrow.unpack(narrow.pack(value))[0]
         except (OverflowError, struct.error) as error:
