@@ -29,8 +29,8 @@ EVERY = "not asked about"
 
 def past_of(app: App, model: str) -> Past:
     """A model's past, read now."""
-    from noria.app.watch import maturity
     from noria.monitor.blocks import block_span
+    from noria.monitor.maturity import maturity
 
     versions = app.records.versions.versions(model)
     policy = next((one for one in app.policy.models if one.name == model), None)

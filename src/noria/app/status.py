@@ -10,8 +10,9 @@ from noria.app.alarms.standing import alarms_of
 from noria.app.judging.approve import waits
 from noria.app.judging.last_drill import last_drill
 from noria.app.read import ModelView, RunView, VersionView, find_run, list_models, list_runs, running
-from noria.app.watch import LeftOut, maturity
+from noria.app.watch import LeftOut
 from noria.monitor.blocks import block_span, from_the_future
+from noria.monitor.maturity import maturity
 from noria.ports.serving import AT, TIME, VERSION, Cursor
 from noria.records.base import Record
 from noria.records.debt import AgeGroup

@@ -19,6 +19,7 @@ from noria.app.sights import Sighted, Sights
 from noria.app.version_worker import VersionWorker
 from noria.errors import Conflict, StepFailed, Unavailable
 from noria.monitor.blocks import Gathered, Ready, block_span
+from noria.monitor.maturity import maturity
 from noria.monitor.risk import step
 from noria.monitor.segments import step_segments
 from noria.ports.engine import ask
@@ -132,14 +133,6 @@ class Watch:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def maturity(version: Version, policy: ModelPolicy) -> timedelta | None:
-    """How long after a block's end it is scored: as noria.toml says, else the version's own label delay. None when
-    neither is known: then no age is right, and to score at once would be to score before any label can come."""
-    given = policy.monitor.maturity
-    seconds = version.label_delay if given is None else given
-    return None if seconds is None else timedelta(seconds=seconds)
 
 
 class _Followed:

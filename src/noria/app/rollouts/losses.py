@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from noria.app.labelled import labelled
-from noria.app.watch import maturity
 from noria.monitor.blocks import block_span
+from noria.monitor.maturity import maturity
 from noria.ports.engine import Engine, ask
 from noria.ports.serving import AT, TIME, VERSION, WAY
 from noria.records.rollouts import Losses, Rollout
