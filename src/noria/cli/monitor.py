@@ -122,7 +122,7 @@ def _facts(view: MonitorsView) -> list[tuple[str, object]]:
         ("data", newest and _columns(view)),
         ("answers", newest and ", ".join(f"{name} {figure(mean)}" for name, mean in newest.answers.items())),
         ("took", (newest and newest.took_ms is not None and f"{newest.took_ms:.3g} ms on average") or None),
-        ("unanswered", newest and newest.unanswered and _unanswered(newest)),
+        ("unanswered", _unanswered(newest) if newest and newest.unanswered else None),
         ("thin", _thin(newest.thin) if newest else None),
         ("change of loss", view.attribution and _attribution(view.attribution)),
         ("estimate", view.estimate and _estimate(view.estimate)),

@@ -18,7 +18,7 @@ from noria.records.attribution import Attribution
 from noria.records.events import BlockScored
 from noria.records.monitoring import Alarm, Block, NewFeedback, RiskState, SegmentRisk, Term
 from unit.app.stored import history, opened
-from unit.app.test_sights import DAY, FIRST, crown, seen
+from unit.app.test_sights import DAY, FIRST, crown, fail, seen
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +32,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with opened(folder, FIRST) as app:
         crown(app, 60)
         assert seen(app, 8) == []
+        fail(app, 8, 2)
         assert seen(app, 1, without, first=8) == ["vanished/carrier=B6"]
         for at in range(6):
             day, row = divmod(at, 2)
@@ -79,6 +80,7 @@ def test_each_test_beside_its_threshold(folder: Path, capsys: pytest.CaptureFixt
         "a part of 0.05 over all models",
         "250 rows in the block of 2025-03-09",
         "empty: 100.0% missing",
+        "2 of 252 requests in that block: GRAPH-FAILED 2",
         "drift carrier",
         "risk ",
         "segment carrier=UA",
@@ -89,6 +91,17 @@ def test_each_test_beside_its_threshold(folder: Path, capsys: pytest.CaptureFixt
     told = json.loads(said(folder, capsys, "--json"))
     assert {one["family"] for one in told["tests"]} == {"risk", "segment", "drift"}
     assert len(told["tests"][0]["history"]) == 6
+
+
+def test_requests_without_an_answer_are_told_where_there_are_some(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = history(tmp_path)
+    with opened(folder, FIRST) as app:
+        crown(app, 20)
+        assert seen(app, 1) == []
+    shown = said(folder, capsys, "delay")
+    assert "250 rows in the block" in shown and "unanswered" not in shown
 
 
 def test_pages_and_pictures(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
