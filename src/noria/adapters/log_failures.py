@@ -81,7 +81,8 @@ def _append(path: Path, record: msgspec.Struct) -> None:
     file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, MODES)
     try:
         if os.fstat(file).st_size < LARGEST:
-            os.write(file, msgspec.json.encode(record) + b"\n")  # in one call: lines do not mix
+            # In one call: lines do not mix. The line before may have been cut by a full disk.
+            os.write(file, b"\n" + msgspec.json.encode(record) + b"\n")
     finally:
         os.close(file)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from noria.app.baseline import hidden
 from noria.app.labelled import labelled
 from noria.app.predictions import predictions
-from noria.errors import StepFailed, Unavailable
+from noria.errors import NotFound, StepFailed, Unavailable
 from noria.monitor.attribution import taken_apart
 from noria.monitor.blocks import AHEAD
 from noria.monitor.columns import block_numbers, kinds_of
@@ -34,12 +34,15 @@ def attribution(
     """Of the blocks of `width` that ended by `until`, by the features of the request. Reads the log of those blocks and scores it again. What
     stands in the way is said, not raised: it is evidence beside an alarm, which must not wait for it.
     """
-    before = _holdout(app, version)
+    try:
+        before = _holdout(app, version)
+    except (NotFound, Unavailable) as error:
+        return Attribution(why=f"the rows of the holdout cannot be read: {error}")
     if before is None:
         return Attribution(why=_NO_ROWS)
     try:
         after = _recent(app, version, engine, until, width)
-    except (StepFailed, Unavailable) as error:
+    except (NotFound, StepFailed, Unavailable) as error:
         return Attribution(why=f"the newest rows cannot be scored: {error}")
     time = version.signature.time or ""
     names = [one.name for one in version.signature.request]

@@ -25,7 +25,7 @@ WAITING = 512  # requests: batched, the last of them waits for a few turns of th
 HELD = 256 * 2**20  # bytes of waiting bodies, which stay in memory meanwhile
 TOGETHER = 4096  # rows of one batch; a graph's fixed cost is gone in the noise long before
 BRIEF = 0.004  # seconds that the event loop can do without; others' health checks and deadlines wait as long
-FEW = 256  # rows of a request that may be answered in the event loop
+FEW = 256  # rows that may be answered in one turn of the event loop
 LONG = 0.02  # seconds that a turn is taken to last while nothing, or nothing good, is known of it
 FORGETS = 0.99  # a turn: after one of 20 ms the loop takes no turn for 160, after one of a second for 550
 
@@ -131,7 +131,7 @@ class Batcher:
             if not self._is_brief(self._jobs[0]):
                 self._room.notify()
                 return
-            batch = self._taken()
+            batch = self._taken(FEW)
         told, alive = self._sorted(batch)
         if alive:
             outcomes, _ = _tried(lambda: self._answered(alive))
@@ -169,14 +169,15 @@ class Batcher:
         with self._room:
             while (not self._jobs or self._busy) and not self._over:
                 self._room.wait()
-            return self._taken()
+            return self._taken(self._most_rows)
 
-    def _taken(self) -> list[Job]:
+    def _taken(self, most: int) -> list[Job]:
+        """The next jobs, `most` rows together unless the first alone has more."""
         batch: list[Job] = []
         rows = 0
         while self._jobs:
             job = self._jobs[0]
-            if job.rows is None or (batch and rows + len(job.rows) > self._most_rows):
+            if job.rows is None or (batch and rows + len(job.rows) > most):
                 if not batch:
                     batch.append(self._jobs.popleft())
                 break

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from noria.artifacts.kinds import kind_wanted
+from noria.artifacts.unframed import array_of
 from noria.declare import Resolved, resolve
 from noria.errors import NoriaError
+from noria.fast.leaf_masks import FEWEST
 from noria.graph.answer import Graph
 from noria.graph.columns import kind_of
 from noria.graph.load import load_pipeline
@@ -161,13 +163,15 @@ def _reads_polars(resolved: Resolved) -> bool:
 
 
 def _try(served: GraphServed, sample: pa.Table) -> None:
-    """Answer one row, then several: what is compiled or imported at the first call is so before a request waits.
+    """Answer one row, then several, then as many as large batches have: what is compiled or imported at the first call is so before a request waits.
     Raises `TrialFailed`."""
+    import numpy as np
     import pyarrow as pa
 
     rows = sample.cast(served.reader.schema)
-    for count in {1, rows.num_rows} if rows.num_rows else ():
-        columns = [column.combine_chunks() for column in rows.slice(0, count).columns]
+    for count in (1, rows.num_rows, max(FEWEST, rows.num_rows)) if rows.num_rows else ():
+        some = rows.take(array_of(np.arange(count) % rows.num_rows))
+        columns = [column.combine_chunks() for column in some.columns]
         try:
             served.answer(pa.RecordBatch.from_arrays(columns, schema=rows.schema))
         except NoriaError:

@@ -73,10 +73,11 @@ class CarefulWay:
     async def answer(self, form: Form, raw: Raw, cause: Cause, *, seconds: float | None = None) -> Any:
         """The form's response, or that of the challenger that the request is assigned to. `seconds`: what its sender has
         left to wait. Raises what is wrong with it."""
+        came = self._clock.now()
         try:
             return await self._answered(form, raw, cause, seconds)
         except NoriaError as error:
-            self._journal.refusing(int(self._clock.now().timestamp() * 1e6), cause.way, error)
+            self._journal.refusing(int(came.timestamp() * 1e6), cause.way, error)
             raise
 
     async def _answered(self, form: Form, raw: Raw, cause: Cause, seconds: float | None) -> Any:

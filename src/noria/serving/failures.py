@@ -55,6 +55,7 @@ class Failures:
         self._guard = threading.Lock()
         self._open: Counter[str] = Counter()
         self._since = 0
+        self._told = ""
 
     def note(self, unit: str | None, at: int, way: str, status: int) -> None:
         """The unit of a request, where versions are compared. `at`: when it came, in microseconds since 1970; `status`: what
@@ -77,13 +78,21 @@ class Failures:
                 return
             counted = Unanswered(at=self._since, version=self._version, codes=dict(self._open))
             self._open.clear()
-        self._kept(lambda: self._counts.note(counted))
+        if not self._kept(lambda: self._counts.note(counted)):  # they wait for a disk with room
+            with self._guard:
+                self._open.update(counted.codes)
+                self._since = counted.at
 
     def _counts_here(self, status: int) -> bool:
         return not CLIENT[0] <= status < CLIENT[1] and random.random() < self._sample
 
-    def _kept(self, write: Callable[[], None]) -> None:
+    def _kept(self, write: Callable[[], None]) -> bool:
         try:
             write()
-        except OSError as error:  # the caller has been told already, and what is counted here is one fewer
-            self._narrate("failure.unnoted", why=str(error))
+        except OSError as error:  # the caller has been told already
+            if str(error) != self._told:
+                self._narrate("failure.unnoted", why=str(error))
+            self._told = str(error)
+            return False
+        self._told = ""
+        return True

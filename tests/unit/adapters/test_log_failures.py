@@ -42,6 +42,8 @@ def test_a_line_that_was_cut_is_passed_over(tmp_path: Path) -> None:
     with path.open("ab") as file:
         file.write(b'{"at":17672')
     assert list(log.read()) == [failure()]
+    log.note(failure("u2"))
+    assert list(log.read()) == [failure(), failure("u2")], "the next line is whole"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
@@ -76,6 +78,13 @@ def test_a_full_disk_is_told_and_harms_nobody(tmp_path: Path) -> None:
     notes.count(1, "", 500, "GRAPH-FAILED")
     notes.flush()
     assert told == ["failure.unnoted"] * 2
+    notes.flush()
+    assert told == ["failure.unnoted"] * 2, "the same trouble is told once"
+    (tmp_path / "failures").unlink()
+    notes.count(2, "", 500, "GRAPH-FAILED")
+    notes.flush()
+    counts = list(FailureCounts(tmp_path, "rides").read(moment(0), moment(NOON)))
+    assert counts == [Unanswered(at=1, version=1, codes={"GRAPH-FAILED": 2})], "they waited for the disk"
 
 
 def test_all_whose_callers_got_an_error_are_counted_in_one_line_a_flush(tmp_path: Path) -> None:

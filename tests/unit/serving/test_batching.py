@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from noria.serving.batching import Batcher, Job
+from noria.serving.batching import FEW, Batcher, Job
 from noria.serving.errors import Overloaded, TooLate
 
 Outcome = tuple[Any, BaseException | None]
@@ -221,6 +221,16 @@ def test_turns_that_are_always_long_are_never_taken_in_the_event_loop() -> None:
             await asked(batcher, loop, 0.005)
 
     assert not any(here for _, here in taking(test, Turns()).turns)
+
+
+def test_more_rows_than_a_brief_turn_may_have_are_the_threads() -> None:
+    async def test(loop: asyncio.AbstractEventLoop, batcher: Batcher, turns: Turns) -> None:
+        await turns.until_brief(batcher, loop)
+        await asyncio.gather(*(asked(batcher, loop, *[0.0] * 200) for _ in range(3)))
+
+    turns = taking(test, Turns()).turns
+    assert turns[0] == (200, True) and sum(rows for rows, _ in turns) == 600
+    assert all(rows <= FEW for rows, here in turns if here)
 
 
 def test_what_fails_in_the_event_loop_is_tried_in_the_thread() -> None:
