@@ -156,14 +156,25 @@ class _Opened:
         return found, overtaken
 
     def _next(self, now: int) -> int | None:
-        """The first block to look at before the one of now: one with rows, or, once there were rows in each block of a
-        week, one without in which it was the champion throughout."""
-        held = next(iter(self._tally.blocks(before=now)), None)
-        if self._last is None or not self._traffic.steady:
-            return held
-        until = now if held is None else held
-        since = max(self._index(self._last.end), now - EMPTY)
-        return next((index for index in range(since, until) if self.reigns.whole(*self._span(index))), held)
+        """The first block to look at before the one of now: one with rows, one with requests that got no answer, or, once
+        there were rows in each block of a week, one without in which it was the champion throughout."""
+        found = [*self._tally.blocks(before=now)[:1], *self._failing(now)]
+        if self._last is not None and self._traffic.steady:
+            blocks = range(max(self._index(self._last.end), now - EMPTY), min([now, *found]))
+            found += [index for index in blocks if self.reigns.whole(*self._span(index))][:1]
+        return min(found, default=None)
+
+    def _failing(self, now: int) -> list[int]:
+        """The first block before the one of now in whose time a request got no answer, of those not looked at."""
+        after = self._last.asked_until if self._last else self.reigns.began
+        if after is None:
+            return []
+        since = now - EMPTY if self._last is None else self._index(self._last.end)
+        counts = self._app.failure_counts(self.version.model).read(after + MICROSECOND, self._span(now)[0])
+        blocks = (
+            self._index(UNIX + MICROSECOND * one.at) for one in counts if one.version == self.version.number
+        )
+        return [index for index in blocks if index >= since][:1]
 
     def _recorded(self, index: int, now: datetime) -> tuple[Sight, list[Alarm]] | None:
         """Look at a block and append it with the state after it; None when another process was quicker."""
@@ -242,11 +253,12 @@ class _Opened:
     def _asked(self, index: int, end: datetime) -> tuple[datetime, datetime]:
         """After when, and until when, a block's requests came: one without an answer has no time of event, only that of its
         arrival, and belongs to the block whose requests came then."""
-        asked = self._tally.asked(index)
-        last = self._last.asked_until if self._last else None
+        asked, last = self._tally.asked(index), self._last.asked_until if self._last else self.reigns.began
         if asked is None:
             return last or end, max(end, last or end)
         first, newest = (UNIX + MICROSECOND * at for at in asked)
+        if self._last is None:  # a reign may have begun after what is played again of long ago
+            return min(last or first, first - MICROSECOND), newest
         return last or first - MICROSECOND, max(newest, last or newest)
 
     def _unanswered(self, after: datetime, until: datetime) -> dict[str, int]:

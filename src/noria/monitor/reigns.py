@@ -24,6 +24,11 @@ class Reigns:
         if since is not None:
             self._spans.append((since, None))
 
+    @property
+    def began(self) -> datetime | None:
+        """When its first began; None for a version that was never the champion."""
+        return self._spans[0][0] if self._spans else None
+
     def whole(self, start: datetime, end: datetime) -> bool:
         """Whether it was the champion from the start of a block to its end."""
         return any(since <= start and (until is None or end <= until) for since, until in self._spans)

@@ -401,6 +401,24 @@ def test_nothing_but_failures_is_told_too(app: App) -> None:
     assert "100.0% of 200 requests got no answer" in found["errors"] and "no row was asked" in found["volume"]
 
 
+def test_a_champion_that_only_fails_is_told_of_however_young_it_is(app: App) -> None:
+    fail(app, 0, 300)
+    until(app, 1)
+    looked = sights_of(app).look()
+    assert [alarm.monitor for alarm in looked.alarms] == ["errors"]
+    assert [(sight.rows, sight.unanswered) for sight in looked.sights] == [(0, {"GRAPH-FAILED": 300})]
+    until(app, 2)
+    assert sights_of(app).look().sights == (), "a day without requests has nothing to tell"
+    ask(app, 2)
+    fail(app, 2, 1)
+    for day in (3, 4):
+        fail(app, day, 5000)
+    until(app, 5)
+    looked = sights_of(app).look()
+    assert [sum(sight.unanswered.values()) for sight in looked.sights] == [1, 5000, 5000]
+    assert [sight.rows for sight in looked.sights] == [ROWS, 0, 0]
+
+
 def state(app: App) -> Any:
     last = app.records.monitors.last_sight("delay", 3)
     assert last is not None
