@@ -2,7 +2,8 @@
 
 skops names files and objects by their addresses in memory and by random numbers, and dates each file. Here a file
 is named by its content and dated 1980; an object has a number only where it is shared, counted in the order of
-their first appearance; and a set is written in the order of its items' text.
+their first appearance; what can't change is shared wherever it is equal, whether it was one object or several; and a
+set is written in the order of its items' text.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import io
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from functools import lru_cache
 from typing import Any
 from zipfile import ZIP_STORED, ZipFile, ZipInfo
@@ -26,6 +27,7 @@ from noria.records.base import digest_bytes
 SCHEMA = "schema.json"
 EARLIEST = (1980, 1, 1, 0, 0, 0)  # the first date that a zip archive can hold
 FIXED = {"JsonNode", "TypeNode", "FunctionNode", "TupleNode", "DTypeNode", "SliceNode", "BytesNode"}
+PLAIN = {"JsonNode", "TypeNode"}  # of these, what holds nothing that could change
 _STRUCTURED = re.compile(rb"'descr': (\[.*\]), 'fortran_order'")
 
 _TEXT, _BINS = "sklearn.feature_extraction.text", "sklearn.ensemble._hist_gradient_boosting.binning"
@@ -57,7 +59,7 @@ def canonical(schema: Node, members: dict[str, bytes]) -> tuple[bytes, set[str]]
     _rewrite(schema, names)
     nodes = list(_nodes(schema))
     _refuse_keys(nodes)
-    _number(nodes)
+    _number(nodes, {name for name, content in kept.items() if _is_empty(name, content)})
     return _packed(schema, kept), {f"{node['__module__']}.{node['__class__']}" for node in nodes}
 
 
@@ -175,19 +177,47 @@ def _text(node: Any) -> str:
     return "[" + ",".join(map(_text, node)) + "]" if isinstance(node, list) else repr(node)
 
 
-def _number(nodes: list[Node]) -> None:
-    """Numbers from 1 for what is shared and can change; none for the rest, whose sharing nobody can see."""
-    uses = Counter(node["__id__"] for node in nodes if "__id__" in node and not _fixed(node))
-    numbers: dict[int, int] = {}
+def _number(nodes: list[Node], empty: set[str]) -> None:
+    """Numbers from 1 for what is shared and can change, and for what is equal and cannot: a boosting has an array
+    without items, and the type of a name, hundreds of times, and skops makes an object with a number once."""
+    sharing = _sharing(nodes, empty)
+    uses = Counter(key for key in sharing if key is not None)
+    numbers: dict[Hashable, int] = {}
+    for node, key in zip(nodes, sharing, strict=True):
+        node.pop("__id__", None)
+        if key is not None and uses[key] > 1:
+            node["__id__"] = numbers.setdefault(key, len(numbers) + 1)
+
+
+def _sharing(nodes: list[Node], empty: set[str]) -> list[Hashable]:
+    """What a node has in common with those that are to be one object: an address, or all that it says; None where it
+    is to have no number."""
+    lists = {id(node["key_types"]) for node in nodes if node["__loader__"] == "DictNode"}  # a dict is made by them
+    found: list[Hashable] = []
     for node in nodes:
-        own = node.pop("__id__", None)
-        if own is not None and uses[own] > 1 and not _fixed(node):
-            node["__id__"] = numbers.setdefault(own, len(numbers) + 1)
+        if node["__loader__"] in PLAIN or _is_scalar(node) or node.get("file") in empty:
+            found.append(tuple([value for name, value in node.items() if name != "__id__"]))
+        elif id(node) in lists:
+            found.append(_text(node))
+        else:
+            found.append(None if _fixed(node) else node.get("__id__"))
+    return found
 
 
 def _fixed(node: Node) -> bool:
-    scalar = node["__loader__"] == "NdArrayNode" and node["__class__"] != "ndarray"
-    return node["__loader__"] in FIXED or scalar
+    return node["__loader__"] in FIXED or _is_scalar(node)
+
+
+def _is_scalar(node: Node) -> bool:
+    kind = getattr(np, node["__class__"], None) if node["__loader__"] == "NdArrayNode" else None
+    return isinstance(kind, type) and issubclass(kind, np.generic)
+
+
+def _is_empty(name: str, content: bytes) -> bool:
+    """An array without items: its file is the header of numpy's first form, and nothing behind it."""
+    return (
+        name.endswith(".npy") and content[6] == 1 and len(content) == 10 + int.from_bytes(content[8:10], "little")
+    )
 
 
 def _nodes(root: Any) -> Iterator[Node]:

@@ -107,6 +107,27 @@ def test_what_is_shared_inside_of_a_model_is_shared_again(artifacts: Artifacts) 
     assert kept["other"][0] is not kept["one"][0]
 
 
+def test_what_is_equal_is_one_object_only_where_nobody_can_change_it(artifacts: Artifacts) -> None:
+    from sklearn.preprocessing import FunctionTransformer
+
+    given = {
+        "one": np.arange(3),
+        "two": np.arange(3),
+        "gone": np.empty((0, 3)),
+        "none": np.empty((0, 3)),
+        "flat": np.empty(0),
+    }
+    alike = {**given, "kinds": [np.int64(7), np.int64(7), np.int32(7)]}
+    artifact = artifacts.save(FunctionTransformer(np.abs, kw_args=alike))
+    kept = artifacts.load(artifact).kw_args
+    assert kept["gone"] is kept["none"]
+    assert [part.shape for part in (kept["none"], kept["flat"])] == [(0, 3), (0,)]
+    assert kept["one"] is not kept["two"]
+    assert [type(number) for number in kept["kinds"]] == [np.int64, np.int64, np.int32]
+    apart = {**alike, "none": given["gone"]}  # one object here, two there: nobody can tell
+    assert artifacts.save(FunctionTransformer(np.abs, kw_args=apart)).digest == artifact.digest
+
+
 @pytest.mark.parametrize("kind", [zoo.boosting, zoo.linear])
 def test_what_skops_takes_apart_is_what_it_writes(kind: Callable[[], dict[str, Callable[[], Any]]]) -> None:
     """A release of skops that takes models apart in another way is found here."""
