@@ -59,6 +59,24 @@ def test_only_what_a_change_reaches_runs_again(trained: Project) -> None:
     assert "model" in why["quality"]
 
 
+def test_what_is_saved_in_an_editor_while_a_run_trains_is_the_next_runs(project: Project) -> None:
+    saves = """    from pathlib import Path
+
+    text = Path(__file__).read_text()
+    Path(__file__).write_text(text.replace("return model[0] " + "+", "return 1.0 + model[0] " + "+"))
+    print("splitting\""""
+    project.replace("pipeline.py", '    print("splitting"', saves)
+    before = (project.folder / "pipeline.py").read_text()
+    project.noria("run", "--as-of", FIRST)
+    assert "return 1.0 + model[0] +" in (project.folder / "pipeline.py").read_text()
+    project.write("pipeline.py", before)
+    project.noria("run", "--as-of", FIRST)
+    assert len(project.json("models")[0]["versions"]) == 1
+    project.replace("pipeline.py", "return model[0] +", "return 1.0 + model[0] +")
+    project.noria("run", "--as-of", FIRST, exit=None)
+    assert len(project.json("models")[0]["versions"]) == 2
+
+
 def test_a_parameter_is_part_of_the_fingerprint_and_reaches_the_service_graph(trained: Project) -> None:
     trained.noria("run", "--as-of", FIRST, "--set", "features.scale=2.0", exit=None)
     again = reasons(trained, "demand/2")

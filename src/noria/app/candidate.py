@@ -11,9 +11,9 @@ from noria.app.judging.gathered import quality_of
 from noria.app.judging.judged import Expecting, judged
 from noria.app.judging.proven import asked_proof
 from noria.app.overlap import Look
-from noria.pipeline.code import Code
 from noria.ports.engine import Engine, ask
 from noria.records.artifacts import Artifact
+from noria.records.base import Digest
 from noria.records.gates import Judgement
 from noria.records.policy import ModelPolicy
 from noria.records.proofs import Proof
@@ -48,10 +48,11 @@ def make_candidate(
     outputs: Mapping[str, Artifact],
     engine: Engine,
     look: Look,
+    code: Digest,
 ) -> Candidate:
-    """Build a version out of finished steps, let `look` see it, and judge it. Appends nothing: all is committed at once."""
+    """Build a version out of finished steps, let `look` see it, and judge it. Appends nothing: all is committed at once.
+    `code`: of the whole pipeline, as it was when the run began."""
     model, parameters = run.asked.model, run.asked.parameters
-    code = Code(app.project).of_all(resolved)
     graph = serving_graph(resolved, policy.pipeline, code, outputs, parameters)
     rows = outputs[graph.data]
     holdout = outputs[resolved.loss_spec.on] if resolved.loss_spec else None

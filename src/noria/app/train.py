@@ -224,8 +224,11 @@ def _turn(
     resumed: bool,
     ready: Prepareds,
 ) -> Trained:
+    from noria.pipeline.code import Code
     from noria.pipeline.drive import drive
 
+    code = Code(app.project)
+    whole = code.of_all(resolved)  # now: an editor may save other code while this trains
     outputs = drive(
         plan,
         run,
@@ -240,13 +243,14 @@ def _turn(
         prepared=ready,
         fresh=fresh_steps(resolved, wish),
         inspect=inspector(app, policy, resolved, _told(listener), accept=wish.accept_data),
+        code=code,
     )
     candidate: Candidate | None = None
     if resolved.predict is not None:
         listener.judging()
         look = split_inspector(app, policy, resolved, _told(listener), accept=wish.accept_data)
         candidate = make_candidate(
-            app, policy, resolved, run, steps=finished, outputs=outputs, engine=engine, look=look
+            app, policy, resolved, run, steps=finished, outputs=outputs, engine=engine, look=look, code=whole
         )
     then, held = _consequence(app, policy, wish, candidate)
     outcome = Succeeded(

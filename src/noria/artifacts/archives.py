@@ -192,7 +192,9 @@ def _number(nodes: list[Node], empty: set[str]) -> None:
 def _sharing(nodes: list[Node], empty: set[str]) -> list[Hashable]:
     """What a node has in common with those that are to be one object: an address, or all that it says; None where it
     is to have no number."""
-    lists = {id(node["key_types"]) for node in nodes if node["__loader__"] == "DictNode"}  # a dict is made by them
+    lists = {
+        id(node["key_types"]) for node in nodes if node["__loader__"] == "DictNode"
+    }  # a dict is made by them
     found: list[Hashable] = []
     for node in nodes:
         if node["__loader__"] in PLAIN or _is_scalar(node) or node.get("file") in empty:
@@ -216,7 +218,9 @@ def _is_scalar(node: Node) -> bool:
 def _is_empty(name: str, content: bytes) -> bool:
     """An array without items: its file is the header of numpy's first form, and nothing behind it."""
     return (
-        name.endswith(".npy") and content[6] == 1 and len(content) == 10 + int.from_bytes(content[8:10], "little")
+        name.endswith(".npy")
+        and content[6] == 1
+        and len(content) == 10 + int.from_bytes(content[8:10], "little")
     )
 
 

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from noria.artifacts.lists import items_of, save_list
 from noria.declare import Cut, Step
 from noria.errors import NoriaError
+from noria.pipeline.code import Code
 from noria.pipeline.fingerprint import ALWAYS_READ, why
 from noria.pipeline.items import Item, Tree, expand, gathered, leaves
 from noria.pipeline.listen import Listener, Silent
@@ -72,6 +73,7 @@ def drive(
     inspect: Inspect | None = None,
     given: Mapping[str, StepResult] | None = None,
     watched: bool = False,
+    code: Code | None = None,
 ) -> dict[str, Artifact]:
     """Carry out a run: steps begin as soon as what they read is there; returns every output by name.
 
@@ -80,9 +82,9 @@ def drive(
     failure is raised. A result that this run recorded before it was interrupted is kept as it is, when its fingerprint
     still holds; what an earlier run executed under the same fingerprint is reused, but for the steps in `fresh`; data
     is always read. `given` results are taken as they are, by the step's name; `watched` steps have their inputs looked
-    at before and after.
+    at before and after. `code`: the project's, if it has been read before.
     """
-    prints = Prints(plan, run.asked, project, prepared or {})
+    prints = Prints(plan, run.asked, project, prepared or {}, code)
     turn = _Turn(plan, run, pipeline, prints, Retrying(engine), store, records, clock, listener, finished)
     turn.fresh, turn.inspect = frozenset(fresh), inspect
     turn.given, turn.watched = given or {}, watched

@@ -25,14 +25,19 @@ class Prints:
     """What the fingerprints of one run are made of. Outputs are told to it as they come."""
 
     def __init__(
-        self, plan: Plan, asked: NewRun, project: Path, prepared: Mapping[str | None, Prepared]
+        self,
+        plan: Plan,
+        asked: NewRun,
+        project: Path,
+        prepared: Mapping[str | None, Prepared],
+        code: Code | None = None,
     ) -> None:
         self.outputs: dict[str, Artifact] = {}
         """All that is known so far, by output's name."""
         self._plan = plan
         self._asked = asked
         self._prepared = prepared
-        self._code = Code(project)
+        self._code = code or Code(project)
         self._coded: dict[str, Coded] = {}
         self._makers: dict[str, Digest] = {}
         self._environments: dict[tuple[str | None, int], Digest] = {}
