@@ -62,9 +62,9 @@ def make_candidate(
         judgements = app.records.versions.judgements(model, newest.number)
         if judgements:
             return Candidate(newest, judgements[0], known=True)
-    signing = Sign(graph=graph, rows=rows, seed=run.asked.seed)
-    signed = ask(engine, signing, Signed, meanwhile=lambda: look(outputs))
-    fast = ask(engine, Quicken(graph=graph, rows=rows, keys=holdout), Quickened).fast
+    signed = ask(engine, Sign(graph=graph, rows=rows, seed=run.asked.seed), Signed)
+    quicken = Quicken(graph=graph, rows=rows, keys=holdout)
+    fast = ask(engine, quicken, Quickened, meanwhile=lambda: look(outputs)).fast
     quality = holdout_quality(engine, resolved, graph, rows, outputs)
     version = build_version(
         run,

@@ -78,7 +78,7 @@ def _inputs_of(compiled: Compiled) -> dict[int, Input]:
 
 def _nodes(tree: SplitTree, wanted: Sequence[int]) -> Iterator[Node]:
     """Nodes of one tree with the conditions on the way to each, as far as they are numeric."""
-    parent, is_left = (part.tolist() for part in tree.parents())
+    parent, is_left = tree.parents()
     feature, threshold, categorical = (
         tree.feature.tolist(),
         tree.threshold.tolist(),

@@ -25,15 +25,14 @@ class SplitTree:
     left: np.ndarray
     right: np.ndarray
 
-    def parents(self) -> tuple[np.ndarray, np.ndarray]:
+    def parents(self) -> tuple[list[int], list[bool]]:
         """Of each node, the one above it (-1 at the root), and whether it is the left child."""
-        import numpy as np
-
-        parent, is_left = np.full(len(self.feature), -1), np.zeros(len(self.feature), bool)
-        for child, left in ((self.left, True), (self.right, False)):
-            inner = child >= 0
-            parent[child[inner]] = np.flatnonzero(inner)
-            is_left[child[inner]] = left
+        parent, is_left = [-1] * len(self.feature), [False] * len(self.feature)
+        for node, (left, right) in enumerate(zip(self.left.tolist(), self.right.tolist(), strict=True)):
+            if left >= 0:
+                parent[left], is_left[left] = node, True
+            if right >= 0:
+                parent[right] = node
         return parent, is_left
 
 
