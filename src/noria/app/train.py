@@ -228,7 +228,8 @@ def _turn(
     from noria.pipeline.drive import drive
 
     code = Code(app.project)
-    whole = code.of_all(resolved)  # now: an editor may save other code while this trains
+    # read now: while this trains, an editor may save other code
+    whole = code.of_all(resolved) if resolved.predict else None
     outputs = drive(
         plan,
         run,
@@ -246,7 +247,7 @@ def _turn(
         code=code,
     )
     candidate: Candidate | None = None
-    if resolved.predict is not None:
+    if whole is not None:
         listener.judging()
         look = split_inspector(app, policy, resolved, _told(listener), accept=wish.accept_data)
         candidate = make_candidate(

@@ -55,33 +55,38 @@ class _Unit:
     reading: Reading
 
 
+@dataclass(frozen=True)
+class _Text:
+    """What a function reaches, in order, and what could not be followed."""
+
+    items: list[str]
+    notes: tuple[str, ...]
+
+
 class Code:
     """The code of a project as it lies on the disk now; each file is read and parsed once."""
 
     def __init__(self, root: Path) -> None:
         self._modules = Modules(root)
         self._units: dict[tuple[str, int], _Unit] = {}
+        self._texts: dict[Callable[..., Any], _Text] = {}
 
     def of(self, step: Step, about: object = None) -> Coded:
         """A step's code. `about`: what else decides how Noria calls it, as plain values."""
-        reached = _Reached(self._modules, self._unit)
-        reached.function(step.function, as_step=True)
-        reached.follow()
+        if step.function not in self._texts:
+            self._texts[step.function] = self._read(step)
+        text = self._texts[step.function]
         declared = {
             "role": step.role,
             "inputs": step.inputs,
             "outputs": step.outputs,
             "spec": asdict(step.spec),
         }
-        digest = digest_of([declared, about, sorted(reached.items)])
-        return Coded(digest=digest, notes=tuple(sorted(reached.notes)))
+        return Coded(digest=digest_of([declared, about, text.items]), notes=text.notes)
 
     def reached(self, step: Step) -> list[tuple[Module, ast.AST]]:
         """Every definition of the project that a step's function reaches, itself first, each in its file."""
-        found = _Reached(self._modules, self._unit)
-        found.function(step.function, as_step=True)
-        found.follow()
-        return found.nodes
+        return self._follow(step).nodes
 
     def of_all(self, resolved: Resolved) -> Digest:
         """The code of a whole pipeline: every step's, predict's and the loss's, and that of functions for single rows."""
@@ -91,6 +96,16 @@ class Code:
             *(resolved.row_functions[name] for name in sorted(resolved.row_functions)),
         )
         return digest_of([self.of(step).digest for step in steps])
+
+    def _read(self, step: Step) -> _Text:
+        reached = self._follow(step)
+        return _Text(sorted(reached.items), tuple(sorted(reached.notes)))
+
+    def _follow(self, step: Step) -> _Reached:
+        found = _Reached(self._modules, self._unit)
+        found.function(step.function, as_step=True)
+        found.follow()
+        return found
 
     def _unit(self, module: Module, position: int, keep: Callable[[ast.expr], bool]) -> _Unit:
         key = (module.place, position)
