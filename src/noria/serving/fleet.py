@@ -19,6 +19,7 @@ from noria.serving import wire
 from noria.serving.account import Account
 from noria.serving.chores import Chores
 from noria.serving.errors import WorkerFailed
+from noria.serving.homes import Homes
 from noria.serving.log import Narrator
 from noria.serving.tally import Place
 from noria.serving.worker_process import Plan, State, Worker, start
@@ -33,9 +34,6 @@ LIVES = (
     6  # deaths in a row, and a challenger is given up: with the pauses between them, after some ten seconds
 )
 STEADY = 60.0  # s; a worker that has lived for longer does not die in a row with the one before
-SETTLING = (
-    5.0  # s after workers were added, in which connections that are given back go to the new ones alone
-)
 KNOWING = 10.0  # s for everybody to ask a leaving worker no more; a lost request costs more than a worker that stays
 TOO_OLD = "the noria of its environment is too old to share a service with other models"
 UNGUARDED = "the noria of its environment knows neither tokens nor TLS, and would answer anybody"
@@ -77,7 +75,6 @@ class Fleet:
         self._name = name
         self._scaled: int | None = None
         self._standing: dict[type[wire.Message], wire.AnyMessage] = {}
-        self._newcomers: list[Worker] = []
         self._heard = asyncio.Event()
         self._listening = listening
         self._shares = shares
@@ -87,8 +84,7 @@ class Fleet:
         self._workers: list[Worker] = []
         self._plan: Plan | None = None
         self._numbers = itertools.count(1)
-        self._turn = itertools.count()
-        self._homeless: list[socket.socket] = []
+        self._homes = Homes(lambda: self.accepting, self._elsewhere)
         self._failures = 0
         self._chores = Chores(lambda error: narrate("fleet.broke", why=repr(error)))
         self._closing = False
@@ -167,7 +163,7 @@ class Fleet:
         started = await self._started(plan, workers - len(self.accepting))
         plan.workers = self._scaled = workers
         before = self.accepting
-        self._settle(started)
+        self._homes.prefer(started)
         for worker in started:
             self._accept(worker)
         for worker in before if started else ():
@@ -215,11 +211,6 @@ class Fleet:
         for worker in surplus:
             self._send_off(worker)
 
-    def _settle(self, newcomers: list[Worker]) -> None:
-        self._newcomers = newcomers
-        if newcomers:
-            asyncio.get_running_loop().call_later(SETTLING, self._newcomers.clear)
-
     def tell(self, message: wire.AnyMessage) -> None:
         """Tell every worker something, those that will be started too."""
         self._standing[type(message)] = message
@@ -238,30 +229,31 @@ class Fleet:
         """Wait until every worker that may still be asked goes by a table; how many of how many do."""
         with suppress(TimeoutError):
             async with asyncio.timeout(ROUTING):
-                while self._routed(serial) < len(self._answering()):
-                    self._heard.clear()
-                    await self._heard.wait()
+                await self._until(lambda: self._routed(serial) >= len(self._answering()))
         return self._routed(serial), len(self._answering())
 
     async def all_know(self, serial: int) -> None:
         """Wait until every worker that may still ask others goes by what was said of them."""
         with suppress(TimeoutError):
             async with asyncio.timeout(KNOWING):
-                while any(each.knows < serial for each in self._answering()):
-                    self._heard.clear()
-                    await self._heard.wait()
+                await self._until(lambda: all(each.knows >= serial for each in self._answering()))
 
     async def until_accepting(self) -> None:
         """Wait until somebody answers."""
-        while not self.accepting:
-            self._heard.clear()
-            await self._heard.wait()
+        await self._until(lambda: bool(self.accepting))
 
     def house(self, connections: list[socket.socket], moves: int) -> bool:
         """Let connections of another model go on here; False where nobody could take them."""
         if not self.accepting:
             return False
-        self._rehouse(connections, moves)
+        self._homes.give(connections, moves)
+        return True
+
+    def _elsewhere(self, connection: socket.socket, moves: int) -> bool:
+        """Let a connection go to another model, where there is one and this answers no more."""
+        if self._plan is not None or self._shares is None:
+            return False
+        self._shares.moved("", [connection], moves)
         return True
 
     async def dismiss(self) -> None:
@@ -273,7 +265,11 @@ class Fleet:
             await self._shares.known()
         for worker in leaving:
             self._leave(worker)
-        while any(worker in self._workers for worker in leaving):
+        await self._until(lambda: not any(worker in self._workers for worker in leaving))
+
+    async def _until(self, holds: Callable[[], bool]) -> None:
+        """Wait for what the workers say, or for their ends, to make something true."""
+        while not holds():
             self._heard.clear()
             await self._heard.wait()
 
@@ -326,8 +322,7 @@ class Fleet:
             worker.tell(message)
         if self._listening is not None:
             worker.tell(wire.Accept(), [self._listening])
-        homeless, self._homeless = self._homeless, []
-        self._rehouse(homeless)
+        self._homes.settle()
         self._narrate("worker.accepts", worker=worker.name, version=worker.version)
         self.changed()
 
@@ -396,29 +391,12 @@ class Fleet:
                     if model and self._shares is not None:
                         self._shares.moved(model, sockets, moves)
                     else:
-                        self._rehouse(sockets, moves)
+                        self._homes.give(sockets, moves)
                 case wire.Knows(serial=serial):
                     worker.knows = serial
                     self._heard.set()
                 case _:
                     self._narrate("worker.misunderstood", worker=worker.name, message=str(message))
-
-    def _rehouse(self, connections: list[socket.socket], moves: int = 0) -> None:
-        """Let connections go on in the workers that accept, one after the other; they wait where there is none, if there
-        will be some."""
-        for one in connections:
-            homes = [each for each in self._newcomers if each.state == "accepting"] or self.accepting
-            if not homes:
-                if self._plan is None and self._shares is not None:
-                    self._shares.moved("", [one], moves)
-                else:
-                    self._homeless.append(one)
-                continue
-            home = homes[next(self._turn) % len(homes)]
-            if home.tell(wire.Take(moves=moves), [one]):
-                one.close()
-            else:
-                self._homeless.append(one)
 
     def _gone(self, worker: Worker) -> None:
         """A worker's channel has ended: it has left, or was lost."""
