@@ -138,6 +138,15 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m noria.serving", description="Serve models from a state folder."
     )
+    _add_models(parser)
+    _add_address(parser)
+    _add_limits(parser)
+    _add_log(parser)
+    _add_own(parser)
+    return parser
+
+
+def _add_models(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--state", required=True, help="the project's .noria folder")
     which = parser.add_mutually_exclusive_group(required=True)
@@ -148,46 +157,49 @@ def _parser() -> argparse.ArgumentParser:
     add("--project", help="the project's folder, where versions' environments are built from")
     add("--environment", help="what this interpreter is for the project, as JSON")
     add("--follow", default="champion", help="an alias, followed as it moves; or a version's number")
+
+
+def _add_address(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
     add("--host", default=DEFAULTS.host)
     add("--port", type=int, default=DEFAULTS.port, help="0 takes a free one")
-    add("--body-seconds", type=float, default=BODY_SECONDS, help="for a whole request to come")
     add("--grpc-port", type=int, help="where to answer over gRPC as well; 0 takes a free one")
-    add("--traces", default="", help="a collector's address, for traces of requests by OTLP over HTTP")
-    add("--max-body", type=int, default=DEFAULTS.max_body, help="bytes of one request's body")
-    add("--max-rows", type=int, default=DEFAULTS.max_rows, help="rows of one request")
-    add("--workers", type=int, default=DEFAULTS.workers, help="processes that answer")
-    add("--no-spare", action="store_true", help="keep no loaded process beside a single worker")
-    add(
-        "--deadline",
-        type=float,
-        default=DEFAULTS.deadline,
-        help="seconds that a request may wait for its turn",
-    )
-    add(
-        "--patience",
-        type=float,
-        default=DEFAULTS.patience,
-        help="seconds that a challenger has before the champion answers",
-    )
-    add(
-        "--durability",
-        choices=("sync", "async", "off"),
-        default=DEFAULTS.durability,
-        help="of the prediction log",
-    )
     add("--auth", choices=("tokens", "off"), default=DEFAULTS.auth, help="whether callers need a token")
     add("--tls-cert", help="a certificate in PEM: the service speaks TLS")
     add("--tls-key", help="its key")
     add("--tls-client-ca", help="who must have signed the certificate of a caller")
-    add("--failure-on-stdout", action="store_true", help="say there, as JSON, why it cannot begin")
+
+
+def _add_limits(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    wait = "seconds that a request may wait for its turn"
+    patience = "seconds that a challenger has before the champion answers"
+    threads = "threads of the model's libraries; a row is too small to share"
+    add("--body-seconds", type=float, default=BODY_SECONDS, help="for a whole request to come")
+    add("--max-body", type=int, default=DEFAULTS.max_body, help="bytes of one request's body")
+    add("--max-rows", type=int, default=DEFAULTS.max_rows, help="rows of one request")
+    add("--workers", type=int, default=DEFAULTS.workers, help="processes that answer")
+    add("--no-spare", action="store_true", help="keep no loaded process beside a single worker")
+    add("--deadline", type=float, default=DEFAULTS.deadline, help=wait)
+    add("--patience", type=float, default=DEFAULTS.patience, help=patience)
+    add("--threads", type=int, default=1, help=threads)
+
+
+def _add_log(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    durabilities = ("sync", "async", "off")
+    add("--durability", choices=durabilities, default=DEFAULTS.durability, help="of the prediction log")
     add("--maturity", type=float, help="seconds after a block before its labels are owed")
     add("--block", type=float, help="seconds of a block of event time")
     add("--log", help="what of the rows is logged, and how long it is kept, as JSON")
-    add(
-        "--threads", type=int, default=1, help="threads of the model's libraries; a row is too small to share"
-    )
+    add("--traces", default="", help="a collector's address, for traces of requests by OTLP over HTTP")
+
+
+def _add_own(parser: argparse.ArgumentParser) -> None:
+    """What its starter wants of the process itself."""
+    add = parser.add_argument
+    add("--failure-on-stdout", action="store_true", help="say there, as JSON, why it cannot begin")
     add("--until-stdin-closes", action="store_true", help="stop when whoever started this process is gone")
-    return parser
 
 
 if __name__ == "__main__":

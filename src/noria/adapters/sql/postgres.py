@@ -29,7 +29,7 @@ class Postgres:
 
     def __init__(self, url: str, *, busy: float = BUSY) -> None:
         try:
-            from noria.adapters.sql import wire
+            import noria.adapters.sql.wire as wire
         except ImportError as error:
             raise DriverMissing(store=shown(url), package="psycopg2", extra="postgres") from error
         self.store = shown(url)
