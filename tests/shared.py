@@ -1,6 +1,6 @@
-"""One server for a whole test run, whatever the number of its processes: started by whichever asks first.
+"""What a whole test run needs once, whatever the number of its processes: made by whichever asks first.
 
-A keeper process owns it and ends it when the test run's first process is gone, however that goes.
+A server is owned by a keeper process, which ends it when the test run's first process is gone, however that goes.
 """
 
 from __future__ import annotations
@@ -8,10 +8,12 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -30,6 +32,19 @@ def shared(began: str, factory: pytest.TempPathFactory) -> Any:
         if not said.exists():
             said.write_text(_kept(began, folder / f"{name}.log"))
     return json.loads(said.read_text())
+
+
+def made(name: str, factory: pytest.TempPathFactory, make: Callable[[Path], object]) -> Path:
+    """A folder that `make` fills, given its path before it is there: to be read or copied, never changed."""
+    folder = _common(factory) / name
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = folder.with_suffix(".made")
+        if not done.exists():
+            shutil.rmtree(folder, ignore_errors=True)  # of another that was interrupted
+            make(folder)
+            done.touch()
+    return folder
 
 
 def _common(factory: pytest.TempPathFactory) -> Path:

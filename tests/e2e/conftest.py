@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from e2e.project import FIRST, PIPELINE, POLICY, Project, committed, copied
+from shared import made
 
 
 @pytest.fixture
@@ -29,9 +30,11 @@ def project(make_project: Callable[..., Project]) -> Project:
 @pytest.fixture(scope="session")
 def first_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The demand project after a first run, of which tests get copies."""
-    project = committed(tmp_path_factory.mktemp("first") / "project", PIPELINE, POLICY)
-    project.noria("run", "--as-of", FIRST)
-    return project.folder
+
+    def train(folder: Path) -> None:
+        committed(folder, PIPELINE, POLICY).noria("run", "--as-of", FIRST)
+
+    return made("first-run", tmp_path_factory, train)
 
 
 @pytest.fixture

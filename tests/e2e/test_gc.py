@@ -15,11 +15,12 @@ from typing import Any
 import blake3
 import pytest
 
-from e2e.project import PIPELINE, Project
+from e2e.project import PIPELINE, Project, committed, copied
 from e2e.test_crashes import begin, finish
 from e2e.test_crashes import slow as slow
 from e2e.test_wheel import ask, served
 from servers_s3 import S3Server, environment
+from shared import made
 
 POLICY = """
 [model.demand]
@@ -34,9 +35,12 @@ DAYS = ("2024-02-10", "2024-02-14", "2024-02-18")
 
 
 @pytest.fixture
-def project(make_project: Callable[..., Project]) -> Project:
+def project(tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> Project:
     """Three versions; the second is champion."""
-    return trained(make_project(PIPELINE, POLICY))
+    there = made(
+        "three-versions", tmp_path_factory, lambda folder: trained(committed(folder, PIPELINE, POLICY))
+    )
+    return copied(there, tmp_path / "project")
 
 
 def trained(project: Project) -> Project:

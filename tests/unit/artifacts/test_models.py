@@ -9,6 +9,7 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -22,19 +23,25 @@ from noria.artifacts.forged import ForgedTree
 from noria.artifacts.parted import parts_of
 from noria.artifacts.trusted import TRUSTED
 from noria.errors import ConfigError, render
+from shared import made
 from unit.artifacts import zoo
 
 pytestmark = pytest.mark.slow  # importing scikit-learn and skops takes seconds, fitting a zoo some more
 
 NAMES = list(zoo.zoo())
+SEEDS = ("1", "2")
 
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, dict[str, Any]]]:
     """The zoo in two fresh processes with other hash seeds, of which one has less memory layout in common."""
-    store = tmp_path_factory.mktemp("models")
-    runs = []
-    for seed in ("1", "2"):
+    folder = made("model-zoo", tmp_path_factory, _fitted_twice)
+    return [json.loads((folder / f"{seed}.json").read_text()) for seed in SEEDS]
+
+
+def _fitted_twice(folder: Path) -> None:
+    folder.mkdir()
+    for seed in SEEDS:
         env = {
             **os.environ,
             "PYTHONHASHSEED": seed,
@@ -42,11 +49,14 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, dict[str, A
             "MALLOC_PERTURB_": seed,
         }
         done = subprocess.run(
-            [sys.executable, zoo.__file__, store / seed], capture_output=True, text=True, env=env, check=False
+            [sys.executable, zoo.__file__, folder / seed],
+            capture_output=True,
+            text=True,
+            env=env,
+            check=False,
         )
         assert done.returncode == 0, done.stderr
-        runs.append(json.loads(done.stdout))
-    return runs
+        (folder / f"{seed}.json").write_text(done.stdout)
 
 
 @pytest.mark.parametrize("name", NAMES)
