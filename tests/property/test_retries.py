@@ -7,7 +7,7 @@ from noria.app.judging.shares import shared
 from noria.records.gates import NoWorse
 from noria.statistics import compare
 
-STREAMS, RETRIES, BLOCKS, ALPHA = 1_500, 5, 14, 0.1
+STREAMS, RETRIES, BLOCKS, ALPHA = 600, 5, 14, 0.1
 
 
 def passed_wrongly(alphas: list[float], streams: int = STREAMS) -> int:
@@ -31,6 +31,6 @@ def test_together_they_pass_wrongly_no_more_often_than_one_may() -> None:
 
 
 def test_without_sharing_they_would() -> None:
-    few = STREAMS // 5  # what is far off shows in few, and fewer make it only harder to show
+    few = STREAMS // 2  # what is far off shows in few, and fewer make it only harder to show
     wrong = passed_wrongly([ALPHA] * RETRIES, few)
     assert beta.ppf(0.001, wrong, few - wrong + 1) > ALPHA

@@ -60,7 +60,7 @@ def test_two_versions_alike_are_told_apart_no_more_often_than_promised_at_any_lo
 @pytest.mark.parametrize("by_day", [True, False])
 def test_calibrated_answers_on_days_of_their_own_are_inside_their_bounds(by_day: bool) -> None:
     """Days differ, and are right on average. Planted: rows for blocks break it."""
-    rng, alpha, streams, days, rows = np.random.default_rng(4), 0.05, 120 if by_day else 30, 20, 50
+    rng, alpha, streams, days, rows = np.random.default_rng(4), 0.05, 120 if by_day else 20, 20, 50
     missed = 0
     for _ in range(streams):
         p = rng.uniform(0.35, 0.65, (days, rows))
