@@ -290,6 +290,7 @@ def fresh(tmp_path: Path) -> Iterator[World]:
 
 SOAK = bool(os.environ.get("NORIA_SOAK"))
 CONNECTIONS = 64 if SOAK else 16
+PAUSE = 0.0 if SOAK else 0.01  # s; else most of what a test takes goes into asking while processes start
 SWAPS = 20 if SOAK else 5
 KILLS = 20 if SOAK else 3
 
@@ -297,7 +298,10 @@ KILLS = 20 if SOAK else 3
 @pytest.mark.slow
 def test_swaps_and_tables_under_load_lose_nothing(fresh: World) -> None:
     """The champion changes, with a challenger beside it, and tables come and go: no request fails, none is lost."""
-    with routed(fresh, "--no-spare") as (running, admin), Callers(running.url, CONNECTIONS) as callers:
+    with (
+        routed(fresh, "--no-spare") as (running, admin),
+        Callers(running.url, CONNECTIONS, pause=PAUSE) as callers,
+    ):
         for turn in range(SWAPS):
             champion = (3, 1)[turn % 2]
             admin.canary((0.1, 0.4)[turn % 2])
@@ -313,7 +317,10 @@ def test_swaps_and_tables_under_load_lose_nothing(fresh: World) -> None:
 
 @pytest.mark.slow
 def test_workers_come_and_go_under_load(fresh: World) -> None:
-    with routed(fresh, "--no-spare") as (running, admin), Callers(running.url, CONNECTIONS) as callers:
+    with (
+        routed(fresh, "--no-spare") as (running, admin),
+        Callers(running.url, CONNECTIONS, pause=PAUSE) as callers,
+    ):
         for workers in (2, 1):
             assert admin.scale(workers).json()["changed"] is True
             assert admin.scale(workers).json()["changed"] is False
@@ -334,7 +341,7 @@ def _shared(admin: Admin, workers: int) -> bool:
 def test_a_challenger_that_keeps_dying_is_taken_out_and_nobody_sees_it(fresh: World) -> None:
     with routed(fresh, "--no-spare") as (running, admin):
         table = admin.canary(0.5)
-        with Callers(running.url, CONNECTIONS) as callers:
+        with Callers(running.url, CONNECTIONS, pause=PAUSE) as callers:
             for _ in range(5):
                 until(lambda: admin.workers(2), 60, "the challenger's worker")
                 os.kill(admin.workers(2)[0]["pid"], signal.SIGKILL)
@@ -357,7 +364,7 @@ def test_a_champions_worker_that_is_killed_takes_only_what_is_in_flight_there(fr
         admin.canary(0.3)
         for _ in range(KILLS):
             until(lambda: admin.workers(1) and admin.workers(1, "spare"), 60, "a worker and its spare")
-            with Callers(running.url, CONNECTIONS) as callers:
+            with Callers(running.url, CONNECTIONS, pause=PAUSE) as callers:
                 os.kill(admin.workers(1)[0]["pid"], signal.SIGKILL)
                 until(lambda: len(admin.workers(1)) == 1, 60, "the spare")
             assert all("200" not in failure[:4] and failure[0] not in "45" for failure in callers.failures)
