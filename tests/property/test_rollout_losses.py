@@ -5,6 +5,7 @@ their bound where each difference is of as many rows of both versions and of eno
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -29,7 +30,10 @@ def canary(
     theirs = random.random(days.size) < shares[days]
     losses = (random.random(days.size) < base[days] + more * theirs).astype(np.float64)
     when = DAY + days * np.timedelta64(1, "D")
-    return Rows(when[~theirs], losses[~theirs]), Rows(when[theirs], losses[theirs])
+    return (
+        Rows(when[~theirs], shares[days][~theirs], losses[~theirs]),
+        Rows(when[theirs], shares[days][theirs], losses[theirs]),
+    )
 
 
 def uneven(champion: Rows, challenger: Rows) -> Floats:
@@ -91,6 +95,39 @@ def test_days_that_differ_while_the_share_grows_mislead_means_of_all_rows_and_no
     assert not surely_over(ever([even_differences(*pair) for pair in pairs], 0.0), 4, ALPHA)
 
 
+def changing_at_noon(random: np.random.Generator) -> tuple[Rows, Rows]:
+    """Versions alike, on days of 5 % in the morning and 50 % in the afternoon, which is the better half."""
+    shares, base = np.tile((0.05, 0.5), 20), np.tile((0.5, 0.1), 20)
+    champion, challenger = canary(random, base, 0.0, 300, shares)
+    return by_days(champion), by_days(challenger)
+
+
+def by_days(rows: Rows) -> Rows:
+    """Blocks in pairs."""
+    halves = (rows.starts - DAY) // np.timedelta64(1, "D")
+    return replace(rows, starts=DAY + halves // 2 * np.timedelta64(1, "D"))
+
+
+def test_days_in_which_the_share_changes_do_not_mislead() -> None:
+    """Planted: such days as a whole. Most of the challenger's rows are then of the afternoon."""
+    random = np.random.default_rng(SEED)
+    pairs = [changing_at_noon(random) for _ in range(CANARIES)]
+    assert not surely_over(ever([even_differences(*pair) for pair in pairs], 0.0), CANARIES, ALPHA)
+    whole = [[replace(rows, shares=np.ones(rows.losses.size)) for rows in pair] for pair in pairs[:10]]
+    assert ever([even_differences(*pair) for pair in whole], 0.0) == 10
+
+
+def test_one_day_of_two_shares_is_two_comparisons() -> None:
+    """5 % of a morning without losses and 50 % of an afternoon with losses: each by itself, no difference at all."""
+    champion = Rows(
+        np.repeat(DAY, 1_450), np.repeat((0.05, 0.5), (950, 500)), np.repeat((0.0, 1.0), (950, 500))
+    )
+    challenger = Rows(
+        np.repeat(DAY, 550), np.repeat((0.05, 0.5), (50, 500)), np.repeat((0.0, 1.0), (50, 500))
+    )
+    assert even_differences(champion, challenger).tolist() == [0.0, 0.0]
+
+
 @pytest.mark.parametrize(("more", "verdict"), [(0.0, "not worse"), (0.15, "worse")])
 def test_what_differs_is_told(more: float, verdict: str) -> None:
     """With 10 to 100 rows of the challenger a day, and days that differ."""
@@ -112,12 +149,16 @@ def test_what_differs_is_told(more: float, verdict: str) -> None:
 
 def test_differences_are_of_as_many_rows_of_both_day_by_day() -> None:
     """Rows beyond what the other version has count for nothing, nor do days that one alone has, nor a last few rows."""
+
+    def one(starts: NDArray[np.datetime64]) -> Floats:
+        return np.full(starts.size, 0.25)
+
     days = DAY + np.array([0] * 70 + [1] * 30 + [2] * 60 + [3] * 10) * np.timedelta64(1, "D")
-    champion = Rows(days, np.concatenate([np.zeros(70), np.ones(30), np.zeros(60), np.ones(10)]))
+    champion = Rows(days, one(days), np.concatenate([np.zeros(70), np.ones(30), np.zeros(60), np.ones(10)]))
     own = DAY + np.array([0] * 30 + [1] * 40 + [2] * 50 + [4] * 99) * np.timedelta64(1, "D")
-    challenger = Rows(own, np.concatenate([np.ones(30), np.ones(40), np.zeros(50), np.ones(99)]))
+    challenger = Rows(own, one(own), np.concatenate([np.ones(30), np.ones(40), np.zeros(50), np.ones(99)]))
     assert LEAST_ROWS == 50
     assert even_differences(champion, challenger).tolist() == [0.5, 0.0]
     assert even_differences(champion, challenger, least_rows=1).tolist() == [1.0, 0.0, 0.0]
-    empty = Rows(days[:0], np.zeros(0))
+    empty = Rows(days[:0], np.zeros(0), np.zeros(0))
     assert even_differences(champion, empty).size == even_differences(empty, challenger).size == 0

@@ -3,7 +3,8 @@
 Both have answered rows of the same days, so the days' means are compared in pairs: what a day does to all rows falls out, and
 rows of a day may depend on each other (`even_differences`, then `compare` with "symmetric"). The difference of a few rows' mean
 and of many rows' is skewed where losses are, and bets on its sign are then won by a challenger that is no better; so a day gives
-as many rows of each version, and days are put together until these are enough. Where units really are independent, each version's mean has a bound of its own by betting, and the difference of the two is bounded by both
+as many rows of each version, and days are put together until these are enough. A day in which the challenger's share changed is
+compared part by part: most of its rows are of the later one, and what that did to all rows would be taken for its own. Where units really are independent, each version's mean has a bound of its own by betting, and the difference of the two is bounded by both
 (`compare_unpaired`): nothing but the range is assumed, and it takes more rows.
 """
 
@@ -27,6 +28,7 @@ class Rows:
     """One version's losses, in an order that knows nothing of them (by a hash of the row's name)."""
 
     starts: NDArray[np.datetime64]  # (n,) of each row's block
+    shares: Floats  # (n,) the challenger's share of the units when each was asked
     losses: Floats  # (n,)
 
 
@@ -62,17 +64,19 @@ def block_differences(champion: Blocks, challenger: Blocks, *, least_rows: int =
 
 
 def even_differences(champion: Rows, challenger: Rows, *, least_rows: int = LEAST_ROWS) -> Floats:
-    """The challenger's mean loss minus the champion's, in stretches of blocks in time order: (n,).
+    """The challenger's mean loss minus the champion's, in stretches of parts of blocks in time order: (n,).
 
-    Of each block the first rows of both count, as many as the one has that has fewer: if both versions are alike, a
-    difference is symmetric about 0 whatever losses look like, and what a block does to all rows falls out. Neighbouring
-    blocks are put together until they hold `least_rows` of each; the last stretch counts once it does. Nothing depends on
+    A part is what came of a block while the challenger's share was one: within it a row is the challenger's by chance, whenever
+    it came. Of each part the first rows of both count, as many as the one has that has fewer: if both versions are alike, a
+    difference is symmetric about 0 whatever losses look like, and what a part does to all rows falls out. Neighbouring
+    parts are put together until they hold `least_rows` of each; the last stretch counts once it does. Nothing depends on
     losses but the differences themselves.
     """
-    blocks = np.intersect1d(champion.starts, challenger.starts)
-    ours, theirs = (_in_blocks(rows, blocks) for rows in (champion, challenger))
-    counts = np.minimum(*(np.bincount(place, minlength=blocks.size) for place, _ in (ours, theirs)))
-    gained = _first_sums(*theirs, counts) - _first_sums(*ours, counts)
+    ours, theirs = _parts(champion, challenger)
+    common = np.intersect1d(ours, theirs)
+    own, other = _within(common, ours, champion.losses), _within(common, theirs, challenger.losses)
+    counts = np.minimum(*(np.bincount(place, minlength=common.size) for place, _ in (own, other)))
+    gained = _first_sums(*other, counts) - _first_sums(*own, counts)
     found, rows, total = [], 0, 0.0
     for count, gain in zip(counts.tolist(), gained.tolist(), strict=True):
         rows, total = rows + count, total + gain
@@ -82,16 +86,27 @@ def even_differences(champion: Rows, challenger: Rows, *, least_rows: int = LEAS
     return np.array(found, np.float64)
 
 
-def _in_blocks(rows: Rows, blocks: NDArray[np.datetime64]) -> tuple[NDArray[np.intp], Floats]:
-    """Of the rows within the blocks: the place of each one's block, and its loss; by blocks, otherwise in their order."""
-    place = np.searchsorted(blocks, rows.starts)
-    known = np.append(blocks, np.datetime64("NaT"))[place] == rows.starts
-    order = np.argsort(place[known], kind="stable")
-    return place[known][order], rows.losses[known][order]
+def _parts(champion: Rows, challenger: Rows) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """The number of each row's part, by block and then by share."""
+    pair = (champion, challenger)
+    _, block = np.unique(np.concatenate([rows.starts for rows in pair]), return_inverse=True)
+    shares, share = np.unique(np.concatenate([rows.shares for rows in pair]), return_inverse=True)
+    numbers = block * shares.size + share
+    return numbers[: champion.losses.size], numbers[champion.losses.size :]
+
+
+def _within(
+    common: NDArray[np.intp], numbers: NDArray[np.intp], losses: Floats
+) -> tuple[NDArray[np.intp], Floats]:
+    """Of the rows within common parts: the place of each one's part, and its loss; by parts, otherwise in their order."""
+    known = np.isin(numbers, common)
+    place = np.searchsorted(common, numbers[known])
+    order = np.argsort(place, kind="stable")
+    return place[order], losses[known][order]
 
 
 def _first_sums(place: NDArray[np.intp], losses: Floats, counts: NDArray[np.intp]) -> Floats:
-    """Sum of the first `counts` losses of each block."""
+    """Sum of the first `counts` losses of each part."""
     rank = np.arange(place.size) - np.searchsorted(place, place)
     first = rank < counts[place]
     return np.bincount(place[first], weights=losses[first], minlength=counts.size).astype(np.float64)

@@ -148,10 +148,10 @@ class World:
             self._log(version, way, answered)
         return keys
 
-    def label(self, keys: Sequence[str]) -> None:
-        """That none of them was late: 0 is right."""
+    def label(self, keys: Sequence[str], *, late: bool = False) -> None:
+        """Whether they were late, all of them: 1 or 0 is right."""
         now = self.clock.now()
-        given = [NewFeedback(by="key", ref=key, label=False, known=now) for key in keys]
+        given = [NewFeedback(by="key", ref=key, label=late, known=now) for key in keys]
         self.app.records.feedback.add("delay", given, at=now)
 
     def _log(self, version: int, way: str, rows: Sequence[Row]) -> None:

@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from noria.app.rollouts import look
-from noria.records.rollouts import Ended, Owing, RolloutPolicy, Watching
+from noria.records.rollouts import Ended, Opening, Owing, RolloutPolicy, Watching
 from noria.rollout.judge import part_of
 from noria.rollout.machine import Table
 from noria.statistics.rates import Stretch, rate_verdict
@@ -98,6 +98,22 @@ def test_labels_that_say_nothing_bad_keep_it(here: World) -> None:
     assert isinstance(ended, Ended)
     assert (ended.result, here.champion) == ("promoted", NEW)
     assert ended.why.startswith("quality: not worse, loss 0.02 ")
+
+
+def test_rows_of_one_day_are_compared_within_the_share_at_which_they_were_asked(here: World) -> None:
+    """Versions alike. What was asked at 5 % was easy, what was asked at 50 % hard: most of the challenger's rows are hard ones."""
+    here.begin(msgspec.structs.replace(POLICY, steps=(0.05, 0.5), quality=0.1))
+    here.drive(Watching)
+    easy = here.ask(1_500, days=DAYS)
+    assert here.drive(Opening) == Opening(step=1)
+    here.drive(Watching)
+    hard = here.ask(1_500, days=DAYS)
+    here.drive(Owing)
+    here.label(easy)
+    here.label(hard, late=True)
+    ended = here.drive(Ended)
+    assert isinstance(ended, Ended)
+    assert ended.why.startswith("quality: not worse, loss 0 ")
 
 
 def test_an_undecided_canary_is_judged_by_copies_alone_and_tried_again(here: World) -> None:

@@ -1,7 +1,8 @@
 """The losses of both versions' answers in a rollout, as their labels come.
 
 Both answered in the same blocks of event time, for units that came to them by chance (or the same requests, of a shadow): what a
-block was like falls out of the difference of their means over as many rows of each (`even_differences`). Answers count once they
+block was like falls out of the difference of their means over as many rows of each, as long as the challenger's share was one
+(`even_differences`). Answers count once they
 are old enough for their labels, for when a label comes may depend on what it is.
 """
 
@@ -31,7 +32,8 @@ if TYPE_CHECKING:
     from noria.app.wiring import App
 
 _KEY = b"noria rows of a block"
-_NONE = Rows(np.zeros(0, "datetime64[us]"), np.zeros(0))
+_BLOCK, _SHARE = "block", "share"  # beside the log's columns
+_NONE = Rows(np.zeros(0, "datetime64[us]"), np.zeros(0), np.zeros(0))
 
 
 def losses_of(app: App, rollout: Rollout, engine: Engine, now: datetime) -> Losses:
@@ -52,8 +54,8 @@ def losses_of(app: App, rollout: Rollout, engine: Engine, now: datetime) -> Loss
     if frame is None:
         return Losses()
     width = block_span(rollout.policy.block)
-    frame = frame.with_columns(pl.col(TIME).dt.truncate(rollout.policy.block).alias("block"))
-    ripe = frame.filter(pl.col("block") + width + age <= now)
+    frame = frame.with_columns(pl.col(TIME).dt.truncate(rollout.policy.block).alias(_BLOCK))
+    ripe = frame.filter(pl.col(_BLOCK) + width + age <= now)
     both = [_losses(app, ripe.filter(pl.col(VERSION) == one.number), one, new, engine) for one in (old, new)]
     counted = sum(rows.losses.size for rows in both)
     low, high = new.quality.range
@@ -88,25 +90,31 @@ def _answered(app: App, rollout: Rollout) -> pl.DataFrame | None:
         for table in piece.tables(None):
             if WAY in table.column_names:
                 frame = pl.DataFrame(table)
-                found.append(frame.filter((pl.col(WAY) == ways[piece.version]) & _within(rollout)))
+                own = frame.filter(pl.col(WAY) == ways[piece.version]).with_columns(
+                    _share(rollout).alias(_SHARE)
+                )
+                found.append(own.filter(pl.col(_SHARE).is_not_null()))
     return pl.concat(found, how="diagonal_relaxed") if found else None
 
 
-def _within(rollout: Rollout) -> pl.Expr:
+def _share(rollout: Rollout) -> pl.Expr:
+    """The challenger's, in the stretch in which a row was asked; null outside of all."""
     import polars as pl
 
-    within = pl.lit(False)
+    share = pl.lit(None, pl.Float64)
     for one in rollout.stretches:
         here = pl.col(AT) >= one.since
-        within |= here if one.until is None else here & (pl.col(AT) < one.until)
-    return within
+        if one.until is not None:
+            here &= pl.col(AT) < one.until
+        share = pl.when(here).then(pl.lit(one.share)).otherwise(share)
+    return share
 
 
 def _losses(app: App, answers: pl.DataFrame, by: Version, judge: Version, engine: Engine) -> Rows:
     """Losses of one version's answers that have a label, by another's loss, in the order of a hash of their ids."""
     import polars as pl
 
-    found = labelled(app, by, answers.drop("block").to_arrow()) if answers.height else None
+    found = labelled(app, by, answers.drop(_BLOCK, _SHARE).to_arrow()) if answers.height else None
     if found is None or not found.rows.num_rows:
         return _NONE
     task = Score(
@@ -119,7 +127,7 @@ def _losses(app: App, answers: pl.DataFrame, by: Version, judge: Version, engine
     if each is None:
         return _NONE
     losses = pl.DataFrame({"id": found.rows.column("id"), "loss": app.artifacts.table(each).column("loss")})
-    joined = losses.join(answers.select("id", "block"), on="id", how="inner")
+    joined = losses.join(answers.select("id", _BLOCK, _SHARE), on="id", how="inner")
     order = np.argsort(hashes_of(joined["id"], _KEY), kind="stable")
-    starts = joined["block"].dt.replace_time_zone(None).to_numpy().astype("datetime64[us]")
-    return Rows(starts[order], joined["loss"].to_numpy()[order])
+    starts = joined[_BLOCK].dt.replace_time_zone(None).to_numpy().astype("datetime64[us]")
+    return Rows(starts[order], joined[_SHARE].to_numpy()[order], joined["loss"].to_numpy()[order])
