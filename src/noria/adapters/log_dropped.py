@@ -22,6 +22,8 @@ class Dropped(msgspec.Struct, frozen=True):
     version: int
     ids: int
     rows: int
+    own: int | None = None
+    """Rows of a champion's traffic (`OWN_WAYS`); not in lines of old."""
 
 
 def read_dropped(folder: Path) -> dict[str, Dropped]:

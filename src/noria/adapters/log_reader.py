@@ -84,7 +84,7 @@ class LogReader:
 
     def dropped(self, model: str, version: int) -> int:
         return sum(
-            one.rows
+            one.rows if one.own is None else one.own
             for name, one in self._dropped(self._root / model).items()
             if one.version == version and not (self._root / model / (name + SUFFIX)).exists()
         )
@@ -194,7 +194,8 @@ def _tables(stem: Path, columns: Sequence[str] | None = None) -> Iterator[pa.Tab
         return
     for part in opened.parts(CHUNK) if opened else ():
         if part.table is not None:
-            yield part.table if columns is None else part.table.select(list(columns))
+            names = part.table.column_names if columns is None else columns
+            yield part.table.select([name for name in names if name in part.table.column_names])
 
 
 def _place(table: pa.Table, id: str) -> int | None:

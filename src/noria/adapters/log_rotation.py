@@ -19,7 +19,7 @@ from noria.adapters import log_segment as segments
 from noria.adapters.log_dropped import Dropped, read_dropped, write_dropped
 from noria.adapters.log_parquet import PARTIAL, SUFFIX, Facts, read_facts, sync_folder, write_rotated
 from noria.adapters.log_rows import header_of, open_segment
-from noria.ports.serving import AT, TIME
+from noria.ports.serving import AT, OWN_WAYS, TIME, WAY
 
 LOCK = "rotating"  # one round at a time, whoever runs it; the kernel frees it
 ABANDONED = 3600.0  # s after which a segment without a whole header has lost its writer, and holds no row
@@ -89,7 +89,8 @@ class Rotation:
 
     def _drop(self, path: Path, facts: Facts) -> None:
         if path.stem not in read_dropped(self._folder):
-            write_dropped(self._folder, Dropped(path.stem, facts.version, facts.ids, facts.rows))
+            own = _own(path, facts)
+            write_dropped(self._folder, Dropped(path.stem, facts.version, facts.ids, facts.rows, own))
         path.unlink()
         sync_folder(self._folder)
 
@@ -134,6 +135,17 @@ def _begun(descriptor: int) -> bool:
     except segments.Torn:
         return False
     return True
+
+
+def _own(path: Path, facts: Facts) -> int:
+    """How many rows of a file are a champion's traffic; logs of old have no ways, nor had they challengers."""
+    import polars as pl
+
+    rows = pl.scan_parquet(path)
+    if WAY not in rows.collect_schema():
+        return facts.rows
+    own = pl.col(WAY).fill_null("").is_in(OWN_WAYS)
+    return int(rows.select(own.sum()).collect().item())
 
 
 def _holds(path: Path, needed: datetime | None) -> bool:

@@ -9,6 +9,7 @@ from noria.app.baseline import hidden
 from noria.app.labelled import labelled
 from noria.app.predictions import predictions
 from noria.errors import NotFound, StepFailed, Unavailable
+from noria.graph.traffic import own_rows
 from noria.monitor.attribution import taken_apart
 from noria.monitor.blocks import AHEAD
 from noria.monitor.columns import block_numbers, kinds_of
@@ -78,7 +79,7 @@ def _holdout(app: App, version: Version) -> pl.DataFrame | None:
 
 
 def _recent(app: App, version: Version, engine: Engine, until: datetime, width: timedelta) -> pl.DataFrame:
-    """Labelled rows of the newest blocks, each with its loss."""
+    """Labelled rows of its own traffic in the newest blocks, each with its loss."""
     import polars as pl
 
     since = until - SPAN * width
@@ -86,7 +87,7 @@ def _recent(app: App, version: Version, engine: Engine, until: datetime, width: 
         app, version.model, since=since - max(width, AHEAD), version=version.number, limit=ROWS
     )
     event = pl.coalesce(TIME, AT)
-    inside = frame.filter(event >= since, event < until)
+    inside = own_rows(frame, version.number).filter(event >= since, event < until)
     found = labelled(app, version, inside.to_arrow())
     if not found.rows.num_rows:
         return inside.clear().with_columns(pl.Series("loss", [], dtype=pl.Float64))

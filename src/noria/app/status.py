@@ -11,9 +11,10 @@ from noria.app.judging.approve import waits
 from noria.app.judging.last_drill import last_drill
 from noria.app.read import ModelView, RunView, VersionView, find_run, list_models, list_runs, running
 from noria.app.watch import LeftOut
+from noria.graph.traffic import own_rows
 from noria.monitor.blocks import block_span, from_the_future
 from noria.monitor.maturity import maturity
-from noria.ports.serving import AT, TIME, VERSION, Cursor
+from noria.ports.serving import AT, TIME, Cursor
 from noria.records.base import Record
 from noria.records.debt import AgeGroup
 from noria.records.drills import Drill
@@ -49,7 +50,7 @@ class Labels(Record, kw_only=True):
     waiting: int = 0
     """Predictions whose block has not been looked at yet."""
     ages: tuple[AgeGroup, ...] = ()
-    """Every prediction that the log has, by age and by what is known of its label now;
+    """Every prediction as the champion that the log has, by age and by what is known of its label now;
     ages that nothing has are left out."""
     left_out: LeftOut = LeftOut()
     """What is never scored; `unreadable` is not known here, and is part of the debt."""
@@ -231,11 +232,11 @@ def _ages(app: App, facts: ModelStatus, number: int, block: timedelta) -> tuple[
 
 
 def _counted(table: pa.Table, version: int, since: datetime | None, width: timedelta) -> tuple[int, int, int]:
-    """Rows of a version before `since`, from then on, and from the future. Counted by polars: pyarrow imports all of
+    """Rows of a champion's traffic before `since`, from then on, and from the future. Counted by polars: pyarrow imports all of
     pandas, for a second, to compare with a value of Python's."""
     import polars as pl
 
-    rows = pl.DataFrame(table).filter(pl.col(VERSION) == version)
+    rows = own_rows(pl.DataFrame(table), version)
     sound = rows.filter(~from_the_future(TIME, AT, width))
     before = 0 if since is None else int(sound.select((pl.col(TIME) < since).sum()).item())
     return before, sound.height - before, rows.height - sound.height

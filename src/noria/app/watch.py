@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -18,13 +18,14 @@ from noria.app.labelled import Labelled, labelled
 from noria.app.sights import Sighted, Sights
 from noria.app.version_worker import VersionWorker
 from noria.errors import Conflict, StepFailed, Unavailable
+from noria.graph.traffic import own_rows
 from noria.monitor.blocks import Gathered, Ready, block_span
 from noria.monitor.maturity import maturity
 from noria.monitor.risk import step
 from noria.monitor.segments import step_segments
 from noria.ports.engine import ask
 from noria.ports.records import TAKEN
-from noria.ports.serving import AT, REQUEST, TIME, VERSION, Cursor
+from noria.ports.serving import AT, REQUEST, TIME, Cursor
 from noria.records.alarms import AlarmRaised
 from noria.records.attribution import Attribution
 from noria.records.base import Record
@@ -38,7 +39,6 @@ from noria.registry.references import CHAMPION
 if TYPE_CHECKING:
     import numpy as np
     import polars as pl
-    import pyarrow as pa
 
     from noria.app.wiring import App
 
@@ -159,14 +159,17 @@ class _Followed:
         self._worker = worker
 
     def read(self) -> None:
-        """What was answered since the last read. After an exception this object has missed rows: begin anew."""
+        """What it answered as the champion since the last read. After an exception this object has missed rows: begin anew."""
+        import polars as pl
+
         model, number = self.version.model, self.version.number
         while True:
             logged = self._app.predictions.read(model, self._cursor, version=number)
             self._cursor = logged.cursor
             self._left_out = msgspec.structs.replace(self._left_out, torn=self._left_out.torn + logged.torn)
             for table in logged.tables:
-                self._gathered.add(table.filter(_equals(table, VERSION, number)), time=TIME, at=AT)
+                own = own_rows(pl.DataFrame(table), number)
+                self._gathered.add(own.to_arrow(), time=TIME, at=AT)
             if not logged.rows:
                 return
 
@@ -272,7 +275,7 @@ class _Followed:
 
 
 def _still_logged(app: App, version: Version, blocks: Sequence[Block]) -> int:
-    """How many of the predictions that were scored the log still has."""
+    """How many of the champion's predictions that were scored the log still has."""
     scored = sum(block.predictions for block in blocks)
     return max(0, scored - app.predictions.dropped(version.model, version.number))
 
@@ -281,9 +284,3 @@ def _frame(found: Labelled) -> pl.DataFrame:
     import polars as pl
 
     return pl.DataFrame(found.predictions)
-
-
-def _equals(table: pa.Table, name: str, value: object) -> Any:
-    import pyarrow.compute as pc
-
-    return pc.equal(table.column(name), value)

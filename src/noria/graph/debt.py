@@ -1,4 +1,4 @@
-"""Label debt: predictions joined with the labels that have come, counted by age."""
+"""Label debt: a champion's predictions joined with the labels that have come, counted by age."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from noria.graph.traffic import own_rows
 from noria.ports.records import FeedbackRecords
-from noria.ports.serving import ID, KEY, TIME, VERSION, Piece
+from noria.ports.serving import ID, KEY, TIME, VERSION, WAY, Piece
 from noria.records.debt import AgeGroup
 from noria.records.monitoring import NewFeedback
 
@@ -56,14 +57,14 @@ def _group(found: dict[tuple[int, int], int], at: int) -> AgeGroup:
 
 
 def _answered(pieces: Iterable[Piece], version: int) -> pl.DataFrame:
-    """Id, key and event time of a version's predictions."""
+    """Id, key and event time of a champion's predictions."""
     import polars as pl
 
     empty = pl.DataFrame(schema={ID: pl.String, KEY: pl.String, TIME: pl.Datetime("us", "UTC")})
     frames = [
-        pl.DataFrame(table).filter(pl.col(VERSION) == version).select(empty.columns).cast(empty.schema)
+        own_rows(pl.DataFrame(table), version).select(empty.columns).cast(empty.schema)
         for piece in pieces
-        for table in piece.tables((ID, KEY, TIME, VERSION))
+        for table in piece.tables((ID, KEY, TIME, VERSION, WAY))
     ]
     return pl.concat([empty, *frames])
 

@@ -88,7 +88,8 @@ class Gathered:
             end = start + self._width // MICROSECOND
             if end > until:
                 return
-            yield Ready(_moment(start), _moment(end), pa.concat_tables(self._blocks[start]))
+            whole = pa.concat_tables(self._blocks[start], promote_options="default")  # of several layouts
+            yield Ready(_moment(start), _moment(end), whole)
             del self._blocks[start]
             self._since = end
 

@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from noria.graph.traffic import own_rows
 from noria.monitor.blocks import block_numbers_of, from_the_future
 from noria.monitor.columns import columns_of
 from noria.monitor.quality import counts
 from noria.monitor.strata import NONE, strata_of
-from noria.ports.serving import ANSWER, AT, REQUEST, TIME, TOOK, VERSION, WAY, Cursor
+from noria.ports.serving import ANSWER, AT, REQUEST, TIME, TOOK, Cursor
 from noria.records.sights import ColumnSpec
 
 if TYPE_CHECKING:
@@ -21,10 +22,6 @@ if TYPE_CHECKING:
     from noria.statistics import BlockCounts, DriftReference
 
 PREFIX = {"drift": REQUEST, "prediction": ANSWER}
-OWN = ("", "instead")
-"""How a champion comes to answer its callers. What it answered as a challenger or a shadow were another's requests, or copies
-of them, and those who ask for a version by name choose what they ask: none is a sample of its traffic, nor are its
-columns one of what it is asked."""
 
 
 class Tally:
@@ -61,9 +58,7 @@ class Tally:
         """Count what a version was asked as the champion, in a part of the log that was read from `cursor` on."""
         import polars as pl
 
-        frame = pl.DataFrame(table).filter(pl.col(VERSION) == version)
-        if WAY in frame.columns:  # logs of old have none, nor had they challengers
-            frame = frame.filter(pl.col(WAY).fill_null("").is_in(OWN))
+        frame = own_rows(pl.DataFrame(table), version)
         frame = frame.filter(~from_the_future(TIME, AT, self._width))
         frame = frame.with_columns(block_numbers_of(TIME, self._width).alias("_block"))
         if self._since is not None:

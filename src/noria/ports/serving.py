@@ -30,6 +30,8 @@ TRACE = "trace"  # the id of the trace that the request was part of; only in log
 WAYS = ("", "canary", "shadow", "asked", "instead")
 """The champion, of itself; a challenger, for a unit of its share; a shadow, for nobody; who was asked for by name; the
 champion, because the challenger whose turn it was failed or was too slow."""
+OWN_WAYS = ("", "instead")
+"""Those of a champion whose callers got its answer."""
 REQUEST = "request."
 ANSWER = "answer."
 
@@ -70,7 +72,7 @@ class Piece:
     newest: datetime | None
     """When its newest request came; None while it is being written."""
     tables: Callable[[Sequence[str] | None], Iterator[pa.Table]]
-    """Its rows, as they were written, some thousands at a time; some columns of them, or all for None."""
+    """Its rows, as they were written, some thousands at a time; of some columns those that it has, or all for None."""
 
 
 @dataclass(frozen=True)
@@ -235,7 +237,8 @@ class Predictions(Protocol):
         ...
 
     def dropped(self, model: str, version: int) -> int:
-        """Rows of a version that the log no longer has, because they were older than it keeps them."""
+        """Rows that a version answered in one of `OWN_WAYS` and that the log no longer has, because they were older than it
+        keeps them; of files that went before this was counted, all."""
         ...
 
 

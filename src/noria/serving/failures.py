@@ -9,14 +9,14 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Protocol
 
-from noria.ports.serving import Failure, Unanswered
+from noria.ports.serving import OWN_WAYS, Failure, Unanswered
 from noria.serving.log import Narrator
 
 CLIENT = 400, 500  # from, up to: a request that is refused says nothing of the version
-COMPARED = ("", "instead")
+COMPARED = OWN_WAYS
 """Ways of the champion, whose failures count while somebody is beside it. A shadow's count always; a challenger's are seen
 where the champion answers instead."""
-OWN = ("", "instead")
+COUNTED = OWN_WAYS
 """Ways of what is counted: the champion's own traffic. A copy's and a challenger's callers had an answer all the same, and who
 names a version tries it out."""
 
@@ -66,7 +66,7 @@ class Failures:
 
     def count(self, at: int, way: str, status: int, code: str) -> None:
         """A request whose caller gets an error; `code`: which."""
-        if way in OWN and self._counts_here(status):
+        if way in COUNTED and self._counts_here(status):
             with self._guard:
                 self._since = self._since if self._open else at
                 self._open[code] += 1

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pytest
 
 from noria.adapters import log_parquet, log_rotation
+from noria.adapters.log_dropped import FILE
 from noria.adapters.log_parquet import read_facts
 from noria.adapters.log_reader import LogReader
 from noria.adapters.log_rotation import Rotation, Round
@@ -310,6 +311,19 @@ def test_old_files_go_and_their_ids_stay_known(tmp_path: Path) -> None:
         found = one.find(ids[0])
         assert found is not None and found.row is None and found.version == 1
     assert drop(tmp_path, AT + timedelta(days=2)).dropped == 0
+
+
+def test_of_what_went_a_champions_traffic_is_counted(tmp_path: Path) -> None:
+    for way in ("", "shadow", "instead", "asked", "canary"):
+        writer = later_writer(tmp_path)
+        writer.append(answered([1.0, 2.0], way=way))
+        writer.close()
+    rotate(tmp_path)
+    assert drop(tmp_path, AT + timedelta(days=2)).dropped == 5
+    assert LogReader(tmp_path).dropped("m", 1) == 4
+    lines = (tmp_path / "m" / FILE).read_text().replace(',"own":0', "")  # as before they were counted
+    (tmp_path / "m" / FILE).write_text(lines)
+    assert LogReader(tmp_path).dropped("m", 1) == 10
 
 
 def test_what_a_monitor_waits_for_stays_however_old_it_is(tmp_path: Path) -> None:

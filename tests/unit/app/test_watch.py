@@ -122,7 +122,9 @@ def champion(app: App, number: int = 3, before: int = 1, **changes: Any) -> None
     app.records.ledger.append("delay", [VersionRegistered(version=made), moved], at=app.clock.now())
 
 
-def answer(app: App, *times: datetime, number: int = 3, asked: datetime | None = None) -> None:
+def answer(
+    app: App, *times: datetime, number: int = 3, asked: datetime | None = None, way: str | None = None
+) -> None:
     """Log an answer of 0.1 for a row of each time; its key is its time."""
     kind = pa.timestamp("us", tz="UTC")
     keys = [time.isoformat() for time in times]
@@ -132,6 +134,7 @@ def answer(app: App, *times: datetime, number: int = 3, asked: datetime | None =
         "key": keys,
         "unit": keys,
         "answer.answer": [0.1] * len(times),
+        **({} if way is None else {"way": [way] * len(times)}),
     }
     log = LogWriter(app.state / "log", "delay")
     log.append(Answered(version=number, rows=pa.RecordBatch.from_pydict(columns)))
@@ -176,6 +179,25 @@ def test_blocks_are_scored_once_they_are_old_enough(app: Staffed) -> None:
         again = watch.look()
         assert starts(again) == [2]
         assert again.left_out.late == 0, "what was scored before is not late"
+
+
+def test_what_is_scored_is_what_it_answered_as_the_champion(app: Staffed) -> None:
+    """Beside a row of its own and one that it answered instead of a challenger: copies, another's share, and who tries it out."""
+    ways = (None, "instead", "shadow", "canary", "asked")
+    times = [START + timedelta(minutes=at) for at in range(len(ways))]
+    for time, way in zip(times, ways, strict=True):
+        answer(app, time, way=way)
+        label(app, time, way not in (None, "instead"))
+    later(app)
+    for fresh in (True, False):
+        with Watch(app, "delay") as watch:
+            found = watch.look()
+        assert [(one.predictions, one.labelled) for one in found.blocks] == [(2, 2)] * fresh
+        assert [one.loss for one in found.blocks] == pytest.approx([0.1] * fresh)
+        assert found.left_out.late == 0
+    (stands,) = status(app)
+    assert stands.labels and (stands.labels.scored, stands.labels.left_out.late) == (2, 0)
+    assert sum(group.predictions for group in stands.labels.ages) == 2
 
 
 def test_an_event_in_the_year_9999(app: Staffed) -> None:

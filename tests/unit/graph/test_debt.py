@@ -16,19 +16,20 @@ NOW = datetime(2024, 6, 15, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
 
 
-def piece(*rows: tuple[str, str | None, timedelta], version: int = 1) -> Piece:
-    """Rows of (id, key, age)."""
+def piece(*rows: tuple[str, str | None, timedelta], version: int = 1, way: str | None = "") -> Piece:
+    """Rows of (id, key, age); without a way, of a log of old."""
     table = pa.table(
         {
             "id": [id for id, _, _ in rows],
             "key": pa.array([key for _, key, _ in rows], pa.string()),
             "time": pa.array([NOW - age for _, _, age in rows], pa.timestamp("us", tz="UTC")),
             "version": [version] * len(rows),
+            **({} if way is None else {"way": [way] * len(rows)}),
         }
     )
 
     def tables(columns: Sequence[str] | None) -> Iterator[pa.Table]:
-        yield table.select(list(columns)) if columns else table
+        yield table.select([name for name in columns or table.column_names if name in table.column_names])
 
     return Piece("s", version, None, tables)
 
@@ -50,6 +51,11 @@ def counted(
     )
     assert [group.upto for group in found] == [3600, 86_400, 7 * 86_400, 30 * 86_400, None]
     return [(group.labelled, group.waiting, group.owed) for group in found]
+
+
+def test_copies_and_what_a_challenger_answered_owe_no_labels() -> None:
+    ways = ("", "instead", "shadow", "canary", "asked", None)
+    assert counted(*(piece((f"i{n}", None, 3 * DAY), way=way) for n, way in enumerate(ways)))[2] == (0, 0, 3)
 
 
 def test_every_prediction_is_in_one_group_by_its_age() -> None:
