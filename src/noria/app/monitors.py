@@ -16,6 +16,7 @@ from noria.app.estimates import Estimate, estimate
 from noria.app.skew import Skew, skew
 from noria.app.status import Labels, status
 from noria.monitor.blocks import block_span
+from noria.monitor.drift import rung
 from noria.records.alarms import Standing
 from noria.records.attribution import Attribution
 from noria.records.base import Record, parse
@@ -29,12 +30,16 @@ if TYPE_CHECKING:
     from noria.app.wiring import App
 
 
+State = Literal["quiet", "tolerated", "alarm", "deaf"]
+"""`tolerated`: it has changed for certain, and is not proved to have changed by more than the tolerance, which alarms."""
+
+
 class Test(Record, kw_only=True):
     """One sequential test, after the newest block."""
 
     family: Literal["risk", "segment", "drift", "prediction"]
     subject: str = ""
-    state: Literal["quiet", "alarm", "deaf"]
+    state: State
     e_value: float
     """The highest so far, which is what alarms."""
     threshold: float
@@ -176,7 +181,8 @@ def _risk(states: Sequence[RiskState]) -> Iterator[Test]:
     last = states[-1]
     past = tuple(state.e_value for state in states)
     note = f"bound {last.bound:.4g}"
-    yield _test("risk", "", last.e_value, max(past), last.threshold, last.blocks, note, past, deaf=last.deaf)
+    deaf: State | None = "deaf" if last.deaf else None
+    yield _test("risk", "", last.e_value, max(past), last.threshold, last.blocks, note, past, state=deaf)
     for at, one in sorted(enumerate(last.segments), key=lambda item: -item[1].e_value / item[1].threshold):
         past = tuple(state.segments[at].e_value for state in states if len(state.segments) > at)
         yield _test("segment", one.name, one.e_value, max(past), one.threshold, one.blocks, _of(one), past)
@@ -197,11 +203,12 @@ def _drift(sights: Sequence[Sight], family: Literal["drift", "prediction"]) -> I
         )
         seen = len(sights) - sights[-1].thin
         note = f"distance {one.distance:.2g}, {one.moved} moved most"
-        rung = one.peak >= one.threshold and one.proved >= one.proof
-        if one.peak >= one.threshold and not rung:
-            note += f"; within the tolerance so far (proof {one.proved:.3g} of {one.proof:.3g})"
+        changed = one.peak >= one.threshold
+        state: State = "alarm" if rung(one) else "tolerated" if changed else "quiet"
+        if state == "tolerated":
+            note += f"; not proved to be beyond the tolerance (proof {one.proved:.3g} of {one.proof:.3g})"
         yield _test(
-            family, name, one.e_value, one.peak, one.threshold, seen, note, past, rung=rung, share=one.share
+            family, name, one.e_value, one.peak, one.threshold, seen, note, past, state=state, share=one.share
         )
 
 
@@ -215,25 +222,29 @@ def _test(
     note: str,
     past: tuple[float, ...],
     *,
-    deaf: bool = False,
-    rung: bool | None = None,
+    state: State | None = None,
     share: float | None = None,
 ) -> Test:
-    alarm = peak >= threshold if rung is None else rung
-    needed = (
-        "" if alarm or now >= threshold else f"; {threshold / max(now, 1.0):.3g} times the evidence is needed"
-    )
+    """`state`: by the evidence alone, unless it is given."""
+    known = state or ("alarm" if peak >= threshold else "quiet")
     return Test(
         family=family,
         subject=subject,
-        state="deaf" if deaf else "alarm" if alarm else "quiet",
+        state=known,
         e_value=peak,
         threshold=threshold,
         share=min(1.0, log(max(peak, 1.0)) / log(threshold)) if share is None else min(1.0, share),
         blocks=blocks,
-        note=note + ("; no loss can ring it: the holdout has too few blocks" if deaf else needed),
+        note=note + _needed(known, threshold / max(now, 1.0)),
         history=past,
     )
+
+
+def _needed(state: State, times: float) -> str:
+    """Of the evidence of now, what is needed to ring."""
+    if state == "deaf":
+        return "; no loss can ring it: the holdout has too few blocks"
+    return f"; {times:.3g} times the evidence is needed" if state == "quiet" and times > 1.0 else ""
 
 
 def _risk_rows(app: App, model: str) -> Iterator[tuple[object, ...]]:

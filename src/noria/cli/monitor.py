@@ -29,7 +29,8 @@ def add(subparsers: Subparsers) -> None:
         subparsers,
         "monitor",
         what="How the champion's monitors stand. Each test: its highest evidence against the one at which it rings, how\n"
-        "evidence went over the newest blocks (bars, by the exponent: a full one is the alarm), and what would be needed.\n"
+        "evidence went over the newest blocks (bars, by the exponent: a full one is as much), and what would be needed.\n"
+        "`tolerated` is a drift that is certain, and not proved to be beyond the tolerance: that takes a second proof.\n"
         "Then what was asked in the newest block, how many labels are owed, what is not watched, and alarms that stand.\n"
         "Tests are looked at by `noria serve` and `noria watch`; this command only tells.\n"
         "With --json: an object with `tests`, `alarms`, `labels`, `newest`, `plan`, `why`, `attribution`, `estimate`,\n"

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 import noria
 from noria.app.blame import blamed
@@ -71,6 +72,34 @@ def said(folder: Path, capsys: pytest.CaptureFixture[str], *words: str, code: in
     assert main(["-C", str(folder), "monitor", *words]) == code
     shown = capsys.readouterr()
     return shown.out + shown.err
+
+
+@pytest.mark.parametrize(
+    ("proved", "state", "said"),
+    [
+        (3.0, "tolerated", "not proved to be beyond the tolerance (proof 3 of 100)"),
+        (100.0, "alarm", "distance moved most"),
+    ],
+)
+def test_a_drift_that_is_certain_is_no_alarm_before_it_is_proved_to_be_beyond_the_tolerance(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, proved: float, state: str, said: str
+) -> None:
+    with opened(folder, FIRST) as app:
+        *before, last = app.records.monitors.sights("delay", 3)
+        one = replace(
+            last.drift["carrier"],
+            peak=last.drift["carrier"].threshold,
+            proved=proved,
+            proof=100.0,
+            moved="distance",
+        )
+        now = [*before, replace(last, drift=last.drift | {"carrier": one})]
+        monkeypatch.setattr(type(app.records.monitors), "sights", lambda *_: now)
+        view = monitors(app, "delay")
+    (found,) = [test for test in view.tests if (test.family, test.subject) == ("drift", "carrier")]
+    assert (found.state, found.note.endswith(said), "needed" in found.note) == (state, True, False)
+    (line,) = [line for line in monitor_lines(view, all=True) if line.startswith("drift carrier")]
+    assert line.split()[2] == state
 
 
 def test_each_test_beside_its_threshold(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

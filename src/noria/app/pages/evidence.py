@@ -81,8 +81,9 @@ def _panel(axes: Any, test: Test) -> None:
     axes.axhline(1.0, color=QUIET, linewidth=0.8)
     axes.set_yscale("log")
     axes.set_ylim(min(0.05, past.min()), max(test.threshold * 3, past.max() * 2))
-    rang = ": alarm" if test.state == "alarm" else ""
-    axes.set_title(title_of(test) + rang, fontsize=9, loc="left", color=RUNG if rang else INK)
+    said = "" if test.state == "quiet" else f": {test.state}"
+    colour = RUNG if test.state == "alarm" else INK
+    axes.set_title(title_of(test) + said, fontsize=9, loc="left", color=colour)
     axes.set_xlabel("block", fontsize=8, color=INK)
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(labelsize=8, colors=INK)
