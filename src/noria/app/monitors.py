@@ -201,7 +201,7 @@ def _drift(sights: Sequence[Sight], family: Literal["drift", "prediction"]) -> I
         past = tuple(
             getattr(sight, family)[name].e_value for sight in sights if name in getattr(sight, family)
         )
-        seen = len(sights) - sights[-1].thin
+        seen = sum(not sight.cut for sight in sights) - sights[-1].thin
         note = f"distance {one.distance:.2g}, {one.moved} moved most"
         changed = one.peak >= one.threshold
         state: State = "alarm" if rung(one) else "tolerated" if changed else "quiet"

@@ -11,18 +11,19 @@ from typing import TYPE_CHECKING, Any
 from noria.app.alarms.budget import families_of, plan_of
 from noria.app.alarms.raising import changes_for, quiet
 from noria.app.baseline import baseline_of, hidden_since
+from noria.app.beside import rows_beside
+from noria.app.reigns import reigns_of
 from noria.errors import Conflict
 from noria.monitor.blocks import EPOCH, MICROSECOND, block_span
 from noria.monitor.drift import advanced, drift_alarms, evidence_of
 from noria.monitor.quality import Traffic, findings, seen, slowness, volume
-from noria.monitor.reigns import Reigns
 from noria.monitor.service import failing
 from noria.monitor.tally import Tally
 from noria.ports.records import TAKEN
 from noria.ports.serving import Cursor
 from noria.records.alarms import AlarmRaised
 from noria.records.base import canonical, parse
-from noria.records.events import AliasMoved, Change
+from noria.records.events import Change
 from noria.records.monitoring import Alarm
 from noria.records.policy import ModelPolicy
 from noria.records.sights import Baseline, BlockSeen, Evidence, Sight
@@ -75,7 +76,7 @@ class Sights:
             self._opened = _Opened(self._app, self._policy, version, self._worker)
         opened = self._opened
         try:
-            opened.reigns = _reigns(self._app, version)
+            opened.reigns = reigns_of(self._app, version)
             opened.read()
             found, overtaken = opened.close_blocks()
         except BaseException:  # rows may be lost or counted twice: the next look begins anew
@@ -95,7 +96,7 @@ class _Opened:
         self.version = version
         self._app = app
         self._policy = policy
-        self.reigns = _reigns(app, version)
+        self.reigns = reigns_of(app, version)
         sights = app.records.monitors.sights(version.model, version.number)
         self._last = sights[-1] if sights else None
         self._traffic = Traffic(one for one in sights if self.reigns.whole(one.start, one.end))
@@ -200,6 +201,8 @@ class _Opened:
         return sight, [change.alarm for change in raised if isinstance(change, AlarmRaised)]
 
     def _advanced(self, index: int) -> dict[str, DriftState]:
+        if self.reigns.cuts(*self._span(index)):
+            return self._states
         counts = self._tally.counts(index)
         return {
             name: advanced(test, self._states[name], counts[name]) if name in counts else self._states[name]
@@ -221,6 +224,8 @@ class _Opened:
             start=start,
             end=end,
             rows=rows,
+            beside=rows_beside(self._app, self.version.model, self.version.number, start, end),
+            cut=self.reigns.cuts(start, end),
             columns={name: seen(spec, counted) for name, spec in self._specs.items()} if rows else {},
             drift=self._hidden.without(evidence.get("drift", {})),
             prediction=evidence.get("prediction", {}),
@@ -244,7 +249,8 @@ class _Opened:
             for one in findings(self._specs[name], column, counted, limits)
         ]
         if self._last is not None and self.reigns.whole(sight.start, sight.end):
-            found += [one for one in [volume(sight.rows, self._traffic.usual, limits.volume)] if one]
+            asked = sight.rows + sight.beside
+            found += [one for one in [volume(asked, self._traffic.usual, limits.volume)] if one]
         if sight.slow is not None:
             found += [one for one in [slowness(sight.slow, sight.rows, limits)] if one]
         found += [one for one in [failing(sight.requests, sight.unanswered, limits.errors)] if one]
@@ -307,12 +313,3 @@ class _Opened:
 
     def _index(self, moment: datetime) -> int:
         return (moment - EPOCH) // MICROSECOND // (self._width // MICROSECOND)
-
-
-def _reigns(app: App, version: Version) -> Reigns:
-    moves = (
-        (event.at, change)
-        for event, change in app.records.ledger.events(version.model, kinds=["alias.moved"])
-        if isinstance(change, AliasMoved) and change.alias == CHAMPION
-    )
-    return Reigns(moves, version.number)

@@ -114,6 +114,7 @@ def _status(app: App, model: str) -> ModelStatus:
     champion = next((one for one in view.versions if one.version.number == number), None)
     runs = list_runs(app, model, last=1)
     last = runs[0] if runs else None
+    rollout = app.records.rollouts.last(model)
     facts = ModelStatus(
         model=model,
         at=now,
@@ -124,7 +125,7 @@ def _status(app: App, model: str) -> ModelStatus:
         drill=last_drill(app, model),
         waiting=_waiting(view, number),
         next_run=_next_run(app, model, last) if champion else None,
-        rollout=next((one for one in app.records.rollouts.rollouts(model)[:1] if one.open), None),
+        rollout=rollout if rollout and rollout.open else None,
     )
     return facts if number is None else _watched(app, facts, number)
 

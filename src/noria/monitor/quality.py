@@ -139,7 +139,8 @@ def _vanished(spec: ColumnSpec, counted: dict[str, float]) -> Iterator[Finding]:
 
 
 class Traffic:
-    """How many rows blocks have had: those of a version, but for its first, which began before it."""
+    """How many rows blocks have had: those of a version, but for its first, which began before it. What canaries answered in
+    its place counts, too."""
 
     def __init__(self, sights: Iterable[Sight] = ()) -> None:
         self.usual: list[int] = []
@@ -156,7 +157,7 @@ class Traffic:
         if not sight.rows:
             return
         if self._end is not None:
-            self.usual = [*self.usual, sight.rows][-WEEKS:]
+            self.usual = [*self.usual, sight.rows + sight.beside][-WEEKS:]
         self._streak = self._streak + 1 if self._end == sight.start else 1
         self._end = sight.end
         self.steady = self.steady or self._streak >= ENOUGH

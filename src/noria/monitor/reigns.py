@@ -29,6 +29,11 @@ class Reigns:
         """When its first began; None for a version that was never the champion."""
         return self._spans[0][0] if self._spans else None
 
+    def cuts(self, start: datetime, end: datetime) -> bool:
+        """Whether a reign begins or ends within a block."""
+        ends = (at for span in self._spans for at in span if at is not None)
+        return any(start < at < end for at in ends)
+
     def whole(self, start: datetime, end: datetime) -> bool:
         """Whether it was the champion from the start of a block to its end."""
         return any(since <= start and (until is None or end <= until) for since, until in self._spans)

@@ -59,6 +59,8 @@ class Standing(Record, kw_only=True):
     """Start of the newest of them."""
     said: str = ""
     """What was found in the newest of them."""
+    told: tuple[str, ...] = ()
+    """The channels to which went that it began: whoever was told of nothing is not told that it is over."""
 
     @property
     def stands(self) -> bool:
@@ -107,7 +109,7 @@ class Alarms:
     def follow(self, change: object) -> None:
         match change:
             case AlarmRaised():
-                self._raised(change.alarm)
+                self._raised(change)
             case AlarmSeen() if change.alarm in self.standing:
                 self._seen(change)
             case AlarmMoved() if change.alarm in self.standing:
@@ -134,8 +136,9 @@ class Alarms:
         mute = self._mutes.get(topic)
         return mute if mute is not None and mute.until is not None and now < mute.until else None
 
-    def _raised(self, alarm: Alarm) -> None:
+    def _raised(self, change: AlarmRaised) -> None:
         """A cause that is muted makes a muted alarm: it is told when the mute ends, and starts nothing before."""
+        alarm = change.alarm
         mute = self._mute(alarm.topic, alarm.raised)
         self.standing[alarm.id] = Standing(
             alarm=alarm,
@@ -146,6 +149,7 @@ class Alarms:
             why="" if mute is None else mute.why,
             last=alarm.block,
             said=alarm.why,
+            told=change.deliver,
         )
 
     def _seen(self, change: AlarmSeen) -> None:
@@ -160,8 +164,15 @@ class Alarms:
         from msgspec.structs import replace
 
         known = self.standing[change.alarm]
+        told = known.told if change.to == "resolved" else tuple(dict.fromkeys((*known.told, *change.deliver)))
         self.standing[change.alarm] = replace(
-            known, state=change.to, since=change.at, until=change.until, by=change.by, why=change.why
+            known,
+            state=change.to,
+            since=change.at,
+            until=change.until,
+            by=change.by,
+            why=change.why,
+            told=told,
         )
         if change.to == "muted" and change.until is not None:
             self._mutes[known.alarm.topic] = change

@@ -85,6 +85,10 @@ class Sight(Record, kw_only=True):
     start: datetime
     end: datetime
     rows: int
+    beside: int = 0
+    """Rows that canaries answered in its place."""
+    cut: bool = False
+    """Whether it became the champion, or ceased to be, within the block: half a block is no block to the tests of drift."""
     columns: dict[str, ColumnSeen] = {}
     drift: dict[str, Evidence] = {}
     """By feature."""

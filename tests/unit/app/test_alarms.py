@@ -156,6 +156,26 @@ def test_a_mute_outlives_the_version_and_ends_by_a_word(app: App) -> None:
     assert told(app)[-1] == ("raised", "origin")
 
 
+def test_the_end_of_what_nobody_was_told_of_is_told_to_nobody(app: App) -> None:
+    """A cause that is muted on the version before; of another one the beginning was told, and so is its end in a mute."""
+    raise_it(app)
+    mute(app, "delay:1/missing/origin", 7 * DAY, by="ada", why="known")
+    promote_second(app)
+    settle(app, "delay", 3)
+    raise_it(app, 2, version=3)
+    raise_it(app, 2, version=3, subject="carrier")
+    mute(app, "delay:3/missing/carrier", 7 * DAY, by="ada", why="known")
+    resolve_alarm(app, "delay:3/missing/carrier", by="ada", why="mended")
+    resolve_alarm(app, "delay:3/missing/origin", by="ada", why="mended")
+    deliver(app)
+    assert told(app) == [
+        ("raised", "origin"),
+        ("resolved", "origin"),
+        ("raised", "carrier"),
+        ("resolved", "carrier"),
+    ]
+
+
 def test_a_cause_found_under_a_mute_is_told_when_it_ends_and_starts_nothing_before(app: App) -> None:
     raise_it(app)
     mute(app, "delay:1/missing/origin", 7 * DAY, by="ada", why="known")

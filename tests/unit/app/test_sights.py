@@ -28,6 +28,7 @@ from noria.ports.serving import Answered, Unanswered
 from noria.records.artifacts import Column
 from noria.records.events import AliasMoved, VersionRegistered
 from noria.records.policy import LogPolicy, MonitorPolicy
+from noria.records.rollouts import Rollout, RolloutPolicy, RolloutStarted, Stretch
 from noria.records.versions import RequestColumn
 from unit.app.stored import history, opened
 
@@ -281,6 +282,54 @@ def test_what_a_version_answers_beside_the_champion_is_not_its_traffic(app: App)
     looked = sights_of(app).look()
     assert [one.rows for one in looked.sights] == [250] * 8
     assert looked.alarms == ()
+
+
+def begin_canary(app: App, *stretches: Stretch) -> None:
+    canary = Rollout(
+        model="delay",
+        number=1,
+        version=2,
+        champion=3,
+        policy=RolloutPolicy(),
+        started=FIRST,
+        by="ada",
+        stretches=stretches,
+    )
+    app.records.ledger.append("delay", [RolloutStarted(rollout=canary)], at=FIRST)
+
+
+def test_what_a_canary_answers_in_its_place_is_asked_all_the_same(app: App) -> None:
+    """Nine of ten rows come to the challenger: nobody asks less, and a day on which nobody asks is told."""
+    begin_canary(app, Stretch(step=0, share=0.9, since=FIRST + 9 * DAY))
+    for day in range(12):
+        few = ROWS if day < 9 else ROWS // 10
+        ask(app, day, rows=few)
+        ask(app, day, rows=ROWS - few, way="canary", number=2)
+        ask(app, day, rows=ROWS, way="shadow", number=2)
+    ask(app, 12, rows=ROWS // 10)
+    until(app, 13)
+    looked = sights_of(app).look()
+    assert [(one.rows, one.beside) for one in looked.sights[8:]] == [(250, 0), *[(25, 225)] * 3, (25, 0)]
+    assert [(alarm.topic, (alarm.block - FIRST) // DAY) for alarm in looked.alarms] == [("volume", 12)]
+
+
+def test_a_block_that_a_promotion_cut_is_none_to_the_tests_of_drift(app: App) -> None:
+    assert seen(app, 1) == []
+    until(app, 1.5)
+    move(app, 3, 1)
+    until(app, 2.5)
+    move(app, 1, 3)
+    for day in range(1, 4):
+        ask(app, day, lambda _, rows: rows | {"distance": rows["distance"] * 9.0})
+    until(app, 4)
+    before, *after = [app.records.monitors.sights("delay", 3)[0], *sights_of(app).look().sights]
+    assert [one.cut for one in after] == [True, True, False]
+    first, second, third = (one.drift["distance"].e_value for one in after)
+    assert first == second == before.drift["distance"].e_value != third
+    (test,) = [
+        one for one in monitors(app, "delay").tests if (one.family, one.subject) == ("drift", "distance")
+    ]
+    assert test.blocks == 2
 
 
 def with_settings(app: App, *, log: LogPolicy | None = None, **monitor: Any) -> App:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from noria.app.alarms.standing import alarms_of, channels_for
+from noria.app.alarms.standing import alarms_of, channels_for, told_of
 from noria.errors import Conflict
-from noria.records.alarms import NORIA, AlarmMoved, AlarmRaised, Alarms, AlarmSeen
+from noria.records.alarms import NORIA, AlarmMoved, AlarmRaised, Alarms, AlarmSeen, AlarmState, Standing
 from noria.records.events import Change
 from noria.records.monitoring import Alarm
 from noria.records.sights import Sight
@@ -54,9 +54,10 @@ def settle(app: App, model: str, champion: int) -> Sequence[Change]:
             continue
         if one.alarm.version != champion:
             why = f"{model}:{champion} is the champion now"
-            changes.append(_said(app, one.alarm, "resolved", why, now))
+            changes.append(_over(app, one, why, now))
         elif one.state == "muted" and one.until is not None and one.until <= now:
-            changes.append(_said(app, one.alarm, "open", "its mute has ended", now))
+            told = channels_for(app, one.alarm)
+            changes.append(_said(one.alarm, "open", "its mute has ended", now, told))
     try:
         if changes:
             app.records.ledger.append(model, changes, at=now)
@@ -90,7 +91,7 @@ def quiet(app: App, sight: Sight, found: Collection[str], now: datetime) -> list
         mine = one.stands and one.alarm.version == sight.version and one.alarm.monitor in LIMITS
         if mine and one.alarm.topic not in found and _kept(app, sight, one.last) >= QUIET:
             why = f"not found in the {QUIET} blocks until {sight.end:%Y-%m-%d %H:%M}"
-            over.append(_said(app, one.alarm, "resolved", why, now))
+            over.append(_over(app, one, why, now))
     return over
 
 
@@ -100,13 +101,9 @@ def _kept(app: App, sight: Sight, since: datetime) -> int:
     return 1 + sum(one.rows > 0 and one.start > since for one in past)
 
 
-def _said(app: App, alarm: Alarm, to: str, why: str, now: datetime) -> AlarmMoved:
-    return AlarmMoved(
-        model=alarm.model,
-        alarm=alarm.id,
-        to=to,  # type: ignore[arg-type]  # one of two literals, above
-        at=now,
-        why=why,
-        by=NORIA,
-        deliver=channels_for(app, alarm),
-    )
+def _over(app: App, standing: Standing, why: str, now: datetime) -> AlarmMoved:
+    return _said(standing.alarm, "resolved", why, now, told_of(app, standing))
+
+
+def _said(alarm: Alarm, to: AlarmState, why: str, now: datetime, told: tuple[str, ...]) -> AlarmMoved:
+    return AlarmMoved(model=alarm.model, alarm=alarm.id, to=to, at=now, why=why, by=NORIA, deliver=told)

@@ -128,7 +128,7 @@ def _move(
         until=None if span is None else now + span,
         why=why.strip(),
         by=by,
-        deliver=channels_for(app, standing.alarm) if to == "resolved" else (),
+        deliver=told_of(app, standing) if to == "resolved" else (),
     )
     if not dry_run:
         app.records.ledger.append(moved.model, [moved], at=now)
@@ -138,7 +138,12 @@ def _move(
     return known.standing[id]
 
 
+def told_of(app: App, standing: Standing) -> tuple[str, ...]:
+    """Who was told of an alarm, and is to hear that it is over."""
+    return tuple(name for name in channels_for(app, standing.alarm) if name in standing.told)
+
+
 def channels_for(app: App, alarm: Alarm) -> tuple[str, ...]:
-    """Who is told of an alarm."""
+    """Who is to be told of an alarm."""
     channels: Sequence[Channel] = app.policy.alarms.channels
     return tuple(channel.name for channel in channels if channel.wants(alarm))
