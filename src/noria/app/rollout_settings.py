@@ -18,13 +18,16 @@ UNDECIDED = Rule('"shadow" or "end"', ("shadow", "end").__contains__)
 BLOCK = Rule('a count and a unit of s, m, h, d, w, as in "1d"', matches(SPAN))
 ALPHA = Rule("between 0 and 1; it is shared by all metrics", PROBABILITY.holds)
 
+USUAL = RolloutPolicy(undecided="shadow")
+"""Of a project that says nothing of its rollouts."""
+
 
 def rollout_of(model: Section) -> RolloutPolicy | None:
     """`[model.x.rollout]`; None where it is not there."""
     section = model.table("rollout")
     if "rollout" not in model:
         return None
-    usual = RolloutPolicy()
+    usual = USUAL
     policy = RolloutPolicy(
         strategy=cast("Strategy", section.text("strategy", usual.strategy, STRATEGY)),
         steps=_steps(section, usual.steps),

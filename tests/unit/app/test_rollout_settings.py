@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from noria.app.config import BadPolicy, parse_policy
+from noria.records.base import canonical, parse
 from noria.records.rollouts import RolloutPolicy
+from noria.rollout.judge import part_of
 
 MODEL = '[model.delay]\npipeline = "pipeline:delay"\n'
 
@@ -40,6 +42,16 @@ def test_the_settings_of_a_rollout() -> None:
         patience=172_800.0,
         undecided="end",
     )
+
+
+def test_a_rollout_whose_record_knows_no_undecided_ends_and_is_judged_as_it_was() -> None:
+    """What a project that does not say gets is written down: of old nothing was, and the error budget was not halved."""
+    old = parse(b'{"patience":3600.0}', RolloutPolicy)
+    now = policy('[model.delay.rollout]\npatience = "1h"\n')
+    assert now is not None
+    assert (old.undecided, now.undecided) == ("end", "shadow")
+    assert parse(canonical(now), RolloutPolicy) == now
+    assert part_of(old) == 2 * part_of(now)
 
 
 def test_all_faults_are_told_with_their_lines() -> None:

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from noria.app.rollouts.door import AppDoor
 from noria.app.rollouts.verbs import Standing
 from noria.records.rollouts import Judged, Rollout, Watching
-from noria.rollout.copies import turned_to_copies
+from noria.rollout.copies import are_copies, last_judged, turned_to_copies
 from noria.rollout.drive import NotYet
 from noria.rollout.judge import judge
 
@@ -28,10 +28,17 @@ def standing(app: App, rollout: Rollout) -> Standing:
     seen = door.observe(rollout)
     if isinstance(seen, NotYet):
         return Standing(rollout, rollout.judged, waiting=seen.why)
-    last = None if turned_to_copies(rollout) else rollout.judged  # which may be of the other kind of evidence
-    judged = with_losses(judge(rollout.policy, seen), last)
+    judged = with_losses(judge(rollout.policy, seen), _last(app, rollout))
     unseen = rollout.policy.quality is not None and judged.of(QUALITY) is None
     return Standing(rollout, judged, waiting=seen.gone or (UNSEEN if unseen else ""))
+
+
+def _last(app: App, rollout: Rollout) -> Judged | None:
+    """What the driver made of this kind of evidence when it last changed something."""
+    if not turned_to_copies(rollout):
+        return rollout.judged
+    history = app.records.rollouts.history(rollout.model, rollout.number)
+    return last_judged(history, copies=are_copies(rollout))
 
 
 def with_losses(now: Judged, last: Judged | None) -> Judged:

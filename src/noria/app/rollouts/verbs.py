@@ -11,6 +11,7 @@ import msgspec
 from noria.app.errors import GatesRefuse
 from noria.app.gone import require_whole
 from noria.app.promote import find_version
+from noria.app.rollout_settings import USUAL
 from noria.errors import Conflict, NotFound, UsageError
 from noria.records.events import Change
 from noria.records.rollouts import (
@@ -83,7 +84,7 @@ class Standing:
 
 def policy_of(app: App, model: str, strategy: str | None, steps: Sequence[float] = ()) -> RolloutPolicy:
     """That of noria.toml, with another strategy or other steps where a person wants them."""
-    policy = app.model(model).rollout or RolloutPolicy()
+    policy = app.model(model).rollout or USUAL
     changes: dict[str, object] = {} if strategy is None else {"strategy": strategy}
     return msgspec.structs.replace(policy, **changes, **({"steps": tuple(steps)} if steps else {}))
 
