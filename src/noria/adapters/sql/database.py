@@ -35,6 +35,11 @@ class Connection(Protocol):
 
     def all(self, sql: str, values: Values = NOTHING) -> list[Row]: ...
 
+    def alone(self, table: str) -> None:
+        """Wait until nobody else is alone with a table, and be it to the end of the transaction: what such a one did is
+        seen then. Others read and write it meanwhile."""
+        ...
+
     def insert(self, sql: str, values: Values) -> int:
         """Insert one row, and give the id that it got. Raises `NotUnique`."""
         ...

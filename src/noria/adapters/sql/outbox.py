@@ -45,8 +45,8 @@ class Outbox:
 
     def take(self, now: datetime, until: datetime, *, limit: int = 50) -> Sequence[Delivery]:
         with self._database.write("outbox") as connection:
-            asked = {"now": to_micros(now), "limit": limit}
-            rows = connection.all(_DUE + connection.for_update, asked)
+            connection.alone("outbox")  # what another has taken but not committed is ahead of what follows it
+            rows = connection.all(_DUE + connection.for_update, {"now": to_micros(now), "limit": limit})
             if rows:
                 places, named = one_of("id", [row[0] for row in rows])
                 connection.run(_PUT_OFF.format(places), [{"until": to_micros(until), **named}])

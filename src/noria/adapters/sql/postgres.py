@@ -149,6 +149,11 @@ class _Connection:
     def all(self, sql: str, values: Values = NOTHING) -> list[Row]:
         return self._wire.ask(translated(sql), values)
 
+    def alone(self, table: str) -> None:
+        self._wire.ask(
+            f"LOCK TABLE {table} IN SHARE UPDATE EXCLUSIVE MODE"
+        )  # it conflicts with itself, and no write
+
     def insert(self, sql: str, values: Values) -> int:
         with _unique():
             return int(self.all(f"{sql} RETURNING id", values)[0][0])

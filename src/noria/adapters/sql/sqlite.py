@@ -128,6 +128,9 @@ class _Connection:
     def all(self, sql: str, values: Values = NOTHING) -> list[Row]:
         return self._raw.execute(sql, values).fetchall()
 
+    def alone(self, table: str) -> None:
+        """A transaction that writes holds the whole database."""
+
     def insert(self, sql: str, values: Values) -> int:
         try:
             return int(self._raw.execute(sql, values).lastrowid or 0)
