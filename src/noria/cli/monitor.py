@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import math
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from noria.app.estimates import Estimate
 from noria.app.monitors import MonitorsView, Test, monitors
 from noria.app.output import UnknownForm, write_output
 from noria.app.skew import Skew
-from noria.app.wiring import open_app, open_reading
+from noria.app.wiring import App, open_app, open_reading
 from noria.cli.alarms import state_of
 from noria.cli.commands import Subparsers, parser_of, project
 from noria.cli.render import count, fields, figure, note, paint, say, say_json, table, when
@@ -71,8 +72,7 @@ def add(subparsers: Subparsers) -> None:
 def run(args: argparse.Namespace) -> int:
     if args.output and args.output.suffix.lower() not in FORMS:
         raise UnknownForm(path=str(args.output), known=list(FORMS))
-    opened = open_app if args.attribute else open_reading  # a worker is handed the rows as objects
-    with opened(project(args)) as app:
+    with _opened(args) as app:
         view = monitors(app, args.model, estimated=args.estimate, skewed=args.skew, attributed=args.attribute)
     if args.json:
         say_json(view)
@@ -81,6 +81,15 @@ def run(args: argparse.Namespace) -> int:
     else:
         say(*monitor_lines(view, all=args.all))
     return 0
+
+
+def _opened(args: argparse.Namespace) -> AbstractContextManager[App]:
+    """To look alone; rows that are taken apart are handed to a worker as objects, which takes an app that writes. Raises
+    `NoRecords` where nothing was recorded yet: nothing is made then."""
+    if args.attribute:
+        with open_reading(project(args)):
+            return open_app(project(args))
+    return open_reading(project(args))
 
 
 def _write(path: Path, view: MonitorsView) -> None:
@@ -118,7 +127,7 @@ def _facts(view: MonitorsView) -> list[tuple[str, object]]:
         (
             "asked",
             newest
-            and f"{newest.rows:,} rows in the block of {when(newest.start)}  {bars_of_rows(view.rows)}",
+            and f"{newest.rows:,} rows in the block of {when(newest.start)}{_beside(newest)}  {bars_of_rows(view.rows)}",
         ),
         ("data", newest and _columns(view)),
         ("answers", newest and ", ".join(f"{name} {figure(mean)}" for name, mean in newest.answers.items())),
@@ -129,6 +138,10 @@ def _facts(view: MonitorsView) -> list[tuple[str, object]]:
         ("estimate", view.estimate and _estimate(view.estimate)),
         ("skew", view.skew and _skew(view.skew)),
     ]
+
+
+def _beside(newest: Sight) -> str:
+    return f", and {newest.beside:,} that a canary answered" if newest.beside else ""
 
 
 def _unanswered(newest: Sight) -> str:

@@ -18,7 +18,7 @@ from noria.cli.monitor import monitor_lines
 from noria.records.attribution import Attribution
 from noria.records.events import BlockScored
 from noria.records.monitoring import Alarm, Block, NewFeedback, RiskState, SegmentRisk, Term
-from unit.app.stored import history, opened
+from unit.app.stored import history, opened, project
 from unit.app.test_sights import DAY, FIRST, crown, fail, seen
 
 
@@ -131,6 +131,15 @@ def test_requests_without_an_answer_are_told_where_there_are_some(
         assert seen(app, 1) == []
     shown = said(folder, capsys, "delay")
     assert "250 rows in the block" in shown and "unanswered" not in shown
+
+
+def test_nothing_is_made_where_nothing_was_recorded(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = project(tmp_path / "p")
+    for words in ((), ("--attribute",)):
+        assert "error[RECORDS-NONE]" in said(folder, capsys, *words, code=3)
+    assert [path.name for path in folder.iterdir()] == ["noria.toml"]
 
 
 def test_pages_and_pictures(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
