@@ -10,16 +10,21 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from datetime import timedelta
 from functools import partial
 from textwrap import dedent
+from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from noria.adapters.sql import Records, open_records, schema
 from noria.adapters.sql.postgres import Postgres
 from noria.adapters.sql.tables import REVISION
 from noria.errors import BackendError, Unavailable
+from noria.records.alarms import AlarmMoved, AlarmRaised
 from noria.records.chain import verify_chain
+from noria.records.events import VersionRegistered
 from noria.records.monitoring import NewFeedback
 from noria.testing.records import (
     AlarmRecordsContract,
@@ -34,7 +39,7 @@ from noria.testing.records import (
     VersionRecordsContract,
 )
 from noria.testing.records.doors import append, begin, every_change
-from noria.testing.samples import MODEL, NOON, a_result, step_finished
+from noria.testing.samples import MODEL, NOON, a_result, a_version, an_alarm, step_finished
 from servers import PostgresServer, postgres
 
 pytestmark = pytest.mark.xdist_group("postgres")
@@ -112,6 +117,42 @@ class TestServices(ServiceRecordsContract):
 
 class TestShared(SharedRecordsContract):
     pass
+
+
+def test_a_sender_takes_nothing_that_follows_what_another_is_about_to_take(
+    records: Records, url: str, server: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More messages wait than one takes, and one who takes has not committed: what is left are ends of what it took."""
+    append(records, VersionRegistered(version=a_version()))
+    alarms = [replace(an_alarm(), subject=f"s{number}") for number in range(3)]
+    append(records, *(AlarmRaised(alarm=alarm, deliver=("ops",)) for alarm in alarms))
+    ends = (
+        AlarmMoved(
+            model=MODEL, alarm=one.id, to="resolved", at=NOON, why="mended", by="ada", deliver=("ops",)
+        )
+        for one in alarms
+    )
+    append(records, *ends)
+    commit, took, go = Postgres._commit, threading.Event(), threading.Event()
+
+    def late(self: Postgres, wire: Any, op: str) -> None:
+        if not took.is_set():
+            took.set()
+            go.wait(30)
+        commit(self, wire, op)
+
+    monkeypatch.setattr(Postgres, "_commit", late)
+    now = max(NOON, an_alarm().raised)
+    until = now + timedelta(hours=1)
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(records.outbox.take, now, until, limit=3)
+        assert took.wait(30)
+        second = pool.submit(records.outbox.take, now, until, limit=3)
+        while not server.run("SELECT 1 FROM pg_locks WHERE NOT granted", url=url):
+            time.sleep(0.01)
+        go.set()
+        assert [one.notice.kind for one in first.result(30)] == ["raised"] * 3
+        assert second.result(30) == []
 
 
 class TestSchema:

@@ -6,7 +6,6 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
-from msgspec.structs import replace
 
 from noria.errors import Conflict, NotFound
 from noria.records.alarms import AlarmMoved, AlarmRaised, Alarms, AlarmSeen, AlarmState
@@ -76,19 +75,6 @@ class AlarmRecordsContract:
         assert sorted(channels) == sorted({*channels})
         assert len(channels) == 8
         assert not records.outbox.waits(now)
-
-    def test_of_several_senders_none_gets_what_follows_what_another_has(self, records: Doors) -> None:
-        """More wait than one takes: the rest is not due before the first are sent."""
-        alarms = [replace(an_alarm(), subject=f"s{number}") for number in range(6)]
-        append(records, *(AlarmRaised(alarm=alarm, deliver=("ops",)) for alarm in alarms))
-        append(records, *(moved("resolved", "ops", id=alarm.id) for alarm in alarms))
-        now = max(NOON, an_alarm().raised)
-        with ThreadPoolExecutor(4) as pool:
-            taken = list(pool.map(lambda _: records.outbox.take(now, now + HOUR, limit=6), range(4)))
-        assert sorted(one.notice.alarm.subject for each in taken for one in each) == [
-            f"s{n}" for n in range(6)
-        ]
-        assert {one.notice.kind for each in taken for one in each} == {"raised"}
 
     def test_what_a_killed_sender_had_taken_is_due_again(self, records: Doors) -> None:
         append(records, AlarmRaised(alarm=an_alarm(), deliver=("ops",)))
