@@ -158,7 +158,7 @@ def _cell(figure: Mapping[str, Any], who: str) -> str:
 def _bound(figure: Mapping[str, Any]) -> str:
     if figure["limit"] is None:
         return ""
-    return f"{'≥' if figure['more_is_better'] else '<'} {said(figure['limit'], figure['unit'])}"
+    return f"{'≥' if figure['more_is_better'] else '≤'} {said(figure['limit'], figure['unit'])}"
 
 
 def said(value: float, unit: str) -> str:

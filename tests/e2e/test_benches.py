@@ -139,7 +139,7 @@ def test_the_page_shows_what_was_measured(
         everything.write(page, ["fan_out"])
     text = page.read_text()
     assert "| | must hold | Noria 0.1 | Kedro 1.7, workers |" in text
-    assert "| 20 steps | < 1.2 s | **0.6 s** | 6 s (10 ×) |" in text
+    assert "| 20 steps | ≤ 1.2 s | **0.6 s** | 6 s (10 ×) |" in text
     assert "of yesterday" not in text
     assert (text.startswith("before\n"), text.endswith("\nafter\n"), text.count("20 steps |")) == (
         True,
