@@ -31,14 +31,13 @@ from noria.statistics import (
     advance,
     advance_drift,
     attribute,
-    block_differences,
-    block_means,
     calibration,
     compare,
     compare_rates,
     distribution_radius,
     drift_evidence,
     drift_reference,
+    even_differences,
     evidence,
     renew,
     running_risk,
@@ -47,6 +46,7 @@ from noria.statistics import (
 )
 from noria.statistics import distance as apart
 from noria.statistics.risk import FRACTIONS, factors
+from noria.statistics.unpaired import Rows
 
 Floats = NDArray[np.float64]
 GOOD, ALLOWED, BAD, LINE = "#2c7fb8", "#e6a817", "#c0392b", "#555555"
@@ -158,14 +158,14 @@ def paired(axes: Any, rng: np.random.Generator) -> None:
 
 
 def unpaired(axes: Any, rng: np.random.Generator) -> None:
-    hours = np.datetime64("2026-03-02", "us") + np.repeat(np.arange(40 * 24), 20) * np.timedelta64(1, "h")
+    """As a rollout judges: days of their own weather, of which a fifth of the rows come to the challenger, then a half."""
+    days = np.repeat(np.datetime64("2026-03-02", "us") + np.arange(40) * np.timedelta64(1, "D"), 24 * 20)
     weather = np.repeat(rng.normal(1.0, 0.4, 40), 24 * 20)
-    theirs = rng.random(hours.size) < 0.2
+    shares = np.repeat((0.2, 0.5), 20 * 24 * 20)
+    theirs = rng.random(days.size) < shares
     for name, more, colour in (("equal", 0.0, GOOD), ("worse by 0.15", 0.15, BAD)):
-        losses = weather + rng.normal(0.0, 0.5, hours.size) + more * theirs
-        d = block_differences(
-            block_means(hours[~theirs], losses[~theirs]), block_means(hours[theirs], losses[theirs])
-        ).differences
+        losses = weather + rng.normal(0.0, 0.5, days.size) + more * theirs
+        d = even_differences(*(Rows(days[own], shares[own], losses[own]) for own in (~theirs, theirs)))
         looks = [compare(d[:n], margin=0.05, width=5.0, method="symmetric") for n in range(6, 41)]
         axes.fill_between(
             range(6, 41),

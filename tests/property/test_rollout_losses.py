@@ -75,7 +75,33 @@ def test_less_than_that_breaks_the_bound() -> None:
     pairs = [canary(random, base, 0.0, 100) for _ in range(40)]
     assert surely_over(ever([uneven(*pair) for pair in pairs], 0.0), 40, ALPHA)
     pairs = [canary(random, base, 0.02, 100) for _ in range(40)]
-    assert surely_over(ever([even_differences(*pair, least_rows=1) for pair in pairs], 0.02), 40, ALPHA)
+    assert surely_over(
+        ever([even_differences(*pair, least_rows=1, losses=0.0) for pair in pairs], 0.02), 40, ALPHA
+    )
+
+
+def test_losses_too_rare_for_fifty_rows_take_as_many_as_show_some() -> None:
+    """0.05 % and 0.15 %: days of 50 rows of each mostly hold none. Planted: 50 rows all the same."""
+    random, even = np.random.default_rng(SEED), np.full(400, 0.5)
+    pairs = [canary(random, np.full(even.size, 0.0005), 0.001, 110, even) for _ in range(40)]
+    assert not surely_over(ever([even_differences(*pair) for pair in pairs], 0.001), 40, ALPHA)
+    fifty = [even_differences(*pair, losses=0.0) for pair in pairs]
+    assert surely_over(ever(fifty, 0.001), 40, ALPHA)
+
+
+def test_how_many_rows_it_takes_is_known_before_they_come() -> None:
+    """By the losses of the stretches before; without any, by the difference that matters."""
+
+    def alternating(every: int, rows: int) -> tuple[Rows, Rows]:
+        days = DAY + np.arange(rows) // 50 * np.timedelta64(1, "D")
+        hit = np.arange(rows) % every == every - 1
+        shares = np.full(rows, 0.5)
+        return Rows(days, shares, np.zeros(rows)), Rows(days, shares, hit.astype(np.float64))
+
+    assert even_differences(*alternating(50, 800)).tolist() == [0.02] * 4  # four losses in 200 rows
+    assert even_differences(*alternating(10, 400)).tolist() == pytest.approx([0.1] * 8)
+    assert even_differences(*alternating(1_000, 800)).size == 0
+    assert even_differences(*alternating(1_000, 800), smallest=0.01).tolist() == [0.0, 0.0]
 
 
 def test_days_that_differ_while_the_share_grows_mislead_means_of_all_rows_and_not_differences_of_days() -> (
@@ -125,7 +151,7 @@ def test_one_day_of_two_shares_is_two_comparisons() -> None:
     challenger = Rows(
         np.repeat(DAY, 550), np.repeat((0.05, 0.5), (50, 500)), np.repeat((0.0, 1.0), (50, 500))
     )
-    assert even_differences(champion, challenger).tolist() == [0.0, 0.0]
+    assert even_differences(champion, challenger, losses=0.0).tolist() == [0.0, 0.0]
 
 
 @pytest.mark.parametrize(("more", "verdict"), [(0.0, "not worse"), (0.15, "worse")])
@@ -159,6 +185,6 @@ def test_differences_are_of_as_many_rows_of_both_day_by_day() -> None:
     challenger = Rows(own, one(own), np.concatenate([np.ones(30), np.ones(40), np.zeros(50), np.ones(99)]))
     assert LEAST_ROWS == 50
     assert even_differences(champion, challenger).tolist() == [0.5, 0.0]
-    assert even_differences(champion, challenger, least_rows=1).tolist() == [1.0, 0.0, 0.0]
+    assert even_differences(champion, challenger, least_rows=1, losses=0.0).tolist() == [1.0, 0.0, 0.0]
     empty = Rows(days[:0], np.zeros(0), np.zeros(0))
     assert even_differences(champion, empty).size == even_differences(empty, challenger).size == 0

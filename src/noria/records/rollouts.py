@@ -143,10 +143,10 @@ class Standing(Record):
     """Its part of the error budget."""
     e_value: float | None
     units: tuple[int, int]
-    """Of the challenger, of the champion; of a loss, blocks."""
+    """Of the challenger, of the champion; of a loss, differences."""
     events: tuple[int, int] = (0, 0)
     needed: int | None = None
-    """More units of the challenger (blocks, of a loss) to a verdict at the present rates; None: none, or out of sight."""
+    """More units of the challenger (differences, of a loss) to a verdict at the present rates; None: none, or out of sight."""
 
 
 class Judged(Record):

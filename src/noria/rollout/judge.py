@@ -183,8 +183,8 @@ def _predictions(limit: float, seen: Observed, alpha: float) -> Standing:
 
 def _quality(margin: float, seen: Observed, alpha: float) -> Standing:
     losses = seen.losses
-    blocks = len(losses.differences)
-    if not blocks:
+    differences = len(losses.differences)
+    if not differences:
         return Standing(
             metric="quality",
             verdict="undecided",
@@ -210,7 +210,7 @@ def _quality(margin: float, seen: Observed, alpha: float) -> Standing:
         limit=margin,
         alpha=alpha,
         e_value=found.e_value,
-        units=(blocks, blocks),
+        units=(differences, differences),
         needed=found.needed,
     )
 

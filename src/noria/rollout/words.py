@@ -33,7 +33,8 @@ def standing_words(one: Standing) -> str:
 
 
 def unit_of(one: Standing) -> str:
-    return "blocks" if one.measure == "loss" else "units"
+    """A difference of losses takes a block, or several of few rows."""
+    return "differences" if one.measure == "loss" else "units"
 
 
 def because(standings: Sequence[Standing]) -> str:

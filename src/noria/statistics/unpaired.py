@@ -3,7 +3,8 @@
 Both have answered rows of the same days, so the days' means are compared in pairs: what a day does to all rows falls out, and
 rows of a day may depend on each other (`even_differences`, then `compare` with "symmetric"). The difference of a few rows' mean
 and of many rows' is skewed where losses are, and bets on its sign are then won by a challenger that is no better; so a day gives
-as many rows of each version, and days are put together until these are enough. A day in which the challenger's share changed is
+as many rows of each version, and days are put together until these are enough, by their number and by how rare losses have
+been so far. A day in which the challenger's share changed is
 compared part by part: most of its rows are of the later one, and what that did to all rows would be taken for its own. Where units really are independent, each version's mean has a bound of its own by betting, and the difference of the two is bounded by both
 (`compare_unpaired`): nothing but the range is assumed, and it takes more rows.
 """
@@ -21,6 +22,7 @@ from noria.statistics.blocks import Blocks, LossRange, checked_range, clip_losse
 from noria.statistics.paired import Verdict, verdict_of
 
 LEAST_ROWS = 50  # of each version in a difference: of 0/1 losses, tests/property/test_rollout_losses.py tells what fewer do
+LOSSES = 4.0  # of both together in a difference: of rare losses 50 rows hold none or one, and their mean is as skewed as one row
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,27 +65,51 @@ def block_differences(champion: Blocks, challenger: Blocks, *, least_rows: int =
     return BlockDifferences(starts, differences, every - starts.size)
 
 
-def even_differences(champion: Rows, challenger: Rows, *, least_rows: int = LEAST_ROWS) -> Floats:
+def even_differences(
+    champion: Rows,
+    challenger: Rows,
+    *,
+    smallest: float = 0.0,
+    least_rows: int = LEAST_ROWS,
+    losses: float = LOSSES,
+) -> Floats:
     """The challenger's mean loss minus the champion's, in stretches of parts of blocks in time order: (n,).
 
     A part is what came of a block while the challenger's share was one: within it a row is the challenger's by chance, whenever
     it came. Of each part the first rows of both count, as many as the one has that has fewer: if both versions are alike, a
     difference is symmetric about 0 whatever losses look like, and what a part does to all rows falls out. Neighbouring
-    parts are put together until they hold `least_rows` of each; the last stretch counts once it does. Nothing depends on
-    losses but the differences themselves.
+    parts are put together until they hold `least_rows` of each, and as many as have `losses` to show by what was seen in the
+    stretches before (`_wanted`; of the first, in itself); the last stretch counts once it does.
+
+    `smallest`: the difference of means that matters, as a share of the range. Where fewer than `losses` are expected of so
+    much, whatever is rarer cannot make one.
     """
     ours, theirs = _parts(champion, challenger)
     common = np.intersect1d(ours, theirs)
     own, other = _within(common, ours, champion.losses), _within(common, theirs, challenger.losses)
     counts = np.minimum(*(np.bincount(place, minlength=common.size) for place, _ in (own, other)))
-    gained = _first_sums(*other, counts) - _first_sums(*own, counts)
-    found, rows, total = [], 0, 0.0
-    for count, gain in zip(counts.tolist(), gained.tolist(), strict=True):
-        rows, total = rows + count, total + gain
-        if rows >= least_rows:
-            found.append(total / rows)
-            rows, total = 0, 0.0
+    gained = _first(*other, counts) - _first(*own, counts)
+    sums = np.cumsum(np.vstack([gained, gained**2, gained**4]), axis=1)
+    most = losses / smallest if smallest > 0.0 else np.inf
+    found, start, before = [], 0, np.zeros(3)
+    for end in np.cumsum(counts).tolist():
+        now = sums[:, end - 1]
+        seen, rows = (before, start) if start else (now, end)
+        if end - start >= max(least_rows, min(most, _wanted(seen, rows, losses))):
+            found.append((now[0] - before[0]) / (end - start))
+            start, before = end, now
     return np.array(found, np.float64)
+
+
+def _wanted(sums: Floats, rows: int, losses: float) -> float:
+    """Pairs of rows in which so many losses show, by the sums of the differences of `rows` pairs, their squares and fourth
+    powers. One shows in as many as the kurtosis about 0 says: of losses of 0 and 1 in those that come to one loss, of normal
+    ones in 3; where none has shown, in more than there are.
+    """
+    _, squares, fourths = sums.tolist()
+    if not losses:
+        return 0.0
+    return losses * rows * fourths / squares**2 if squares**2 > 0.0 else np.inf
 
 
 def _parts(champion: Rows, challenger: Rows) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
@@ -105,11 +131,10 @@ def _within(
     return place[order], losses[known][order]
 
 
-def _first_sums(place: NDArray[np.intp], losses: Floats, counts: NDArray[np.intp]) -> Floats:
-    """Sum of the first `counts` losses of each part."""
+def _first(place: NDArray[np.intp], losses: Floats, counts: NDArray[np.intp]) -> Floats:
+    """The first `counts` losses of each part."""
     rank = np.arange(place.size) - np.searchsorted(place, place)
-    first = rank < counts[place]
-    return np.bincount(place[first], weights=losses[first], minlength=counts.size).astype(np.float64)
+    return losses[rank < counts[place]]
 
 
 def compare_unpaired(

@@ -59,8 +59,9 @@ def losses_of(app: App, rollout: Rollout, engine: Engine, now: datetime) -> Loss
     both = [_losses(app, ripe.filter(pl.col(VERSION) == one.number), one, new, engine) for one in (old, new)]
     counted = sum(rows.losses.size for rows in both)
     low, high = new.quality.range
+    smallest = (rollout.policy.quality or 0.0) / (high - low)
     return Losses(
-        differences=tuple(even_differences(*both).tolist()),
+        differences=tuple(even_differences(*both, smallest=smallest).tolist()),
         width=high - low,
         labelled=counted,
         waiting=frame.height - counted,
