@@ -22,6 +22,17 @@ def test_its_links_and_figures_are_there(page: Path) -> None:
     assert [link for link in links if not (page.parent / link).exists()] == []
 
 
+@pytest.mark.parametrize(
+    "page", [one for one in PAGES if one.name != "README.md"], ids=lambda page: page.name
+)
+def test_it_says_what_is_assumed_whence_it_comes_and_what_was_measured(page: Path) -> None:
+    text = page.read_text()
+    assert f"({page.stem}.png)" in text
+    assert re.search(r"\bassum", text)
+    assert re.search(r"\b(19|20)\d\d\b", text), "a source has a year"
+    assert re.search(r"\d %|0\.\d", text)
+
+
 def test_the_first_page_leads_to_all_others_and_no_figure_is_without_a_page() -> None:
     linked = set(LINK.findall((FOLDER / "README.md").read_text()))
     assert {page.name for page in PAGES} - {"README.md"} == {link for link in linked if "/" not in link}
