@@ -15,9 +15,11 @@ if TYPE_CHECKING:
 
 def rows_beside(app: App, model: str, champion: int, start: datetime, end: datetime) -> int:
     """Rows of a block of event time. Reads the log only where a canary had a share by then."""
-    rollouts = app.records.rollouts.rollouts(model)
-    near = [one for one in rollouts if one.champion == champion and _shared(one, start, end)]
-    return sum(_rows(app, one, start, end) for one in near)
+    since: dict[int, datetime] = {}  # of each challenger; one that was tried again, from its first time on
+    for one in app.records.rollouts.rollouts(model):  # the newest first
+        if one.champion == champion and _shared(one, start, end):
+            since[one.version] = one.started
+    return sum(_rows(app, model, version, began, start, end) for version, began in since.items())
 
 
 def _shared(rollout: Rollout, start: datetime, end: datetime) -> bool:
@@ -28,15 +30,13 @@ def _shared(rollout: Rollout, start: datetime, end: datetime) -> bool:
     )
 
 
-def _rows(app: App, rollout: Rollout, start: datetime, end: datetime) -> int:
+def _rows(app: App, model: str, version: int, since: datetime, start: datetime, end: datetime) -> int:
     import polars as pl
 
-    inside = (
-        (pl.col(VERSION) == rollout.version) & (pl.col(WAY) == "canary") & (pl.col(AT) >= rollout.started)
-    )
+    inside = (pl.col(VERSION) == version) & (pl.col(WAY) == "canary") & (pl.col(AT) >= since)
     block = (pl.col(TIME) >= start) & (pl.col(TIME) < end)
     found = 0
-    for piece in app.predictions.pieces(rollout.model, version=rollout.version, since=rollout.started):
+    for piece in app.predictions.pieces(model, version=version, since=since):
         for table in piece.tables((AT, TIME, VERSION, WAY)):
             if WAY in table.column_names:
                 found += pl.DataFrame(table).filter(inside & block).height

@@ -28,7 +28,7 @@ from noria.ports.serving import Answered, Unanswered
 from noria.records.artifacts import Column
 from noria.records.events import AliasMoved, VersionRegistered
 from noria.records.policy import LogPolicy, MonitorPolicy
-from noria.records.rollouts import Rollout, RolloutPolicy, RolloutStarted, Stretch
+from noria.records.rollouts import Ended, Rollout, RolloutEnded, RolloutPolicy, RolloutStarted, Stretch
 from noria.records.versions import RequestColumn
 from unit.app.stored import history, opened
 
@@ -284,23 +284,28 @@ def test_what_a_version_answers_beside_the_champion_is_not_its_traffic(app: App)
     assert looked.alarms == ()
 
 
-def begin_canary(app: App, *stretches: Stretch) -> None:
-    canary = Rollout(
+def canary(app: App, number: int, *stretches: Stretch) -> None:
+    """Of delay:2 in the place of delay:3; it is over."""
+    begun = Rollout(
         model="delay",
-        number=1,
+        number=number,
         version=2,
         champion=3,
         policy=RolloutPolicy(),
-        started=FIRST,
+        started=stretches[0].since,
         by="ada",
         stretches=stretches,
     )
-    app.records.ledger.append("delay", [RolloutStarted(rollout=canary)], at=FIRST)
+    over = msgspec.structs.replace(begun, revision=2, phase=Ended(result="aborted", why="said", at=FIRST))
+    app.records.ledger.append("delay", [RolloutStarted(rollout=begun)], at=FIRST)
+    app.records.ledger.append("delay", [RolloutEnded(rollout=over, why="said", by="ada")], at=FIRST)
 
 
 def test_what_a_canary_answers_in_its_place_is_asked_all_the_same(app: App) -> None:
     """Nine of ten rows come to the challenger: nobody asks less, and a day on which nobody asks is told."""
-    begin_canary(app, Stretch(step=0, share=0.9, since=FIRST + 9 * DAY))
+    tenth = FIRST + 9 * DAY
+    canary(app, 1, Stretch(step=0, share=0.9, since=tenth, until=tenth + DAY))
+    canary(app, 2, Stretch(step=0, share=0.9, since=tenth + DAY))
     for day in range(12):
         few = ROWS if day < 9 else ROWS // 10
         ask(app, day, rows=few)
