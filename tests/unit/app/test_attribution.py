@@ -87,7 +87,7 @@ def version(app: Staffed) -> Version:
     return found
 
 
-def days(app: Staffed, *, late: float, of_ua: float) -> None:
+def days(app: Staffed, *, late: float, of_ua: float, way: str = "") -> None:
     """Two weeks of answers of 0.1 with labels: so many of them late, and of those where the carrier is UA."""
     rng = np.random.default_rng(2)
     count = ROWS * AFTER
@@ -103,6 +103,7 @@ def days(app: Staffed, *, late: float, of_ua: float) -> None:
         "unit": keys,
         "request.carrier": carriers.tolist(),
         "answer.answer": [0.1] * count,
+        "way": [way] * count,
     }
     log = LogWriter(app.state / "log", "delay")
     log.append(Answered(version=4, rows=pa.RecordBatch.from_pydict(columns)))
@@ -141,6 +142,13 @@ def test_an_alarm_of_the_risk_carries_it(app: Staffed) -> None:
     assert isinstance(figures, dict) and set(figures) == {"change", "mix", "segments", "unexplained"}
     assert figures["mix"] == {} and figures["segments"] == {}
     assert figures["change"] == figures["unexplained"]
+
+
+def test_copies_are_no_rows_of_the_champion(app: Staffed) -> None:
+    days(app, late=0.9, of_ua=0.9, way="shadow")
+    found = attribution(app, version(app), app.worker, width=DAY, until=FIRST + AFTER * DAY)
+    assert found.change is None
+    assert "two blocks" in found.why
 
 
 def test_what_stands_in_the_way_is_said_and_stops_nothing(app: Staffed) -> None:

@@ -22,6 +22,7 @@ from noria.app.reached import everything, mark_kept, past_of
 from noria.app.sights import Sighted, Sights
 from noria.app.version_worker import VersionWorker
 from noria.app.wiring import App
+from noria.cli.monitor import monitor_lines
 from noria.errors import StepFailed
 from noria.ports.clock import VirtualClock
 from noria.ports.serving import Answered, Unanswered
@@ -311,11 +312,15 @@ def test_what_a_canary_answers_in_its_place_is_asked_all_the_same(app: App) -> N
         ask(app, day, rows=few)
         ask(app, day, rows=ROWS - few, way="canary", number=2)
         ask(app, day, rows=ROWS, way="shadow", number=2)
+    until(app, 12)
+    looked = sights_of(app).look()
+    assert [(one.rows, one.beside) for one in looked.sights[8:]] == [(250, 0), *[(25, 225)] * 3]
+    assert looked.alarms == ()
+    shown = "\n".join(monitor_lines(monitors(app, "delay")))
+    assert "25 rows in the block of 2025-03-12 00:00:00Z, and 225 that a canary answered" in shown
     ask(app, 12, rows=ROWS // 10)
     until(app, 13)
-    looked = sights_of(app).look()
-    assert [(one.rows, one.beside) for one in looked.sights[8:]] == [(250, 0), *[(25, 225)] * 3, (25, 0)]
-    assert [(alarm.topic, (alarm.block - FIRST) // DAY) for alarm in looked.alarms] == [("volume", 12)]
+    assert [alarm.topic for alarm in sights_of(app).look().alarms] == ["volume"]
 
 
 def test_a_block_that_a_promotion_cut_is_none_to_the_tests_of_drift(app: App) -> None:
