@@ -40,9 +40,9 @@ def log(values: Mapping[str, Any] | None = None, /, *, step: int | None = None, 
     """
     inside = current()
     if values is not None:
-        if not isinstance(values, Mapping):
+        if type(values) is not dict and not isinstance(values, Mapping):
             raise NotAFigure("values", f"a {type(values).__name__}", "give a mapping of names to numbers")
-        named = {**values, **named}
+        named = {**values, **named} if named else values  # type: ignore[assignment]
     points = [
         (name, value if type(value) is float and type(name) is str else _number(name, value))
         for name, value in named.items()

@@ -104,7 +104,7 @@ class Spool:
                 turn = self._next[name] if step is None else step
                 self._next[name] = turn + 1
                 parts.append(POINT.pack(number, turn, at, value))
-            self._append(b"".join(parts))
+            self._append(parts[0] if len(parts) == 1 else b"".join(parts))
 
     def take(self, segments: Iterable[Segment]) -> None:
         """Begin with what an earlier attempt had logged, once; a file that is gone is left out. Raises `CannotLog`."""
@@ -150,8 +150,8 @@ class Spool:
         try:
             if self._file < 0:
                 self._open()
-            written = os.write(self._file, data)
-            while written < len(data):
+            written, size = os.write(self._file, data), len(data)
+            while written < size:
                 written += os.write(self._file, data[written:])
         except OSError as error:
             self._numbers.clear()
