@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import msgspec
 
 from noria.errors import ConfigError
+from noria.graph.reach import PLACES, reach, years
 from noria.records.base import Json
 
 if TYPE_CHECKING:
@@ -31,7 +32,6 @@ BIGGEST = {
     32: 3.4028234663852886e38,
     64: float("inf"),
 }  # beyond it a number would become infinite
-UNITS = {"s": 0, "ms": 3, "us": 6, "ns": 9}  # decimal places of a second
 
 _ISO = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d(?::\d\d)?)(?:\.(\d{1,9}))?([Zz]|[+-]\d\d:?\d\d)?")
 _LISTED = re.compile(
@@ -289,7 +289,7 @@ def _number_meant(text: str) -> Any:
 
 def _timestamp(unit: str, zone: str | None) -> Kind:
     example = "2013-01-31T17:05:00Z" if zone else "2013-01-31T17:05:00, without an offset"
-    places = UNITS[unit]
+    places = PLACES[unit]
 
     def convert(value: Any) -> int:
         found = _ISO.fullmatch(_text(value))
@@ -303,8 +303,9 @@ def _timestamp(unit: str, zone: str | None) -> Kind:
         except ValueError as error:  # a 13th month, an hour 25
             raise Misfit(shown(value)) from error
         ticks = (moment - _EPOCH) // timedelta(seconds=1) * 10**places + int(fraction.ljust(places, "0") or 0)
-        if not -(2**63) <= ticks < 2**63:
-            raise Misfit(shown(value))
+        first, last = reach(unit, zone)
+        if not first <= ticks <= last:
+            raise Misfit(f"{shown(value)}, beyond {years(unit)}")
         return int(ticks)
 
     def meant(text: str) -> str:

@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from noria.graph.columns import Kind, kind_of, shown, values_of
+from noria.graph.reach import beyond
 from noria.records.predictions import key_text
 from noria.records.versions import RequestColumn, Signature
 from noria.serving.errors import BadRows, BadShape, Fault, TooManyRows
@@ -61,6 +62,9 @@ class Reader:
         self.signature = signature
         self.kinds = {column.name: kind_of(column.name, column.type) for column in signature.request}
         self._names = self.kinds.keys()
+        self._timed = {
+            each.name for each in signature.request if "timestamp[" in each.type or "date32[" in each.type
+        }
         self._levels = {
             column.name: frozenset(column.levels) for column in signature.request if column.levels is not None
         }
@@ -154,6 +158,10 @@ class Reader:
         self, name: str, kind: Kind, values: Sequence[Any] | pa.Array, faults: Faults
     ) -> pa.Array | None:
         if not isinstance(values, list):
+            if name in self._timed:
+                places, years = beyond(values)
+                for position in places:
+                    faults.add(position, name, f"a time beyond {years}", kind.expected)
             return values
         array, misfits = kind.read(values)
         for position, given in misfits:

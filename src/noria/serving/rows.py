@@ -7,9 +7,9 @@ from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
-from zoneinfo import ZoneInfo
 
 from noria.graph.columns import kind_of
+from noria.graph.reach import zone_of
 from noria.ports.serving import ANSWER, AT, KEY, REQUEST, TIME, TOOK, TRACE, UNIT, WAY
 from noria.records.predictions import key_text
 from noria.records.versions import RequestColumn, Signature
@@ -172,7 +172,7 @@ def as_python(column: RequestColumn) -> Callable[[Any], Any]:
         return lambda day: date.fromordinal(day + EPOCH)
     if timed is None:
         return _same
-    zone, micros = ZoneInfo(timed[2]) if timed[2] else None, _as_micros(column)
+    zone, micros = zone_of(timed[2]) if timed[2] else None, _as_micros(column)
 
     def read(ticks: Any) -> datetime:
         moment = _START + timedelta(microseconds=micros(ticks) or 0)

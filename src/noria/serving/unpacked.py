@@ -69,7 +69,7 @@ def values(tensor: Tensor, raw: bytes, wanted: pa.DataType, faults: Faults) -> S
         return _texts(tensor, raw, wanted, faults)
     flat = _unpacked(tensor, raw)
     _check(tensor, flat, str(wanted), faults)
-    return _column(tensor, flat, wanted) if not faults.count else []
+    return _column(tensor, flat, wanted, faults) if not faults.count else []
 
 
 def _check(tensor: Tensor, flat: np.ndarray, wanted: str, faults: Faults) -> None:
@@ -99,7 +99,9 @@ def _check(tensor: Tensor, flat: np.ndarray, wanted: str, faults: Faults) -> Non
         )
 
 
-def _column(tensor: Tensor, flat: np.ndarray, wanted: pa.DataType) -> pa.Array:
+def _column(
+    tensor: Tensor, flat: np.ndarray, wanted: pa.DataType, faults: Faults
+) -> Sequence[Any] | pa.Array:
     import pyarrow as pa
 
     listed = pa.types.is_list(wanted) or pa.types.is_fixed_size_list(wanted)
@@ -107,7 +109,11 @@ def _column(tensor: Tensor, flat: np.ndarray, wanted: pa.DataType) -> pa.Array:
     made = pa.array(flat, from_pandas=True)  # NaN is the missing value
     if pa.types.is_timestamp(inner):
         made = made.cast(pa.timestamp("us", tz=inner.tz))
-    made = made.cast(inner, safe=not pa.types.is_floating(inner))
+    try:
+        made = made.cast(inner, safe=not pa.types.is_floating(inner))
+    except pa.ArrowInvalid:  # of times alone: numbers were looked at
+        faults.add(None, tensor.name, "microseconds", f"times that a {inner} holds")
+        return []
     if not listed:
         return made
     return pa.FixedSizeListArray.from_arrays(made, tensor.shape[1]).cast(wanted)

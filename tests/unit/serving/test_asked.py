@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+import pyarrow as pa
 import pytest
 
 from noria.records.artifacts import Column
 from noria.records.versions import RequestColumn, Signature
-from noria.serving.asked import LISTED, PER_COLUMN, Reader, event_times, keys, units
+from noria.serving.asked import LISTED, PER_COLUMN, Faults, Reader, event_times, keys, units
 from noria.serving.errors import BadRows, BadShape, TooManyRows
 
 
@@ -113,3 +114,11 @@ def test_a_row_without_a_time_happened_when_it_was_asked() -> None:
     at = datetime(2030, 1, 1, tzinfo=UTC)
     rows = each.rows([row(asked=None), row()]).rows
     assert event_times(each.signature, rows, at).to_pylist() == [at, datetime(2024, 3, 1, 8, tzinfo=UTC)]
+
+
+def test_ticks_beyond_the_calendar_are_refused() -> None:
+    """The row would be logged, and nobody could read the log any more."""
+    ticks = pa.array([0, 2**62], pa.int64()).view(pa.timestamp("us", "UTC"))
+    columns = {"ride": ["a", "b"], "asked": ticks, "km": [1.0, 1.0], "zone": ["north", "north"]}
+    with pytest.raises(BadRows, match="row 1, column asked: given a time beyond the years 1 to 9999"):
+        reader().columns(columns, Faults(), set())

@@ -142,3 +142,15 @@ def test_metadata_names_every_column() -> None:
         {"name": "past", "datatype": "FP64", "shape": [-1, -1]},
         {"name": "ok", "datatype": "BOOL", "shape": [-1]},
     ]
+
+
+@pytest.mark.parametrize(("type_name", "micros"), [("timestamp[ms]", 1), ("timestamp[ns, tz=UTC]", 2**62)])
+def test_microseconds_in_binary_that_a_column_cannot_hold(type_name: str, micros: int) -> None:
+    signature = Signature(request=(RequestColumn(name="when", type=type_name),), answer=SIGNATURE.answer)
+    tensor = {"name": "when", "datatype": "INT64", "shape": [1]}
+    with pytest.raises(BadRows, match="column when: given microseconds, expected times that a timestamp"):
+        read(
+            infer_request({"inputs": [tensor]}),
+            Reader(signature, model="m", max_rows=100),
+            [micros.to_bytes(8, "little")],
+        )
