@@ -62,6 +62,8 @@ class Reader:
         self.signature = signature
         self.kinds = {column.name: kind_of(column.name, column.type) for column in signature.request}
         self._names = self.kinds.keys()
+        strict = signature.unknown == "refuse"
+        self._whole = {each.name for each in signature.request if strict and not each.nulls}
         self._timed = {
             each.name for each in signature.request if "timestamp[" in each.type or "date32[" in each.type
         }
@@ -136,7 +138,8 @@ class Reader:
 
     def missing(self, row: int | None, name: str, faults: Faults) -> None:
         """Note that a column was not given at all."""
-        faults.add(row, name, "nothing", self.kinds[name].expected + ", or null")
+        may_be_null = self._why_never_null(name) is None
+        faults.add(row, name, "nothing", self.kinds[name].expected + (", or null" if may_be_null else ""))
 
     def extra(self, row: int | None, name: str, faults: Faults) -> None:
         """Note a column that the signature does not have."""
@@ -171,16 +174,18 @@ class Reader:
     def _null_faults(
         self, column: RequestColumn, array: pa.Array, faults: Faults, absent: set[tuple[int, str]]
     ) -> None:
-        signature = self.signature
-        strict = signature.unknown == "refuse" and not column.nulls
-        if column.name not in signature.key and not strict:
+        why = self._why_never_null(column.name)
+        if why is None:
             return
-        why = (
-            "a value: it is the key" if column.name in signature.key else "a value: training had no null here"
-        )
         for position, valid in enumerate(array.is_valid().to_pylist()):
             if not valid and (position, column.name) not in absent:
                 faults.add(position, column.name, "null", why)
+
+    def _why_never_null(self, name: str) -> str | None:
+        """Why a column must hold a value, for people; None where it need not."""
+        if name in self.signature.key:
+            return "a value: it is the key"
+        return "a value: training had no null here" if name in self._whole else None
 
     def _strange(self, name: str, array: pa.Array, faults: Faults) -> int:
         """Values that are no category of training: counted, or faults where the model refuses them."""

@@ -122,3 +122,15 @@ def test_ticks_beyond_the_calendar_are_refused() -> None:
     columns = {"ride": ["a", "b"], "asked": ticks, "km": [1.0, 1.0], "zone": ["north", "north"]}
     with pytest.raises(BadRows, match="row 1, column asked: given a time beyond the years 1 to 9999"):
         reader().columns(columns, Faults(), set())
+
+
+def test_null_is_offered_where_it_is_taken() -> None:
+    given = row()
+    del given["ride"], given["km"], given["zone"]
+    with pytest.raises(BadRows) as caught:
+        reader("refuse").rows([given])
+    assert {fault.column: fault.expected for fault in caught.value.faults} == {
+        "ride": "a string",  # the key
+        "km": "a number, or null",
+        "zone": "a string",  # training had none there
+    }
