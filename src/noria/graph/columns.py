@@ -188,6 +188,8 @@ def as_json(value: Any) -> Json:
 
 def shown(value: object) -> str:
     """A value as the caller wrote it, cut where it is long."""
+    if type(value) is float and not math.isfinite(value):
+        return str(value)  # of binary tensors: JSON, which cannot write it, would say null
     try:
         text = msgspec.json.encode(value).decode()
     except (TypeError, ValueError, OverflowError, RecursionError, UnicodeError):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from noria.graph.columns import shown
 from noria.serving.errors import BadShape, NoNull
-from noria.serving.messages import JSON, Request, Response
+from noria.serving.messages import JSON, Request, Response, check_encoding
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,10 +34,11 @@ _LENGTH = struct.Struct("<I")
 
 
 def parted(request: Request) -> tuple[Request, bytes]:
-    """The JSON of a request, and the bytes that follow it. Raises `BadShape`."""
+    """The JSON of a request, and the bytes that follow it. Raises `BadShape`, `WrongContentType`."""
     given = request.headers.get(HEADER)
     if given is None:
         return request, b""
+    check_encoding(request)  # before lengths, which are of the bytes unpacked
     if not (given.isascii() and given.isdigit()) or len(given) > 18 or int(given) > len(request.body):
         raise BadShape(
             problem=f"{HEADER} is {shown(given)}, and the body has {len(request.body)} bytes",

@@ -67,7 +67,7 @@ def _infer(request: Any) -> tuple[Infer, list[bytes | None]]:
             problem=f"there are {len(inputs)} inputs and {len(raws)} raw_input_contents",
             fix="send the bytes of every input, or of none",
         )
-    wanted = [Wanted(each.name) for each in request.outputs] or None
+    wanted = [Wanted(each.name, dict.fromkeys(each.parameters, True)) for each in request.outputs] or None
     body = Infer([_tensor(each, raw=bool(raws)) for each in inputs], request.id or None, None, wanted)
     return body, raws or [None] * len(inputs)
 

@@ -55,8 +55,12 @@ def read(request: Infer, reader: Reader, binary: Sequence[bytes | None] | None =
     return reader.columns({name: values for name, values in columns.items() if len(values)}, faults, set())
 
 
+NOT_HERE = ("classification", "shared_memory_region")
+"""Parameters of an output that would change what it holds, or where: extensions that the service's metadata does not name."""
+
+
 def check_outputs(signature: Signature, wanted: Sequence[Wanted] | None) -> None:
-    """Raises `BadShape` when an output is wanted that there is not."""
+    """Raises `BadShape` when an output is wanted that there is not, or in a way that there is not."""
     names = [column.name for column in signature.answer]
     for output in wanted or ():
         if output.name not in names:
@@ -64,14 +68,20 @@ def check_outputs(signature: Signature, wanted: Sequence[Wanted] | None) -> None
                 problem=f"there is no output {shown(output.name)}",
                 fix=f"ask for {', '.join(names)}, or leave `outputs` out",
             )
+        for parameter in NOT_HERE:
+            if (output.parameters or {}).get(parameter):
+                raise BadShape(
+                    problem=f"output {shown(output.name)} is wanted with {parameter}, an extension that is not here",
+                    fix="ask for it without: GET /v2 names the extensions that there are",
+                )
 
 
 def outputs(
     answers: pa.RecordBatch, signature: Signature, wanted: Sequence[Wanted] | None
 ) -> list[dict[str, Any]]:
-    """The answer's columns as tensors, those that are wanted; all of them for None."""
+    """The answer's columns as tensors, those that are wanted; all of them for None, or for none named."""
     types = {column.name: column.type for column in signature.answer}
-    names = list(types) if wanted is None else [output.name for output in wanted]
+    names = [output.name for output in wanted] if wanted else list(types)
     return [_tensor(name, answers.column(name), types[name]) for name in names]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from typing import Any
 
 import pyarrow as pa
@@ -10,7 +11,9 @@ import pytest
 from noria.records.artifacts import Column
 from noria.records.versions import RequestColumn, Signature
 from noria.serving.asked import Asked, Reader
-from noria.serving.errors import BadRows, BadShape
+from noria.serving.binary import HEADER, parted
+from noria.serving.errors import BadRows, BadShape, WrongContentType
+from noria.serving.messages import Request
 from noria.serving.protocol import described, infer_request
 from noria.serving.tensors import check_outputs, outputs, read
 
@@ -154,3 +157,29 @@ def test_microseconds_in_binary_that_a_column_cannot_hold(type_name: str, micros
             Reader(signature, model="m", max_rows=100),
             [micros.to_bytes(8, "little")],
         )
+
+
+def test_no_output_named_is_every_output() -> None:
+    """As gRPC has it, where a list that is left out cannot be told from one of none."""
+    made = pa.RecordBatch.from_pydict({"no": [0.1], "yes": [0.9], "next": [[1]]})
+    assert [each["name"] for each in outputs(made, SIGNATURE, [])] == ["no", "yes", "next"]
+
+
+@pytest.mark.parametrize("parameters", [{"classification": 2}, {"shared_memory_region": "a"}])
+def test_an_output_in_a_way_that_there_is_not_is_no_plain_output(parameters: dict[str, Any]) -> None:
+    body = {"inputs": [], "outputs": [{"name": "no", "parameters": parameters}]}
+    with pytest.raises(BadShape, match="an extension that is not here"):
+        check_outputs(SIGNATURE, infer_request(body).outputs)
+
+
+def test_a_packed_body_is_told_as_such_and_not_as_too_short() -> None:
+    packed = Request("POST", "/", {HEADER: "1952", "content-encoding": "gzip"}, b"x" * 438)
+    with pytest.raises(WrongContentType, match="gzip"):
+        parted(packed)
+
+
+def test_infinity_in_binary_is_named() -> None:
+    signature = Signature(request=(RequestColumn(name="x", type="double"),), answer=SIGNATURE.answer)
+    sent = infer_request({"inputs": [{"name": "x", "datatype": "FP64", "shape": [1]}]})
+    with pytest.raises(BadRows, match="given inf, expected a number"):
+        read(sent, Reader(signature, model="m", max_rows=100), [struct.pack("<d", float("inf"))])
