@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Protocol
 
 from noria.serving import wire
-from noria.serving.account import Account
+from noria.serving.account import Account, Lost
 from noria.serving.chores import Chores
 from noria.serving.errors import WorkerFailed
 from noria.serving.homes import Homes
@@ -407,20 +407,21 @@ class Fleet:
     async def _reap(self, worker: Worker) -> None:
         code = await asyncio.to_thread(worker.process.wait)
         was = worker.state
-        in_flight = self._bury(worker)
+        lost = self._bury(worker)
         worker.failed(f"it ended with {code}")
         if was in ("leaving", "starting", "resting"):
             return
         self.account.workers_lost += 1
         if self._answers_callers:  # else a sibling had passed them on, and has them answered otherwise
-            self.account.requests_lost += in_flight
+            self.account.lose(lost)
         self._narrate(
             "worker.lost",
             worker=worker.name,
             pid=worker.process.pid,
             code=code,
             state=was,
-            in_flight=in_flight,
+            in_flight=lost.requests,
+            connections=lost.connections,
         )
         self.changed()
         if asyncio.get_running_loop().time() - worker.began > STEADY:
@@ -474,17 +475,17 @@ class Fleet:
             self._accept(worker)
         return True
 
-    def _bury(self, worker: Worker) -> int:
-        """Take account of a worker that has ended; how many requests were in flight in it."""
+    def _bury(self, worker: Worker) -> Lost:
+        """Take account of a worker that has ended; what was in it."""
         if worker not in self._workers:
-            return 0
+            return Lost()
         self._workers.remove(worker)
         self._heard.set()
-        in_flight = self.account.close(worker.counts)
+        lost = self.account.close(worker.counts)
         worker.channel.close()
         for path in self._folder.glob(f"{worker.name}.*"):
             path.unlink(missing_ok=True)
-        return in_flight
+        return lost
 
 
 def _let_leave(workers: Sequence[Worker]) -> None:

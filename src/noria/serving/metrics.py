@@ -27,6 +27,7 @@ HELP = {
     "noria_workers_lost": "Workers that ended without being told to",
     "noria_requests_lost": "Requests that were in flight in a worker that was lost",
     "noria_spans": "Spans of traced requests: sent to the collector, dropped because too many waited, failed to be sent",
+    "noria_connections_lost": "Connections that were open in a worker that was lost; each may have lost one request more",
     "noria_handed_over": "Open connections that went on in another worker",
 }
 GAUGES = {

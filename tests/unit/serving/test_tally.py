@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from noria.serving import tally as tallies
+from noria.serving.account import Account
 from noria.serving.exposition import page
 from noria.serving.tally import Place, Tally, added, read_tally
 
@@ -67,3 +68,16 @@ def test_labels_without_end_find_an_end(tmp_path: Path, monkeypatch: pytest.Monk
     seen = read_tally(tmp_path / "one")
     assert seen[Place("noria_uncounted", ())] == 11.0
     assert os.path.getsize(tmp_path / "one.counts") == 8 * tallies.PLACES  # noqa: PTH202
+
+
+def test_what_a_lost_worker_had_is_bounded_by_its_connections(tmp_path: Path) -> None:
+    """A killed worker's callers wait for answers to requests that it had not read yet, or had answered into a buffer."""
+    worker = Tally(tmp_path / "worker")
+    worker.add(worker.counter("noria_in_flight", version="1"), 1)
+    worker.add(worker.counter("noria_connections", version="1"), 16)
+    worker.settle()
+    account, keeper = Account(), Tally(tmp_path / "keeper")
+    account.lose(account.close(tmp_path / "worker"))
+    account.tell(keeper)
+    told = {place.name: value for place, value in keeper.read().items()}
+    assert (told["noria_requests_lost"], told["noria_connections_lost"]) == (1, 16)
