@@ -47,10 +47,15 @@ class Faults:
         if seen <= PER_COLUMN and len(self._listed) < LISTED:
             self._listed.append(Fault(row, column, given, expected))
 
+    @property
+    def listed(self) -> tuple[Fault, ...]:
+        """The first ones."""
+        return tuple(self._listed)
+
     def check(self, model: str) -> None:
         """Raises `BadRows` when there was any."""
         if self.count:
-            raise BadRows(model=model, count=self.count, faults=tuple(self._listed))
+            raise BadRows(model=model, count=self.count, faults=self.listed)
 
 
 class Reader:

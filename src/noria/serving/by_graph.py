@@ -22,6 +22,7 @@ from noria.ports.serving import CodeTrees
 from noria.records.versions import Version
 from noria.serving.answers import Answers
 from noria.serving.asked import Reader
+from noria.serving.beyond import explained
 from noria.serving.errors import TrialFailed
 from noria.serving.log import Narrator
 from noria.serving.quick import QuickReader, Values
@@ -56,6 +57,16 @@ class GraphServed:
     by_columns: ByColumns | None = None
 
     def answer(self, rows: pa.RecordBatch) -> pa.RecordBatch:
+        try:
+            return self._answer(rows)
+        except Exception as error:  # the user's code: anything
+            ordinary = None if self.example is None else self.reader.rows([dict(self.example)]).rows
+            told = explained(error, self.version, rows, ordinary, self._answer)
+            if told is error:
+                raise
+            raise told from error
+
+    def _answer(self, rows: pa.RecordBatch) -> pa.RecordBatch:
         import pyarrow as pa
 
         if self.trained is not None:

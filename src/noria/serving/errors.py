@@ -64,6 +64,21 @@ class BadRows(UsageError):
 
 
 @dataclass(eq=False)
+class BeyondTraining(BadRows):
+    """The model's code raises on values that it would take if they were such as training had."""
+
+    code: ClassVar[str] = "REQUEST-BEYOND-TRAINING"
+    what: ClassVar[str] = (
+        "{version} raises {kind} on values that its training never had, {count} in all: {faults}"
+    )
+    next: ClassVar[str] = (
+        'send values as training had them; with unknown="refuse" in the data step, others are refused unasked'
+    )
+    version: str
+    kind: str
+
+
+@dataclass(eq=False)
 class TooManyRows(UsageError):
     code: ClassVar[str] = "REQUEST-TOO-MANY-ROWS"
     status: ClassVar[int] = 413
