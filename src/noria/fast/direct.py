@@ -14,6 +14,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any, cast
 
 from noria.fast.compiled import MethodName
+from noria.fast.errors import CannotAnswer
 from noria.fast.opened import Fast
 from noria.records.fast import Plan
 
@@ -47,17 +48,25 @@ class Direct:
         self._row = row
         self._method = fast.method(cast(MethodName, plan.method), plan.column)
         self._values = self._chosen() if row is None else self._made(row)
-        self.one: Callable[[Sequence[Any]], Any] = _after(self._values, self._method.one)
+        self.one: Callable[[Sequence[Any]], Any] = _after(self._values, self._method.one, plan.columns)
 
     def many(self, columns: Sequence[Any]) -> np.ndarray:
         """The answers for the request's columns, a row function applied row by row."""
         if self._row is None:
-            return self._method.many([columns[self._names.index(name)] for name in self._columns])
+            chosen = [columns[self._names.index(name)] for name in self._columns]
+            return self._told(lambda: self._method.many(chosen))
         return self.rows(list(zip(*columns, strict=True)))
 
     def rows(self, rows: Sequence[Sequence[Any]]) -> np.ndarray:
         """The answers for request rows."""
-        return self._method.rows([self._values(row) for row in rows])
+        return self._told(lambda: self._method.rows([self._values(row) for row in rows]))
+
+    def _told(self, answer: Callable[[], np.ndarray]) -> np.ndarray:
+        try:
+            return answer()
+        except CannotAnswer as error:
+            _name(error, self._columns)
+            raise
 
     def _chosen(self) -> Values:
         """From a request's values to those that predict reads."""
@@ -78,5 +87,20 @@ class Direct:
         return values
 
 
-def _after(first: Values, then: Callable[[Sequence[Any]], Any]) -> Callable[[Sequence[Any]], Any]:
-    return lambda values: then(first(values))
+def _after(
+    first: Values, then: Callable[[Sequence[Any]], Any], columns: Sequence[str]
+) -> Callable[[Sequence[Any]], Any]:
+    def one(values: Sequence[Any]) -> Any:
+        try:
+            return then(first(values))
+        except CannotAnswer as error:
+            _name(error, columns)
+            raise
+
+    return one
+
+
+def _name(error: CannotAnswer, columns: Sequence[str]) -> None:
+    """As the request calls it: a model that was trained on a matrix knows no names."""
+    if error.at is not None:
+        error.column = columns[error.at]

@@ -31,11 +31,20 @@ class CannotAnswer(UsageError):
     """As the original raises an error for the same row."""
 
     code: ClassVar[str] = "FAST-VALUE"
+    status: ClassVar[int] = 422
     what: ClassVar[str] = "{column} is {value}, and the model {problem}"
     next: ClassVar[str] = "send a value that the model has learned to take"
     column: str
     value: str
     problem: str
+    at: int | None = None
+    """Which of the model's inputs it is, where that is known."""
+    row: int | None = None
+    """Of the request, where that is known."""
+
+    def facts(self) -> dict[str, object]:
+        where = self.column if self.row is None else f"row {self.row}, column {self.column}"
+        return {**super().facts(), "column": where}
 
 
 @dataclass(eq=False)

@@ -211,12 +211,31 @@ def _single(compiled: Compiled) -> bool:
     )
 
 
-def _refuse(compiled: Compiled, numbers: Sequence[float], largest: float) -> None:
+def _refuse(compiled: Compiled, numbers: Sequence[float], largest: float, row: int | None = None) -> None:
     for at, value in enumerate(numbers):
         if abs(value) >= largest:
-            raise CannotAnswer(column=f"column {at}", value=repr(value), problem="takes no infinite number")
+            raise _refusal(
+                compiled, at, repr(value), "takes no infinite number, nor one beyond its own bits", row
+            )
         if value != value and compiled.finite == "finite":
-            raise CannotAnswer(column=f"column {at}", value="missing", problem="takes no missing value")
+            raise _refusal(compiled, at, "missing", "takes no missing value", row)
+
+
+def _refusal(compiled: Compiled, place: int, value: str, problem: str, row: int | None) -> CannotAnswer:
+    """`place`: of the number among those that the encoders make."""
+    at = _input_of(compiled, place)
+    name = compiled.inputs[at] if compiled.inputs else f"column {at}"
+    return CannotAnswer(column=name, value=value, problem=problem, at=at, row=row)
+
+
+def _input_of(compiled: Compiled, place: int) -> int:
+    from noria.fast.encode import width_of
+
+    for block in compiled.blocks:
+        if place < width_of(block):
+            return block.source
+        place -= width_of(block)
+    return place
 
 
 def _check_finite(compiled: Compiled, matrix: np.ndarray) -> None:
@@ -229,9 +248,8 @@ def _check_finite(compiled: Compiled, matrix: np.ndarray) -> None:
         seen = matrix.astype(np.float32) if single else matrix
     wrong = np.isinf(seen) if compiled.finite == "no infinity" else ~np.isfinite(seen)
     if wrong.any():
-        _refuse(
-            compiled, matrix[wrong.any(axis=1)][0].tolist(), 3.4028235677973366e38 if single else math.inf
-        )
+        row = int(np.argmax(wrong.any(axis=1)))
+        _refuse(compiled, matrix[row].tolist(), MOST if single else math.inf, row)
 
 
 def _matrix(compiled: Compiled, encoder: ColumnEncoder, columns: Any) -> np.ndarray:

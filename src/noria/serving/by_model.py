@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 import msgspec
 
 from noria.fast.direct import Direct, open_direct
+from noria.fast.errors import CannotAnswer
 from noria.fast.leaf_masks import FEWEST
 from noria.fast.opened import open_model, read_compiled
 from noria.graph.columns import floats
@@ -113,9 +114,25 @@ class ModelServed:
 
 def few_by(one: Callable[[Values], Any], *, single: bool) -> Few:
     """A few rows, one after the other; `single`: the answer has one column."""
-    if single:
-        return lambda rows: [(one(row),) for row in rows]
-    return lambda rows: [tuple(one(row)) for row in rows]
+
+    def answered(rows: Sequence[Values]) -> list[tuple[Any, ...]]:
+        try:
+            return [(one(row),) for row in rows] if single else [tuple(one(row)) for row in rows]
+        except CannotAnswer as error:
+            error.row = _refused(one, rows)
+            raise
+
+    return answered
+
+
+def _refused(one: Callable[[Values], Any], rows: Sequence[Values]) -> int | None:
+    """The first row that the model does not take."""
+    for at, row in enumerate(rows):
+        try:
+            one(row)
+        except CannotAnswer:
+            return at
+    return None
 
 
 def column_of(array: pa.Array) -> Any:

@@ -8,16 +8,21 @@ import sys
 
 import numpy as np
 import pytest
+from sklearn.compose import make_column_transformer
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder
 
 from noria.fast.compiled import Compiled, Uncompiled, read_compiled
 from noria.fast.compiling import compile_model
+from noria.fast.direct import open_direct
 from noria.fast.errors import CannotAnswer, WrongWidth
 from noria.fast.opened import open_model
 from noria.fast.standing import columns_of
+from noria.records.fast import Plan
+from noria.serving.by_model import few_by
 from unit.fast.zoo import BOOSTERS, LINEAR, TREES, Fit, encoded, frame, numbers
 
 CLOSE = 1e-12
@@ -103,6 +108,37 @@ def test_rows_that_the_original_refuses_are_refused() -> None:
             one((1.0, value, 0.0, 0.0, 0.0, 0.0))
         with pytest.raises(ValueError):
             model.predict(np.array([[1.0, value, 0.0, 0.0, 0.0, 0.0]], float))
+
+
+def test_a_refusal_says_row_and_column_as_the_request_has_them() -> None:
+    """Six inputs of the model are columns c5 .. c0 of the request, beside one that it does not read."""
+    compiled, _, _ = compiled_of(LINEAR["logistic"])
+    columns = [f"c{at}" for at in range(6)]
+    plan = Plan(table="rows", estimator="m", method="predict", columns=tuple(reversed(columns)), column=None)
+    direct = open_direct(plan, open_model(compiled), ["other", *columns])
+    good = ("x", 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+    rows = [good, (*good[:2], None, *good[3:]), good]
+    for answer in (
+        few_by(direct.one, single=True),
+        direct.rows,
+        lambda rows: direct.many(list(zip(*rows, strict=True))),
+    ):
+        with pytest.raises(
+            CannotAnswer, match="row 1, column c1 is missing, and the model takes no missing value"
+        ) as caught:
+            answer(rows)
+        assert caught.value.status == 422
+
+
+def test_a_refusal_behind_an_encoder_names_the_encoders_input() -> None:
+    rows, label = frame()
+    model = make_pipeline(
+        make_column_transformer((OneHotEncoder(), ["origin"]), remainder="passthrough"), LogisticRegression()
+    ).fit(rows.select("origin", "distance"), label)
+    compiled = compile_model(model)
+    assert isinstance(compiled, Compiled)
+    with pytest.raises(CannotAnswer, match="distance is missing"):
+        open_model(compiled).method("predict").one([rows["origin"][0], None])
 
 
 @pytest.mark.parametrize("name", ["histogram", "forest", "logistic", "xgboost", "histogram, encoded"])
