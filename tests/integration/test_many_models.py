@@ -103,6 +103,8 @@ def test_whatever_a_path_asks_is_answered_by_its_model(started: Running) -> None
             assert client.head("/v1/models/fares").status_code == 200
             assert client.get("/v1/models/fares/openapi.json").json()["info"]["title"] == "fares@champion"
             assert "fares" in client.get("/v1/models/fares/docs").text
+            for path, operations in client.get("/v1/models/fares/openapi.json").json()["paths"].items():
+                assert "get" not in operations or client.get(path).status_code == 200, path
             assert client.get("/openapi.json").json()["code"] == "PATH-MODEL"
             assert client.get("/docs").status_code == 404
             assert client.get("/v2/models/none").json()["code"] == "MODEL-NOT-SERVED"

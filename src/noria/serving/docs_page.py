@@ -32,7 +32,7 @@ def html(summary: dict[str, Any], openapi: dict[str, Any]) -> bytes:
         _table(["column", "type"], [[each["name"], each["type"]] for each in summary["answer"]]),
         "<h2>Paths</h2>",
         _table(["", "path", ""], _paths(openapi)),
-        "<p><a href=/openapi.json>openapi.json</a> has the same for programs.</p></html>",
+        "<p><a href=openapi.json>openapi.json</a> has the same for programs.</p></html>",
     ]
     return "\n".join(parts).encode()
 

@@ -9,6 +9,7 @@ import noria
 from noria.records.versions import RequestColumn, Signature
 from noria.serving import bulk, pages
 from noria.serving.messages import JSON, PROBLEM
+from noria.serving.paths import MODELS
 from noria.serving.protocol import ARROW as DATATYPES
 from noria.serving.quick import INTEGER_RANGES
 
@@ -42,10 +43,12 @@ _PLAIN: dict[str, Schema] = {
 }
 
 
-def page(served: Served, *, follows: str) -> Schema:
-    """The whole page."""
+def page(served: Served, *, follows: str, several: bool = False) -> Schema:
+    """The whole page. `several`: the service has other models, too."""
     model, version = served.version.model, served.version
     v1, v2 = f"/v1/models/{model}", f"/v2/models/{model}"
+    unloaded = "Let it go, until it is asked again" if several else "Refused: a service has one model"
+    own = v1 if several else ""
     return {
         "openapi": "3.1.0",
         "info": {
@@ -66,10 +69,11 @@ def page(served: Served, *, follows: str) -> Schema:
             "/v2/health/ready": {"get": _get("Whether it answers", protocol=True)},
             "/v2/repository/index": {"post": _index()},
             f"/v2/repository/models/{model}/load": {"post": _changed("Let what is followed answer, now")},
-            f"/v2/repository/models/{model}/unload": {"post": _changed("Refused: a service has one model")},
+            f"/v2/repository/models/{model}/unload": {"post": _changed(unloaded)},
             "/metrics": {"get": _get("For Prometheus", kind="text/plain")},
-            "/openapi.json": {"get": _get("This page")},
-            "/docs": {"get": _get("The same for people", kind="text/html")},
+            f"{own}/openapi.json": {"get": _get("This page")},
+            f"{own}/docs": {"get": _get("The same for people", kind="text/html")},
+            **({MODELS: {"get": _models()}} if several else {}),
         },
         "components": {
             "schemas": {"Row": row(version.signature), "Problem": _problem(), "Error": _error()},
@@ -212,6 +216,11 @@ def _get(summary: str, *, protocol: bool = False, kind: str = JSON) -> Schema:
     return _operation(
         summary, None, {kind: {"schema": {"type": "object"} if kind == JSON else {}}}, protocol=protocol
     )
+
+
+def _models() -> Schema:
+    states = {"type": "array", "items": {"type": "object", "required": ["model", "state", "reason"]}}
+    return _operation("The models of this service", None, {JSON: {"schema": states}})
 
 
 def _operation(

@@ -223,12 +223,16 @@ class Front:
         return reply(pages.summary(served, follows=self.answering.follows, problem=self.problem))
 
     async def openapi(self, raw: Raw, request: Request, named: dict[str, str | None]) -> Response:
-        return reply(openapi.page(self.answering.served, follows=self.answering.follows))
+        return reply(self._page())
 
     async def docs(self, raw: Raw, request: Request, named: dict[str, str | None]) -> Response:
         served, follows = self.answering.served, self.answering.follows
         told = pages.summary(served, follows=follows, problem=self.problem)
-        return Response(200, docs_page.html(told, openapi.page(served, follows=follows)), openapi.HTML)
+        return Response(200, docs_page.html(told, self._page()), openapi.HTML)
+
+    def _page(self) -> dict[str, Any]:
+        served, follows = self.answering.served, self.answering.follows
+        return openapi.page(served, follows=follows, several=self._neighbours is not None)
 
     async def metadata(self, raw: Raw, request: Request, named: dict[str, str | None]) -> Response:
         return reply(pages.model_metadata(self.answering.named(_reference(named))))
