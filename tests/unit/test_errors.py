@@ -6,14 +6,16 @@ import importlib
 import pkgutil
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import pytest
 
 import noria
 from noria import errors
+from noria.adapters.sql.conflicts import Contradiction
 from noria.errors import LONGEST, ConfigError, Corrupt, NoriaError, problem, render
+from noria.ports.serving import NOTHING_STORED, UnknownPrediction
 
 
 @dataclass(eq=False)
@@ -121,3 +123,14 @@ def test_every_error_of_noria_has_a_code_of_its_own_a_sentence_and_a_next_step()
 
 def test_a_family_is_told_apart_from_its_members() -> None:
     assert not hasattr(ConfigError, "code")
+
+
+def test_a_contradiction_counts_only_others_that_there_are() -> None:
+    alone = Contradiction(model="m", by="key", ref="a", stored=1, given=0)
+    assert str(alone) == "the label for key a of m is 1, and 0 was given; nothing was stored"
+    assert "(2 more like this in the batch)" in str(replace(alone, others=2))
+
+
+def test_who_only_looks_for_an_answer_is_not_told_what_was_stored() -> None:
+    assert "stored" not in render(UnknownPrediction(model="m", ids=["x"]))
+    assert NOTHING_STORED in str(UnknownPrediction(model="m", ids=["x"], so=NOTHING_STORED))

@@ -14,7 +14,7 @@ from noria.app.errors import UnknownVersion
 from noria.errors import UsageError
 from noria.graph.columns import kind_of
 from noria.graph.labels import KNOWN, Unfit, read_key, read_label, read_one
-from noria.ports.serving import UnknownPrediction
+from noria.ports.serving import NOTHING_STORED, UnknownPrediction
 from noria.records.base import Json, Record
 from noria.records.monitoring import NewFeedback
 from noria.records.versions import Version
@@ -92,7 +92,7 @@ def store(app: App, model: str, items: Sequence[NewFeedback]) -> Given:
     ids = [item.ref for item in items if item.by == "id"]
     missing = sorted(set(ids) - app.predictions.known(model, ids)) if ids else []
     if missing:
-        raise UnknownPrediction(model=model, ids=missing)
+        raise UnknownPrediction(model=model, ids=missing, so=NOTHING_STORED)
     counted: Counter[str] = Counter()
     for start in range(0, len(items), BATCH):
         counted.update(app.records.feedback.add(model, items[start : start + BATCH], at=app.clock.now()))

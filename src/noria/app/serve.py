@@ -100,6 +100,8 @@ class Serving:
     process: subprocess.Popen[bytes]
     tokens: bool = False
     """Whether callers need one."""
+    grpc: str | None = None
+    """Host and port of gRPC, where it is answered."""
 
     def wait(self) -> int:
         """Until it ends by itself; its exit code."""
@@ -146,6 +148,7 @@ def serving(
             pid=process.pid,
             process=process,
             tokens=bool(said["tokens"]),
+            grpc=str(said["grpc"]) if said["grpc"] else None,
         )
     finally:
         _stop(process)

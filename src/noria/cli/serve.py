@@ -113,6 +113,7 @@ def ready_lines(service: Serving, *, watched: Sequence[str]) -> list[str]:
     ask = 'curl -H "authorization: Bearer $NORIA_TOKEN"' if service.tokens else "curl"
     return [
         f"{names} {'answer' if more else 'answers'} at {service.url} (process {service.pid}); {watch}",
+        *([f"  over gRPC                       {service.grpc}"] if service.grpc else []),
         *([f"  which are loaded                {ask} {service.url}/v1/models"] if more else []),
         f"  what it takes, with an example  {ask} {service.url}/v1/models/{first.model}",
         f"  what it counts                  {ask} {service.url}/metrics",

@@ -17,16 +17,21 @@ def moment(text: str) -> datetime:
     """An ISO date or time; UTC unless it says otherwise."""
     try:
         parsed = datetime.fromisoformat(text)
-    except ValueError as error:
+        return parsed.astimezone(UTC) if parsed.tzinfo else parsed.replace(tzinfo=UTC)
+    except (ValueError, OverflowError) as error:
         raise argparse.ArgumentTypeError(
             f"{text!r} is no time: write 2025-03-01 or 2025-03-01T09:00Z"
         ) from error
-    return parsed.astimezone(UTC) if parsed.tzinfo else parsed.replace(tzinfo=UTC)
 
 
 def moment_or_age(text: str) -> datetime | float:
     """A time, or how long ago: `2025-03-01T09:00Z`, `1h`."""
-    return age(text) if re.fullmatch(r"\d+[a-z]", text) else moment(text)
+    if re.fullmatch(r"\d+[a-z]", text):
+        return age(text)
+    try:
+        return moment(text)
+    except argparse.ArgumentTypeError as error:
+        raise argparse.ArgumentTypeError(f"{error}, or how long ago, as in 1h or 7d") from error
 
 
 def setting(text: str) -> Setting:

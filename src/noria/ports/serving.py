@@ -88,10 +88,14 @@ class Found:
 @dataclass(eq=False)
 class UnknownPrediction(NotFound):
     code: ClassVar[str] = "PREDICTION-UNKNOWN"
-    what: ClassVar[str] = "no answer of {model} had the id {ids}; nothing of this request was stored"
-    next: ClassVar[str] = "send the `id` that came with the answer, or the row's `key`"
+    what: ClassVar[str] = "no answer of {model} had the id {ids}{so}"
+    next: ClassVar[str] = "give the `id` that came with the answer, or the row's `key`"
     model: str
     ids: Sequence[str]
+    so: str = ""
+
+
+NOTHING_STORED = "; nothing of this request was stored"
 
 
 @dataclass(frozen=True)

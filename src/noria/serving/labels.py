@@ -11,7 +11,7 @@ from noria.graph.columns import kind_of, shown
 from noria.graph.labels import KNOWN, Unfit, read_key, read_label, read_one
 from noria.ports.clock import Clock
 from noria.ports.records import FeedbackRecords
-from noria.ports.serving import Predictions, UnknownPrediction
+from noria.ports.serving import NOTHING_STORED, Predictions, UnknownPrediction
 from noria.records.base import Json
 from noria.records.monitoring import NewFeedback
 from noria.records.predictions import Hashing
@@ -161,7 +161,7 @@ class Labels:
         """Raises `UnknownPrediction` for those that no answer had."""
         known = self._predictions.known(self._model, ids)
         if strange := [shown(id).strip('"') for id in ids if id not in known]:
-            raise UnknownPrediction(model=self._model, ids=strange)
+            raise UnknownPrediction(model=self._model, ids=strange, so=NOTHING_STORED)
 
 
 def _named(item: Mapping[str, Any]) -> dict[str, Any]:

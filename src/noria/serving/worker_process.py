@@ -127,7 +127,7 @@ def spawn(plan: Plan, counts: Path, *, out: int = STDERR) -> tuple[subprocess.Po
                 *(str(word) for pair in words.items() for word in pair),
             ],
             pass_fds=[theirs.fileno()],
-            env=dict(plan.variables),
+            env={"GRPC_VERBOSITY": "NONE", **plan.variables},  # its C core's lines at each swap are no events
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=out,

@@ -6,12 +6,15 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 import noria as package
 from noria.cli.commands import COMMANDS
 from noria.cli.reference import reference
+from noria.cli.serve import ready_lines
 from unit.cli.conftest import Noria
 
 ROOT = Path(__file__).parents[3]
@@ -57,6 +60,12 @@ def test_the_reference_page_is_what_the_parsers_say() -> None:
         (["run", "--set", "rate=1"], "'rate=1' is no setting: write step.name=value", "noria run --help"),
         (["run", "--set", "a.b=NaN"], "NaN is not a finite number", "noria run --help"),
         (["run", "--as-of", "soon"], "'soon' is no time: write 2025-03-01", "noria run --help"),
+        (["run", "--as-of", "0001-01-01T00:00+14:00"], "is no time: write 2025-03-01", "noria run --help"),
+        (
+            ["predictions", "delay", "--since", "soon"],
+            "or how long ago, as in 1h or 7d",
+            "noria predictions --help",
+        ),
         (["serve", "delay", "--port", "70000"], "'70000' is no port", "noria serve --help"),
         (["watch", "--interval", "0"], "'0' is no number of seconds above 0", "noria watch --help"),
         (
@@ -169,3 +178,12 @@ def test_help_imports_no_command() -> None:
         "noria.cli.run",
     )
     assert not [name for name in heavy if f"'{name}'" in said]
+
+
+def test_a_service_says_where_it_answers_calls_over_grpc() -> None:
+    service: Any = SimpleNamespace(
+        models=(SimpleNamespace(model="delay"),), url="http://127.0.0.1:8117", pid=1, tokens=False, grpc=None
+    )
+    assert "gRPC" not in "".join(ready_lines(service, watched=()))
+    service.grpc = "127.0.0.1:8118"
+    assert any("gRPC" in line and "127.0.0.1:8118" in line for line in ready_lines(service, watched=()))

@@ -81,7 +81,7 @@ class Contradiction(Conflict):
     code: ClassVar[str] = "FEEDBACK-CONTRADICTS"
     what: ClassVar[str] = (
         "the label for {by} {ref} of {model} is {stored!r}, and {given!r} was given"
-        " ({others} more like this in the batch); nothing was stored"
+        "{and_others}; nothing was stored"
     )
     next: ClassVar[str] = "send it as a correction if the new label is the right one"
     model: str
@@ -90,6 +90,10 @@ class Contradiction(Conflict):
     stored: Json
     given: Json
     others: int = 0
+
+    def facts(self) -> dict[str, object]:
+        more = f" ({self.others} more like this in the batch)" if self.others else ""
+        return {**super().facts(), "and_others": more}
 
 
 @dataclass(eq=False)
