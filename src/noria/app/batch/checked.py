@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from noria.graph.reach import beyond
 from noria.serving.asked import Reader
 from noria.serving.table import families, family
 
@@ -72,7 +73,9 @@ def _typed(name: str, column: Any, reader: Reader, made: Checked) -> pa.Array:
         _refuse(made, wrong, len(column), f"{name}: not {reader.kinds[name].expected}")
         column = _without(column, wrong)
     array = column.cast(wanted, safe=safe)
-    return _finite(name, array, reader, made) if pa.types.is_floating(wanted) else array
+    if pa.types.is_floating(wanted):
+        return _finite(name, array, made)
+    return _within_reach(name, array, made) if pa.types.is_temporal(wanted) else array
 
 
 def _misfits(column: pa.Array, wanted: pa.DataType, safe: bool, at: int) -> list[int]:
@@ -94,7 +97,16 @@ def _misfits(column: pa.Array, wanted: pa.DataType, safe: bool, at: int) -> list
     return []
 
 
-def _finite(name: str, array: pa.Array, reader: Reader, made: Checked) -> pa.Array:
+def _within_reach(name: str, array: pa.Array, made: Checked) -> pa.Array:
+    """Python's calendar has no other times."""
+    wrong, years = beyond(array)
+    if not wrong:
+        return array
+    _refuse(made, wrong, len(array), f"{name}: a time beyond {years}")
+    return _without(array, wrong)
+
+
+def _finite(name: str, array: pa.Array, made: Checked) -> pa.Array:
     """NaN and infinities are no values; null is the missing one."""
     import pyarrow.compute as pc
 

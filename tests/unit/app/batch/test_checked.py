@@ -124,3 +124,10 @@ def test_a_column_may_stand_for_another_only_where_it_means_the_same(
     given: pa.DataType, wanted: pa.DataType, fine: bool
 ) -> None:
     assert fits(given, wanted) is fine
+
+
+def test_a_time_beyond_the_calendar_refuses_its_row_and_not_the_part() -> None:
+    ticks = pa.array([0, 2**62, 1], pa.int64()).view(pa.timestamp("us", tz="UTC"))
+    found = checked({**GOOD, "when": ticks}, reader())
+    assert why(found) == [None, "when: a time beyond the years 1 to 9999", None]
+    assert found.rows.column("when").null_count == 1
