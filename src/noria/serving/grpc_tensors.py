@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -82,8 +83,18 @@ def _tensor(sent: Any, *, raw: bool) -> Tensor:
     if data and sent.datatype == "BYTES":
         data = [_text(sent.name, each) for each in data]
     if data and sent.datatype in ("FP32", "FP64"):
+        _refuse_infinite(sent.name, data)
         data = [None if each != each else each for each in data]  # as in binary, NaN is the missing value
     return Tensor(sent.name, list(sent.shape), sent.datatype, data)
+
+
+def _refuse_infinite(name: str, data: list[float]) -> None:
+    for infinite in (math.inf, -math.inf):
+        if infinite in data:
+            raise BadShape(
+                problem=f"input {name!r} has {infinite} at position {data.index(infinite)}",
+                fix="send a number, or NaN for a missing value",
+            )
 
 
 def _text(name: str, value: bytes) -> str:

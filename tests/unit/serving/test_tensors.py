@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from types import SimpleNamespace
 from typing import Any
 
 import pyarrow as pa
@@ -13,6 +14,8 @@ from noria.records.versions import RequestColumn, Signature
 from noria.serving.asked import Asked, Reader
 from noria.serving.binary import HEADER, parted
 from noria.serving.errors import BadRows, BadShape, WrongContentType
+from noria.serving.grpc_tensors import form
+from noria.serving.grpc_words import messages
 from noria.serving.messages import Request
 from noria.serving.protocol import described, infer_request
 from noria.serving.tensors import check_outputs, outputs, read
@@ -183,3 +186,17 @@ def test_infinity_in_binary_is_named() -> None:
     sent = infer_request({"inputs": [{"name": "x", "datatype": "FP64", "shape": [1]}]})
     with pytest.raises(BadRows, match="given inf, expected a number"):
         read(sent, Reader(signature, model="m", max_rows=100), [struct.pack("<d", float("inf"))])
+
+
+@pytest.mark.parametrize(("datatype", "field"), [("FP64", "fp64_contents"), ("FP32", "fp32_contents")])
+def test_infinity_in_a_call_is_refused_as_it_is_in_binary(datatype: str, field: str) -> None:
+    """Protobuf's floats hold what JSON's cannot: the answer would be made of it."""
+    signature = Signature(request=(RequestColumn(name="x", type="double"),), answer=SIGNATURE.answer)
+    request = messages()["ModelInferRequest"](model_name="m")
+    sent = request.inputs.add(name="x", datatype=datatype, shape=[2])
+    getattr(sent.contents, field).extend([1.0, float("-inf")])
+    served: Any = SimpleNamespace(
+        version=SimpleNamespace(signature=signature), reader=Reader(signature, model="m", max_rows=100)
+    )
+    with pytest.raises(BadShape, match="'x' has -inf at position 1"):
+        form(request).read(served)
