@@ -99,7 +99,7 @@ def _compared(graph: Graph, sample: pa.Table) -> dict[str, Compared] | str:
         if type(value).__module__.partition(".")[0] in LIBRARIES
     }
     if not stands:
-        return "no frozen output is an estimator of scikit-learn, LightGBM or XGBoost"
+        return "no frozen output is an estimator of scikit-learn, LightGBM or XGBoost, or an ONNX model"
     graph.with_frozen({name: stand for name, (stand, _) in stands.items()}).raw_answer(sample)
     found: dict[str, Compared] = {}
     reasons: list[str] = []
