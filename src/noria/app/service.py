@@ -10,7 +10,6 @@ import http.client
 import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
@@ -108,7 +107,20 @@ class Changed(msgspec.Struct, frozen=True):
 
 def services_here(app: App) -> tuple[Service, ...]:
     """Those that run on this machine, of every model."""
-    return tuple(one for one in app.records.services.services() if one.admin and Path(one.admin).exists())
+    return tuple(one for one in app.records.services.services() if one.admin and _listens(one.admin))
+
+
+def _listens(path: str) -> bool:
+    """Whether somebody does: a service that was killed leaves its socket's file, and its record."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(1.0)
+        try:
+            probe.connect(path)
+        except (ConnectionRefusedError, FileNotFoundError):
+            return False
+        except OSError:  # it is another user's, or busy: who asks it is told
+            return True
+    return True
 
 
 def service_of(app: App, model: str, id: str | None = None) -> Service:
