@@ -16,6 +16,7 @@ from noria import errors
 from noria.adapters.sql.conflicts import Contradiction
 from noria.errors import LONGEST, ConfigError, Corrupt, NoriaError, problem, render
 from noria.ports.serving import NOTHING_STORED, UnknownPrediction
+from noria.serving.errors import NothingToServe
 
 
 @dataclass(eq=False)
@@ -134,3 +135,10 @@ def test_a_contradiction_counts_only_others_that_there_are() -> None:
 def test_who_only_looks_for_an_answer_is_not_told_what_was_stored() -> None:
     assert "stored" not in render(UnknownPrediction(model="m", ids=["x"]))
     assert NOTHING_STORED in str(UnknownPrediction(model="m", ids=["x"], so=NOTHING_STORED))
+
+
+@pytest.mark.parametrize(("follows", "asked"), [("7", "delay:7"), ("best", "delay@best")])
+def test_what_cannot_be_served_is_called_as_references_are_written(follows: str, asked: str) -> None:
+    assert str(NothingToServe(model="delay", follows=follows, known="no version yet")).startswith(
+        f"there is no {asked};"
+    )

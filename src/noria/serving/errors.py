@@ -421,11 +421,15 @@ class PortTaken(Conflict):
 @dataclass(eq=False)
 class NothingToServe(NotFound):
     code: ClassVar[str] = "SERVE-NOTHING"
-    what: ClassVar[str] = "there is no {model}@{follows}; {known}"
+    what: ClassVar[str] = "there is no {asked}; {known}"
     next: ClassVar[str] = "noria models {model}; noria run makes a version, noria promote gives it a name"
     model: str
     follows: str
     known: str
+
+    def facts(self) -> dict[str, object]:
+        asked = f"{self.model}{':' if self.follows.isdigit() else '@'}{self.follows}"
+        return {**super().facts(), "asked": asked}
 
 
 @dataclass(eq=False)
