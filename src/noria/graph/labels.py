@@ -50,7 +50,10 @@ def read_key(
         kind = kind_of(name, types[name])
         value = read_one(kind, part, f"{kind.expected}, as {name}", written=written)
         values.append(value if hashing is None else hashing.of(name, value))
-    return key_text(values)
+    text = key_text(values)
+    if "\0" in text:
+        raise Unfit(shown(text), "a key without NUL, for which no database keeps labels")
+    return text
 
 
 def read_one(kind: Kind, value: object, expected: str, *, written: bool) -> Any:
