@@ -12,9 +12,10 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from noria.errors import BackendError
+from noria.errors import BackendError, Unavailable
 
 PATIENCE = 30.0  # s; the longest that a swap to a new version may take before the replay gives up
+IDLE = 30.0  # s; well under the 75 that a service keeps an idle connection for, so that it never closes one in use
 
 
 @dataclass(eq=False)
@@ -27,8 +28,21 @@ class RequestFailed(BackendError):
     body: str
 
 
+@dataclass(eq=False)
+class NoAnswer(Unavailable):
+    code: ClassVar[str] = "REPLAY-UNANSWERED"
+    what: ClassVar[str] = "the service gave no answer to {path}: {why}"
+    next: ClassVar[str] = "read the service's log; it may have ended"
+    path: str
+    why: str
+
+
 class Client:
-    """A caller of one model's service."""
+    """A caller of one model's service, over a connection that stays open while it is used: a training between two
+    questions may take longer than the service waits for the next one.
+
+    Raises `RequestFailed` and `NoAnswer`.
+    """
 
     def __init__(self, url: str, model: str) -> None:
         parts = urlsplit(url)
@@ -36,6 +50,7 @@ class Client:
             parts.hostname or "127.0.0.1", parts.port, timeout=PATIENCE
         )
         self._model = model
+        self._used = time.monotonic()
         self.requests = 0
 
     def predict(self, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -73,11 +88,21 @@ class Client:
         return self._ask("GET", path, None)
 
     def _ask(self, method: str, path: str, body: bytes | None) -> dict[str, Any]:
-        self._connection.request(method, path, body, {"content-type": "application/json"})
-        response = self._connection.getresponse()
-        content = response.read()
+        status, content = self._exchanged(method, path, body)
         self.requests += 1
-        if response.status != 200:
-            raise RequestFailed(answered=response.status, path=path, body=content.decode(errors="replace"))
+        if status != 200:
+            raise RequestFailed(answered=status, path=path, body=content.decode(errors="replace"))
         answer: dict[str, Any] = msgspec.json.decode(content)
         return answer
+
+    def _exchanged(self, method: str, path: str, body: bytes | None) -> tuple[int, bytes]:
+        if time.monotonic() - self._used >= IDLE:
+            self._connection.close()  # the next request opens another one
+        try:
+            self._connection.request(method, path, body, {"content-type": "application/json"})
+            response = self._connection.getresponse()
+            content = response.read()
+        except (http.client.HTTPException, OSError) as error:
+            raise NoAnswer(path=path, why=str(error) or type(error).__name__) from error
+        self._used = time.monotonic()
+        return response.status, content
