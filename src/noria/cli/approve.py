@@ -45,11 +45,11 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         say_json(done)
     else:
-        say(*_lines(done, dry=args.dry_run))
+        say(*approve_lines(done, dry=args.dry_run))
     return 0
 
 
-def _lines(done: Approving, *, dry: bool) -> list[str]:
+def approve_lines(done: Approving, *, dry: bool) -> list[str]:
     word = done.approval
     name = f"{word.model}:{word.version}"
     said = "approved" if word.granted else "refused"
@@ -60,6 +60,9 @@ def _lines(done: Approving, *, dry: bool) -> list[str]:
         return [*lines, f"rollout {done.rollout} {'would begin' if dry else 'begins'}: noria rollout status"]
     if done.held:
         return [*lines, f"no rollout begins: {done.held}"]
+    if done.champion == word.version:
+        back = "" if word.granted else f" all the same; go back with noria rollback {word.model}"
+        return [*lines, f"it is the champion{back}"]
     if not word.granted:
         return [*lines, "it is not promoted"]
     if done.judgement.passed:

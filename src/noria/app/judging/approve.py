@@ -72,6 +72,8 @@ class Approving(Record, kw_only=True):
     """The rollout that began in its stead, where the project rolls out."""
     held: str = ""
     """Why that could not begin."""
+    champion: int | None = None
+    """Who was the champion when it was said."""
 
 
 def approve(
@@ -94,6 +96,7 @@ def approve(
         at=app.clock.now(),
     )
     judgement = _with_word(last, version, approval)
+    champion = app.records.versions.aliases(version.model).get(CHAMPION)
     promotion = _promotion(app, version, judgement, approval)
     then, held = consequence(app, version, promotion) if promotion else ((), "")
     if not dry_run:
@@ -105,6 +108,7 @@ def approve(
         moved=next((one for one in then if isinstance(one, AliasMoved)), None),
         rollout=next((one.rollout.name for one in then if isinstance(one, RolloutStarted)), ""),
         held=held,
+        champion=champion,
     )
 
 

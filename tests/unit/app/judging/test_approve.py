@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from noria.app.judging.approve import approve
 from noria.app.rollouts.verbs import begun
 from noria.app.wiring import App
+from noria.cli.approve import approve_lines
 from noria.records.events import Judged
 from noria.records.gates import Judgement, Verdict
 from noria.records.rollouts import Owing, Rollout, RolloutMoved, RolloutPolicy, RolloutStarted
@@ -62,3 +63,15 @@ def test_one_that_only_waits_for_labels_gives_way(folder: Path) -> None:
         )
         done = approve(app, "delay:2", why="looked", by="ada")
     assert (done.rollout, done.held) == ("delay/r2", "")
+
+
+@pytest.mark.parametrize("granted", [True, False])
+def test_a_word_on_the_champion_itself_says_that_it_is(folder: Path, granted: bool) -> None:
+    judgement = Judgement(model="delay", version=1, champion=None, judged=START, verdicts=WAITING)
+    with opened(folder) as app:
+        app.records.ledger.append("delay", [Judged(judgement=judgement)], at=START)
+        done = approve(app, "delay:1", why="looked", by="ada", granted=granted)
+    last = approve_lines(done, dry=False)[-1]
+    assert done.moved is None
+    assert last.startswith("it is the champion")
+    assert ("noria rollback delay" in last) != granted
