@@ -51,3 +51,12 @@ def test_an_earlier_demo_is_replaced(tmp_path: Path) -> None:
     command = ["git", "status", "--porcelain", "--untracked-files=all"]
     left = subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True)
     assert left.stdout == "", "all is committed, and the marker is none of git's business"
+
+
+def test_an_example_that_is_not_there_is_told_before_anything_is_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = main(["flights", "--examples", str(tmp_path / "nowhere"), "--folder", str(tmp_path / "demo")])
+    assert code == 3
+    assert "error[DEMO-EXAMPLE]" in capsys.readouterr().err
+    assert not (tmp_path / "demo").exists()

@@ -22,7 +22,7 @@ from noria.app.serve import serving
 from noria.app.train import Trained, Wish, train
 from noria.app.wiring import App, open_app
 from noria.declare import resolve
-from noria.errors import NoriaError, UsageError, render
+from noria.errors import NoriaError, NotFound, UsageError, render
 from noria.graph.load import load_pipeline
 from noria.ports.clock import VirtualClock
 from noria.records.policy import ModelPolicy
@@ -47,6 +47,14 @@ class NotTheDemos(UsageError):
         "{folder} is there and was not made by the demo, which would replace it; nothing was touched"
     )
     next: ClassVar[str] = "name another folder with --folder, or remove this one yourself"
+    folder: str
+
+
+@dataclass(eq=False)
+class NoExample(NotFound):
+    code: ClassVar[str] = "DEMO-EXAMPLE"
+    what: ClassVar[str] = "there is no example project at {folder}"
+    next: ClassVar[str] = "run it in a clone of the repository, or name its examples with --examples"
     folder: str
 
 
@@ -92,8 +100,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def make_project(example: Path, folder: Path) -> Path:
-    """A fresh git repository with a copy of an example; an earlier demo's is replaced. Raises `NotTheDemos` for any
-    other file or folder that is in the way."""
+    """A fresh git repository with a copy of an example; an earlier demo's is replaced. Raises `NoExample`, and
+    `NotTheDemos` for any other file or folder that is in the way."""
+    if not example.is_dir():
+        raise NoExample(folder=str(example))
     _make_room(folder)
     _mark(folder)
     shutil.copytree(
