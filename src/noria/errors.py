@@ -34,6 +34,10 @@ class NoriaError(Exception):
         """Pickled by its facts: an exception's own way loses them, and kills the pool that waits for it."""
         return _restored, (type(self), dict(vars(self)))
 
+    def headline(self) -> str:
+        """What happened, in one line: without the traceback that some errors bring."""
+        return str(self).partition("\n")[0]
+
     def advice(self) -> str:
         """The next step, with the facts filled in."""
         return _fill(self.next, self.facts())

@@ -136,7 +136,7 @@ def _answers(
         answered = ask(worker.of(version), task, Answered)
     except (ConfigError, NotFound, StepFailed) as error:  # the rest is watched all the same
         return Referred(), [
-            f"nothing is known of drift of the answers: its own holdout is not answered any more: {error}"
+            f"nothing is known of drift of the answers: its own holdout is not answered any more: {error.headline()}"
         ]
     answers = pl.DataFrame(app.artifacts.table(answered.answers))
     times = pl.DataFrame(app.artifacts.table(answered.rows))[version.signature.time]

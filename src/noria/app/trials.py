@@ -139,7 +139,7 @@ class Trials:
         except GivenUp:
             self.study.tell(trial, state=optuna.trial.TrialState.PRUNED)
         except StepFailed as error:
-            trial.set_user_attr(WHY, str(error).partition("\n")[0])
+            trial.set_user_attr(WHY, error.headline())
             self.study.tell(trial, state=optuna.trial.TrialState.FAIL)
             if isinstance(error, NoMetric):
                 raise

@@ -195,8 +195,7 @@ def fanned(step: str) -> str | None:
 
 def tried(attempt: int, error: NoriaError, pause: float) -> str:
     """`attempt 1 failed (...); again in 0.50 s`"""
-    first = str(error).partition("\n")[0]
-    return f"attempt {attempt} failed ({first}); again in {span(pause)}"
+    return f"attempt {attempt} failed ({error.headline()}); again in {span(pause)}"
 
 
 def title(run: Run, plan: Plan, resumed: bool) -> str:

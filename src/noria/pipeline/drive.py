@@ -284,7 +284,7 @@ class _Turn:
                     self._listener.output(one.id, line)
                 case Again(attempt=attempt, error=error, pause=pause):
                     under.running = False
-                    under.notes.append(f"attempt {attempt} failed: {_first_line(error)}")
+                    under.notes.append(f"attempt {attempt} failed: {error.headline()}")
                     under.tried += filter(None, [getattr(error, "log", None)])
                     self._listener.again(one.id, attempt, error, pause)
                 case Ended(done=done):
@@ -383,7 +383,3 @@ def _needed(item: Item | None) -> Item:
     if item is None:
         raise RuntimeError("a step has items")
     return item
-
-
-def _first_line(error: NoriaError) -> str:
-    return str(error).partition("\n")[0]

@@ -124,7 +124,7 @@ def _planted(field: Field, name: str, make: Maker, sound: Credited, told: Told) 
     except CannotPlant as error:
         plant = Plant(name=name, what="", caught="not planted", why=f"the pipeline {error}")
     except (StepFailed, ConfigError) as error:
-        why = str(error).partition("\n")[0]
+        why = error.headline()
         plant = Plant(name=name, what=field.what, caught="caught", by=(f"the run ({error.code})",), why=why)
     plant = replace(plant, seconds=round(time.perf_counter() - began, 3))
     told(plant)

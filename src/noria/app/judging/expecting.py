@@ -56,7 +56,7 @@ def _changed(
         altered = ask(engine, task, Altered)
         before, after = (_answers(gathered, rows, answers) for rows in (altered.before, altered.after))
     except (StepFailed, ConfigError) as error:
-        return f"it could not be asked: {str(error).partition(chr(10))[0]}"
+        return f"it could not be asked: {error.headline()}"
     table = app.artifacts.table
     return Changed(
         keys=_keys(table(altered.before), gathered.candidate.signature.key),

@@ -197,7 +197,7 @@ def _beside(
     try:
         return gathered.paired(other, segments)
     except (ConfigError, StepFailed) as error:
-        return f"{other.name} cannot be compared on these rows: {error}"
+        return f"{other.name} cannot be compared on these rows: {error.headline()}"
 
 
 def _forecasts(app: App, gathered: Gathered) -> Forecasts | str:
@@ -214,7 +214,7 @@ def _costs(app: App, gathered: Gathered, gates: Sequence[Gate]) -> Measured | st
     try:
         return measured(app, gathered.candidate, gathered.answered.rows)
     except StepFailed as error:
-        return str(error)
+        return error.headline()
 
 
 def _size(version: Version, gates: Sequence[Gate]) -> Measured | None:

@@ -35,7 +35,7 @@ def perturbed(app: App, gate: Robustness, gathered: Gathered, seed: int) -> Pert
         rows = app.artifacts.save(holed_frame.to_arrow())
         losses = gathered.scored(gathered.answers(rows)).losses
     except StepFailed as error:
-        return f"perturbed rows are not answered: {str(error).partition(chr(10))[0]}"
+        return f"perturbed rows are not answered: {error.headline()}"
     beside = gathered.beside(losses, "perturbed") if losses else None
     if beside is None or isinstance(beside, str):
         return beside

@@ -1,12 +1,17 @@
 """What is asked of a candidate where noria.toml has no gate: nothing, until a service has callers to lose."""
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
+import pytest
 from msgspec.structs import replace
 
+from noria.app.judging.gathered import Gathered
 from noria.app.judging.judged import judged
-from noria.records.gates import Judgement
+from noria.errors import StepFailed
+from noria.records.gates import Judgement, NoWorse
 from noria.records.service import Service
 from noria.records.versions import RequestColumn
 from unit.app.stored import START, history, opened
@@ -56,3 +61,26 @@ def test_gates_that_are_given_are_all_that_is_asked(tmp_path: Path) -> None:
 
 def test_a_service_of_another_version_is_no_caller_of_the_champion(tmp_path: Path) -> None:
     assert judgement(history(tmp_path), serving=2).passed
+
+
+@dataclass(eq=False)
+class Raised(StepFailed):
+    code: ClassVar[str] = "STEP-RAISED-HERE"
+    what: ClassVar[str] = 'predict late raised KeyError: "depot"\n  File "pipeline.py", line 50, in features'
+    next: ClassVar[str] = "mend it"
+
+
+def test_why_a_champion_could_not_answer_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def paired(*_: object) -> None:
+        raise Raised()
+
+    monkeypatch.setattr(Gathered, "paired", paired)
+    with opened(history(tmp_path)) as app:
+        second = app.records.versions.version("delay", 2)
+        assert second is not None and second.quality is not None
+        gate = NoWorse(metric=second.quality.loss, than="champion", margin=0.01)
+        made = judged(app, app.model("delay"), second, None, gates=[gate])  # type: ignore[arg-type]
+    assert made.verdicts[0].outcome == "undecided"
+    assert made.verdicts[0].why == (
+        'delay:1 cannot be compared on these rows: predict late raised KeyError: "depot"'
+    )
