@@ -14,7 +14,8 @@ import msgspec
 
 from noria.errors import BackendError, Unavailable
 
-PATIENCE = 30.0  # s; the longest that a swap to a new version may take before the replay gives up
+PATIENCE = 30.0  # s; for one answer
+SWAP = 180.0  # s; until a new version answers: a worker that loads for a second takes a minute on a machine that is busy
 IDLE = 30.0  # s; well under the 75 that a service keeps an idle connection for, so that it never closes one in use
 
 
@@ -37,11 +38,21 @@ class NoAnswer(Unavailable):
     why: str
 
 
+@dataclass(eq=False)
+class SwapTooSlow(Unavailable):
+    code: ClassVar[str] = "REPLAY-SWAP"
+    what: ClassVar[str] = "the service did not answer as {model}:{version} within {seconds:.0f} s"
+    next: ClassVar[str] = "read the service's log: what it says after swap.begun"
+    model: str
+    version: int
+    seconds: float
+
+
 class Client:
     """A caller of one model's service, over a connection that stays open while it is used: a training between two
     questions may take longer than the service waits for the next one.
 
-    Raises `RequestFailed` and `NoAnswer`.
+    Raises `RequestFailed` and `NoAnswer`, and `SwapTooSlow` when it waits in vain.
     """
 
     def __init__(self, url: str, model: str) -> None:
@@ -65,8 +76,8 @@ class Client:
         """Until the service answers as `version`; the seconds that it took."""
         started = time.monotonic()
         while self._get(f"/v1/models/{self._model}")["version"] != version:
-            if time.monotonic() - started > PATIENCE:
-                raise RequestFailed(answered=200, path="/v1/models", body=f"still not on version {version}")
+            if time.monotonic() - started > SWAP:
+                raise SwapTooSlow(model=self._model, version=version, seconds=SWAP)
             time.sleep(0.02)
         return time.monotonic() - started
 

@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from noria.replay import client
-from noria.replay.client import Client, NoAnswer
+from noria.replay.client import Client, NoAnswer, SwapTooSlow
 
 
 class Impatient(BaseHTTPRequestHandler):
@@ -50,3 +50,10 @@ def test_a_service_that_hangs_up_is_told_as_such(url: str) -> None:
         asking.wait_for(2)
         with pytest.raises(NoAnswer, match="/v1/models/delay"):
             asking.wait_for(2)
+
+
+def test_a_version_that_does_not_come_is_told_as_such(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "IDLE", 0.0)
+    monkeypatch.setattr(client, "SWAP", 0.0)
+    with Client(url, "delay") as asking, pytest.raises(SwapTooSlow, match="did not answer as delay:3"):
+        asking.wait_for(3)
