@@ -75,7 +75,7 @@ def add(subparsers: Subparsers) -> None:
         "--strategy", choices=STRATEGIES, help="of start (default: from noria.toml, else canary)"
     )
     parser.add_argument("--steps", metavar="SHARE", nargs="+", help="of start: 5%% 25%% 50%%")
-    parser.add_argument("--why", default="", help="the reason, for the record")
+    parser.add_argument("--why", default="", help="of pause, resume, step and abort: the reason, for the record")
     parser.add_argument("--force", action="store_true", help="of start: even if the gates did not pass it")
     parser.add_argument("--wait", action="store_true", help="of start and status: until it ends")
     dry_run(parser)
@@ -104,6 +104,7 @@ def _check_options(action: str, args: argparse.Namespace) -> None:
         "start": {"strategy", "steps", "force", "wait", "dry_run"},
         "status": {"wait"},
         "pause": {"why"},
+        "resume": {"why"},
         "step": {"why"},
         "abort": {"why"},
     }.get(action, set())
@@ -192,7 +193,7 @@ def _said(app: App, model: str, action: str, args: argparse.Namespace) -> int:
     by: str = person()
     acts: dict[str, Callable[[], Rollout]] = {
         "pause": lambda: verbs.pause(app, model, by=by, why=args.why),
-        "resume": lambda: verbs.resume(app, model, by=by),
+        "resume": lambda: verbs.resume(app, model, by=by, why=args.why),
         "step": lambda: verbs.step(app, model, by=by, why=args.why),
         "abort": lambda: verbs.abort(app, model, by=by, why=args.why),
     }

@@ -38,11 +38,13 @@ def test_begun_looked_at_and_aborted(here: Noria) -> None:
     assert "rollout   delay/r1 of delay:2: the way back" in here("status").out
     assert here("rollout", "step").err.startswith("error[ROLLOUT-PHASE]")
     assert here("rollout", "pause", "--why", "lunch").out.endswith(", paused\n")
-    assert here("rollout", "resume").code == 0
+    assert here("rollout", "resume", "--why", "lunch is over").code == 0
     assert here("rollout", "abort", "--why", "no").out == "delay/r1: being taken back: no\n"
     assert here("rollout", "--json").json["rollout"]["phase"]["type"] == "withdrawing"
     assert here("audit").code == 0
-    assert "delay/r1: aborted: no" in here("audit", "--events").out
+    told = here("audit", "--events").out
+    assert "delay/r1: goes on: lunch is over" in told
+    assert "delay/r1: aborted: no" in told
 
 
 @pytest.mark.parametrize(
@@ -57,7 +59,7 @@ def test_begun_looked_at_and_aborted(here: Noria) -> None:
         ("start", "delay:2", "--strategy", "green"),
         ("pause", "--wait"),
         ("status", "--force"),
-        ("resume", "--why", "because"),
+        ("resume", "--wait"),
     ],
 )
 def test_what_is_no_sense_is_said(here: Noria, words: tuple[str, ...]) -> None:

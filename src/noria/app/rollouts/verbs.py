@@ -150,9 +150,10 @@ def pause(app: App, model: str, *, by: str, why: str) -> Rollout:
     return _said(app, rollout, new, verb="be paused", why=f"paused: {why}".rstrip(": "), by=by)
 
 
-def resume(app: App, model: str, *, by: str) -> Rollout:
+def resume(app: App, model: str, *, by: str, why: str = "") -> Rollout:
     rollout = current(app, model)
-    return _said(app, rollout, machine.resumed(rollout), verb="go on", why="goes on", by=by)
+    told = f"goes on: {why}".rstrip(": ")
+    return _said(app, rollout, machine.resumed(rollout), verb="go on", why=told, by=by)
 
 
 def step(app: App, model: str, *, by: str, why: str) -> Rollout:
