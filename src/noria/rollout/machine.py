@@ -133,7 +133,10 @@ def reason(rollout: Rollout) -> str:
     if not rollout.steps:
         return f"rollout {rollout.name}: replaced at once"
     judged = rollout.judged
-    return f"rollout {rollout.name}: {good_words(judged.standings) if judged else 'no evidence'}"
+    if judged is None:
+        return f"rollout {rollout.name}: no evidence"
+    beside = f"nothing worse in {judged.here:,} copies; " if rollout.policy.strategy == "blue-green" else ""
+    return f"rollout {rollout.name}: {beside}{good_words(judged.standings)}"
 
 
 def matured(rollout: Rollout, seen: Observed, now: datetime) -> Rollout:

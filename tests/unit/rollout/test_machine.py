@@ -187,7 +187,9 @@ def test_blue_green_looks_at_copies_and_switches_at_once() -> None:
     one = machine.opened(machine.rehearsed(first, Rehearsal(version=1, whole=True)), NOON)
     assert machine.wanted(one) == machine.Table(shadow=2)
     copies = msgspec.structs.replace(FEW, here=(150, 150), counted=(Counted(share=0.0, units=(0, 150)),))
-    assert machine.is_due(machine.advance(one, copies, LATER))
+    due = machine.advance(one, copies, LATER)
+    assert machine.is_due(due)
+    assert machine.reason(due).endswith(": nothing worse in 150 copies; not known yet: errors")
 
 
 def test_a_replacement_is_due_once_the_way_back_is_known() -> None:
