@@ -13,6 +13,7 @@ import msgspec
 import pytest
 
 from noria.app.rollouts import look
+from noria.app.rollouts.rehearse import logged_rows
 from noria.records.rollouts import Ended, Opening, Owing, RolloutPolicy, Watching
 from noria.rollout.judge import part_of
 from noria.rollout.machine import Table
@@ -152,3 +153,18 @@ def test_an_undecided_canary_is_judged_by_copies_alone_and_tried_again(here: Wor
 def _last_event(here: World) -> str:
     changes = [change for _, change in here.app.records.ledger.events("delay", kinds=("rollout.moved",))]
     return changes[-1].why  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("strategy", ["canary", "shadow"])
+def test_a_way_back_to_who_has_just_been_promoted_is_tried_on_what_it_answered_before(
+    here: World, strategy: Any
+) -> None:
+    """It has not answered as the champion yet."""
+    here.begin(msgspec.structs.replace(POLICY, strategy=strategy))
+    here.drive(Watching)
+    here.ask(100)
+    promoted = here.app.records.versions.version("delay", NEW)
+    assert promoted is not None
+    rows = logged_rows(here.app, promoted)
+    assert rows is not None and rows.num_rows == 32
+    assert set(rows.column("way").to_pylist()) == {strategy}

@@ -15,7 +15,7 @@ import msgspec
 from noria.app.gone import require_whole
 from noria.app.serve import serving
 from noria.errors import NoriaError
-from noria.ports.serving import ANSWER, REQUEST, WAY
+from noria.ports.serving import ANSWER, REQUEST
 from noria.records.policy import LogPolicy, ServicePolicy
 from noria.records.rollouts import Rehearsal
 from noria.records.versions import Version
@@ -49,18 +49,16 @@ def rehearse(app: App, version: Version) -> Rehearsal:
 
 
 def logged_rows(app: App, version: Version) -> pa.Table | None:
-    """The newest rows that it answered for callers, with its answers; None where the log has none as they were asked."""
+    """The newest rows that it answered, as champion or before it was that, with its answers; None where the log has none as
+    they were asked."""
     import pyarrow as pa
-    import pyarrow.compute as pc
 
     if app.policy.service.log.redact or app.policy.service.log.hash:
         return None
     for piece in app.predictions.pieces(version.model, version=version.number):
         newest = None
         for table in piece.tables(None):
-            if WAY in table.column_names:
-                own = table.filter(pc.equal(table.column(WAY), ""))
-                newest = own.slice(max(0, own.num_rows - ROWS)) if own.num_rows else newest
+            newest = table.slice(max(0, table.num_rows - ROWS)) if table.num_rows else newest
         if newest is not None:
             return pa.table(newest)
     return None
