@@ -75,7 +75,9 @@ def add(subparsers: Subparsers) -> None:
         "--strategy", choices=STRATEGIES, help="of start (default: from noria.toml, else canary)"
     )
     parser.add_argument("--steps", metavar="SHARE", nargs="+", help="of start: 5%% 25%% 50%%")
-    parser.add_argument("--why", default="", help="of pause, resume, step and abort: the reason, for the record")
+    parser.add_argument(
+        "--why", default="", help="of pause, resume, step and abort: the reason, for the record"
+    )
     parser.add_argument("--force", action="store_true", help="of start: even if the gates did not pass it")
     parser.add_argument("--wait", action="store_true", help="of start and status: until it ends")
     dry_run(parser)

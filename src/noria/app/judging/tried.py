@@ -95,7 +95,11 @@ def size_of(version: Version) -> Measured:
     """The bytes that a worker loads: the frozen outputs of the serving graph."""
     sizes = {name: artifact.size for name, artifact in version.graph.frozen.items()}
     largest = max(sizes, key=lambda name: sizes[name], default="")
-    how = f"{len(sizes)} artifact{'s' if len(sizes) > 1 else ''}, the largest {largest}" if sizes else "nothing is frozen"
+    how = (
+        f"{len(sizes)} artifact{'s' if len(sizes) > 1 else ''}, the largest {largest}"
+        if sizes
+        else "nothing is frozen"
+    )
     evidence: dict[str, Json] = {"bytes": dict(sizes)}
     return Measured(figures={"size_mb": sum(sizes.values()) / MEGA}, how=how, evidence=evidence)
 
