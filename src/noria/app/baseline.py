@@ -100,15 +100,37 @@ def _unwatched(columns: Iterable[str]) -> list[str]:
     return [f"{name} is not watched: the log does not hold it as it was" for name in sorted(columns)]
 
 
+def unfit(rows: pl.DataFrame, names: Iterable[str], kinds: Mapping[str, str]) -> list[str]:
+    """Of the columns of a request those that no test is made for, and why."""
+    import polars as pl
+
+    said = []
+    for name in names:
+        if name in kinds or name not in rows.columns:
+            continue
+        series = rows[name]
+        if series.dtype in (pl.String, pl.Categorical, pl.Enum):
+            distinct = series.n_unique()
+            said.append(
+                f"{name} is not watched: {distinct:,} different texts in {len(series):,} rows name rows, and no categories"
+            )
+        else:
+            said.append(
+                f"{name} is not watched: {series.dtype} is neither a number nor a category"
+            )
+    return said
+
+
 def _features(
     app: App, policy: ModelPolicy, version: Version, rows: pl.DataFrame, width: timedelta, plan: Plan
 ) -> tuple[tuple[ColumnSpec, ...], Referred, list[str]]:
     secret = hidden(app.policy.service.log)
     signature = version.signature
     leave = {*signature.key, signature.time or "", *secret}
-    kinds = kinds_of(rows, [column.name for column in signature.request], leave)
+    names = [column.name for column in signature.request if column.name not in leave]
+    kinds = kinds_of(rows, names, ())
     blocks = block_numbers(rows[signature.time or ""], width)
-    why = _unwatched(secret)
+    why = _unwatched(secret) + unfit(rows, names, kinds)
     if not kinds or not rows.height:
         return (), Referred(), [*why, "no column of the request can be watched"]
     specs = specs_of(rows, kinds, blocks)
