@@ -3,6 +3,7 @@ calibration by blocks.
 """
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -32,29 +33,40 @@ def test_a_false_alarm_takes_at_least_the_run_length_on_average(restart: bool) -
         assert not surely_over(int((first <= 30).sum()), streams, 30 / length)
 
 
-def test_the_band_holds_a_distribution_at_all_looks() -> None:
+def radius_of_one_look(n: int, alpha: float) -> float:
+    """Dvoretzky, Kiefer, Wolfowitz, Massart: for one n that was chosen before."""
+    return math.sqrt(math.log(2.0 / alpha) / (2.0 * n))
+
+
+@pytest.mark.parametrize("radius", [distribution_radius, radius_of_one_look])
+def test_the_band_holds_a_distribution_at_all_looks(radius: Callable[[int, float], float]) -> None:
+    """Planted: a band that holds at one look, looked at eight times, is red."""
     alpha, streams, most = 0.05, 400, 2_000
     draws = np.random.default_rng(2).random((streams, most))
     missed = np.zeros(streams, np.bool_)
     for n in (10, 20, 50, 100, 200, 500, 1_000, 2_000):
         ordered = np.sort(draws[:, :n], axis=1)
         far = np.maximum(np.arange(1, n + 1) / n - ordered, ordered - np.arange(n) / n).max(axis=1)
-        missed |= far > distribution_radius(n, alpha)
-    assert not surely_over(int(missed.sum()), streams, alpha)
+        missed |= far > radius(n, alpha)
+    assert surely_over(int(missed.sum()), streams, alpha) == (radius is radius_of_one_look)
     assert distribution_radius(2_000, alpha) < 0.1
 
 
-def test_two_versions_alike_are_told_apart_no_more_often_than_promised_at_any_look() -> None:
-    rng, alpha, streams = np.random.default_rng(3), 0.05, 150
+@pytest.mark.parametrize(("copies", "streams"), [(1, 150), (10, 40)])
+def test_two_versions_alike_are_told_apart_no_more_often_than_promised_at_any_look(
+    copies: int, streams: int
+) -> None:
+    """Planted: ten rows of each unit, which say the same, counted as ten units."""
+    rng, alpha = np.random.default_rng(3), 0.05
     called = 0
     for _ in range(streams):
-        ours, theirs = (rng.random(400) < 0.3).astype(float), (rng.random(200) < 0.3).astype(float)
+        ours, theirs = (np.repeat((rng.random(n // copies) < 0.3).astype(float), copies) for n in (400, 200))
         looks = (
             compare_unpaired(ours[:n], theirs[: n // 2], loss_range=(0.0, 1.0), margin=0.0, alpha=alpha)
             for n in (20, 60, 150, 400)
         )
         called += any(look.verdict in ("worse", "better") for look in looks)
-    assert not surely_over(called, streams, 2 * alpha)
+    assert surely_over(called, streams, 2 * alpha) == (copies > 1), called
 
 
 @pytest.mark.parametrize("by_day", [True, False])
