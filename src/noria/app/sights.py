@@ -290,7 +290,7 @@ class _Opened:
             severity="critical" if not sight.rows else "warning",
             why=found.why,
             cause=found.cause,
-            action=found.action,
+            action=found.action.replace("MODEL", sight.model),
             figures=dict(found.figures),
         )
 

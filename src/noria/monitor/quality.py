@@ -36,6 +36,7 @@ class Finding(NamedTuple):
     why: str
     cause: str
     action: str
+    """The next step; MODEL in it stands for the name of the model."""
     figures: dict[str, float]
 
 
@@ -99,7 +100,7 @@ def findings(
             name,
             f"{name} is missing in {one.missing:.1%} of {rows:,.0f} rows, and was in {spec.missing:.1%} of the training data",
             f"whoever sends the requests has lost {name}, or sends it under another name or type",
-            "compare a request with what the version takes, and mend the sender: noria predictions",
+            "compare a request with what the version takes, and mend the sender: noria predictions MODEL",
             {"share": one.missing, "before": spec.missing, "rows": rows},
         )
     if over(one.outside, limits.outside, rows):
@@ -108,7 +109,7 @@ def findings(
             name,
             f"{name} lies far beyond {spec.low or 0.0:g} to {spec.high or 0.0:g}, which training had seen, in {one.outside:.1%} of {rows:,.0f} rows",
             rescaled(name, spec.mean, one.mean) or f"the source of {name} has changed, or the world has",
-            "if the source is wrong, mend it; if the world has changed, train anew: noria run",
+            "if the source is wrong, mend it; if the world has changed, train anew: noria run MODEL",
             {"share": one.outside, "rows": rows} | _means(spec, one),
         )
     if over(one.unknown, limits.outside, rows):
@@ -117,7 +118,7 @@ def findings(
             name,
             f"{name} has categories that training had not seen in {one.unknown:.1%} of {rows:,.0f} rows",
             f"{name} has new values, or is spelt in another way",
-            "see which: noria predictions; then mend the sender, or train anew: noria run",
+            "see which: noria predictions MODEL; then mend the sender, or train anew: noria run MODEL",
             {"share": one.unknown, "rows": rows},
         )
     yield from _vanished(spec, counted)
@@ -133,7 +134,7 @@ def _vanished(spec: ColumnSpec, counted: dict[str, float]) -> Iterator[Finding]:
                 f"{spec.name}={level}",
                 f"none of {rows:,.0f} rows with a {spec.name} has {level}, and no block of the training data was without ({share:.1%} at least)",
                 f"the requests with {spec.name} {level} do not come any more, or it is spelt in another way",
-                "ask whoever sends the requests; if it is gone for good, train anew: noria run",
+                "ask whoever sends the requests; if it is gone for good, train anew: noria run MODEL",
                 {"rows": rows, "share": share},
             )
 
@@ -176,10 +177,10 @@ def volume(rows: int, before: Sequence[int], limit: float) -> Finding | None:
         "volume",
         "",
         f"{what} in a block, and {low:,} to {high:,} in each of the {len(usual)} before",
-        "whoever asks has stopped, or somebody else asks as well"
+        "whoever asks has stopped, or asks less"
         if rows < low
         else "somebody else asks as well, or asks again and again",
-        "see whether the service answers, and who asks: noria status",
+        "see whether the service answers, and who asks: noria status MODEL",
         {"rows": float(rows), "least": float(low), "most": float(high)},
     )
 
@@ -193,7 +194,7 @@ def slowness(slow: float, rows: int, limits: MonitorPolicy) -> Finding | None:
         "",
         f"{slow:.1%} of {rows:,} answers took longer than {limits.latency_ms:g} ms, and {limits.slow:.1%} may",
         "the machine is busier, requests are larger, or the version costs more than the one before",
-        "see noria service show, then give it more workers: noria service scale MODEL N",
+        "see noria service show MODEL, then give it more workers: noria service scale MODEL N",
         {"share": slow, "rows": float(rows)},
     )
 

@@ -24,6 +24,7 @@ from noria.app.version_worker import VersionWorker
 from noria.app.wiring import App
 from noria.cli.monitor import monitor_lines
 from noria.errors import StepFailed
+from noria.monitor.quality import volume
 from noria.ports.clock import VirtualClock
 from noria.ports.serving import Answered, Unanswered
 from noria.records.artifacts import Column
@@ -236,6 +237,13 @@ def test_traffic_that_stops_and_traffic_that_doubles(app: App) -> None:
     assert (standing.seen, "no row was asked" in standing.said) == (4, True)
 
 
+@pytest.mark.parametrize(("rows", "less"), [(10, True), (0, True), (600, False)])
+def test_who_asks_less_is_not_suspected_of_asking_more(rows: int, less: bool) -> None:
+    found = volume(rows, [ROWS] * 7, 0.5)
+    assert found is not None
+    assert ("asks less" in found.cause, "as well" in found.cause) == (less, not less)
+
+
 def move(app: App, before: int, after: int) -> None:
     moved = AliasMoved(model="delay", alias="champion", before=before, after=after, why="said", by="ada")
     app.records.ledger.append("delay", [moved], at=app.clock.now())
@@ -402,6 +410,7 @@ def test_slow_answers(app: App) -> None:
     until(slow, 2)
     (alarm,) = sights_of(slow).look().alarms
     assert "100.0% of 250 answers took longer than 5 ms" in alarm.why
+    assert "noria service scale delay N" in alarm.action, "a command that can be typed"
 
 
 def fail(
