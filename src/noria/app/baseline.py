@@ -115,9 +115,7 @@ def unfit(rows: pl.DataFrame, names: Iterable[str], kinds: Mapping[str, str]) ->
                 f"{name} is not watched: {distinct:,} different texts in {len(series):,} rows name rows, and no categories"
             )
         else:
-            said.append(
-                f"{name} is not watched: {series.dtype} is neither a number nor a category"
-            )
+            said.append(f"{name} is not watched: {series.dtype} is neither a number nor a category")
     return said
 
 

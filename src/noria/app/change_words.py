@@ -108,8 +108,8 @@ def _monitor(change: _OfMonitor) -> str:
 def _rollout(change: _OfRollout) -> str:
     match change:
         case RolloutStarted(rollout=rollout):
-            strategy = rollout.policy.strategy
-            return f"{rollout.name}: {rollout.model}:{rollout.version} by {strategy}, by {rollout.by}"
+            told = f"{rollout.name}: {rollout.model}:{rollout.version} by {rollout.policy.strategy}, by {rollout.by}"
+            return f"{told}: {change.why}" if change.why else told
         case RolloutMoved(rollout=rollout) | RolloutEnded(rollout=rollout):
             return f"{rollout.name}: {change.why}, by {change.by}"
         case RollbackDrilled(rehearsal=done):

@@ -76,7 +76,7 @@ def add(subparsers: Subparsers) -> None:
     )
     parser.add_argument("--steps", metavar="SHARE", nargs="+", help="of start: 5%% 25%% 50%%")
     parser.add_argument(
-        "--why", default="", help="of pause, resume, step and abort: the reason, for the record"
+        "--why", default="", help="of start, pause, resume, step and abort: the reason, for the record"
     )
     parser.add_argument("--force", action="store_true", help="of start: even if the gates did not pass it")
     parser.add_argument("--wait", action="store_true", help="of start and status: until it ends")
@@ -103,7 +103,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _check_options(action: str, args: argparse.Namespace) -> None:
     own = {
-        "start": {"strategy", "steps", "force", "wait", "dry_run"},
+        "start": {"strategy", "steps", "why", "force", "wait", "dry_run"},
         "status": {"wait"},
         "pause": {"why"},
         "resume": {"why"},
@@ -123,7 +123,9 @@ def _start(app: App, text: str, args: argparse.Namespace) -> int:
     policy = verbs.policy_of(app, app.model(model).name, args.strategy, steps)
     if steps and policy.strategy != "canary":
         raise _misused(f"only a canary has steps, and this is {policy.strategy}")
-    rollout = verbs.start(app, text, policy, by=person(), force=args.force, dry_run=args.dry_run)
+    rollout = verbs.start(
+        app, text, policy, by=person(), why=args.why, force=args.force, dry_run=args.dry_run
+    )
     if args.dry_run:
         say(f"{rollout.name} would begin: {way(rollout)}")
         return 0

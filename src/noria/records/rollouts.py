@@ -281,6 +281,8 @@ class Rollout(Record, kw_only=True):
 
 class RolloutStarted(Record, tag="rollout.started"):
     rollout: Rollout
+    why: str = ""
+    """A person's reason, and which gates were passed over by force; nothing where it followed from a judgement."""
 
 
 class RolloutMoved(Record, tag="rollout.moved"):

@@ -30,7 +30,7 @@ def test_begun_looked_at_and_aborted(here: Noria) -> None:
     dry = here("rollout", "start", "delay:2", "--force", "--steps", "1%", "0.5", "--dry-run")
     assert dry.out == "delay/r1 would begin: delay:2 in the place of delay:1, by canary, 1 %, 50 %\n"
     assert here("rollout", "list", "--json").json == []
-    assert here("rollout", "start", "delay:2", "--force").code == 0
+    assert here("rollout", "start", "delay:2", "--force", "--why", "for a day").code == 0
     assert here("rollout", "start", "delay:2", "--force").err.startswith("error[ROLLOUT-OPEN]")
     said = here("rollout").out
     assert "delay/r1  delay:2 in the place of delay:1, by canary, 5 %, 25 %, 50 %" in said
@@ -43,6 +43,7 @@ def test_begun_looked_at_and_aborted(here: Noria) -> None:
     assert here("rollout", "--json").json["rollout"]["phase"]["type"] == "withdrawing"
     assert here("audit").code == 0
     told = here("audit", "--events").out
+    assert "delay/r1: delay:2 by canary, by " in told and ": for a day; by force, auc: fail" in told
     assert "delay/r1: goes on: lunch is over" in told
     assert "delay/r1: aborted: no" in told
 

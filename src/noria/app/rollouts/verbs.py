@@ -14,6 +14,7 @@ from noria.app.promote import find_version
 from noria.app.rollout_settings import USUAL
 from noria.errors import Conflict, NotFound, UsageError
 from noria.records.events import Change
+from noria.records.gates import Verdict
 from noria.records.rollouts import (
     Judged,
     Owing,
@@ -89,7 +90,7 @@ def policy_of(app: App, model: str, strategy: str | None, steps: Sequence[float]
     return msgspec.structs.replace(policy, **changes, **({"steps": tuple(steps)} if steps else {}))
 
 
-def begun(app: App, version: Version, policy: RolloutPolicy, *, by: str) -> list[Change]:
+def begun(app: App, version: Version, policy: RolloutPolicy, *, by: str, why: str = "") -> list[Change]:
     """The changes with which a rollout begins; one that only waited for labels ends. Raises `NothingToReplace`, `Unseen`."""
     champion = app.records.versions.aliases(version.model).get(CHAMPION)
     if champion is None:
@@ -113,26 +114,40 @@ def begun(app: App, version: Version, policy: RolloutPolicy, *, by: str) -> list
         why = f"rollout {rollout.name} began before all labels came"
         ended = machine.superseded(last, why, now)
         changes.append(RolloutEnded(rollout=ended, why=phase_words(ended), by=by))
-    return [*changes, RolloutStarted(rollout=rollout)]
+    return [*changes, RolloutStarted(rollout=rollout, why=why)]
 
 
 def start(
-    app: App, text: str, policy: RolloutPolicy, *, by: str, force: bool = False, dry_run: bool = False
+    app: App,
+    text: str,
+    policy: RolloutPolicy,
+    *,
+    by: str,
+    why: str = "",
+    force: bool = False,
+    dry_run: bool = False,
 ) -> Rollout:
-    """Begin a rollout. Raises `GatesRefuse` unless forced, `VersionGone`, `NothingToReplace`, `Unseen`, and `RolloutOpen`
+    """Begin a rollout; what gates were forced stands in its event. Raises `GatesRefuse` unless forced, `VersionGone`, `NothingToReplace`, `Unseen`, and `RolloutOpen`
     where one is under way."""
     version = find_version(app, text)
-    judgements = app.records.versions.judgements(version.model, version.number)
-    if not force and judgements and not judgements[0].passed:
-        refused = [f"{v.gate}: {v.outcome}, {v.why}" for v in judgements[0].verdicts if v.outcome != "pass"]
-        raise GatesRefuse(version=version.name, why="; ".join(refused))
+    against = _not_passed(app, version)
+    if against and not force:
+        refused = "; ".join(f"{one.gate}: {one.outcome}, {one.why}" for one in against)
+        raise GatesRefuse(version=version.name, why=refused)
     require_whole(app, version)
-    changes = begun(app, version, policy, by=by)
+    forced = "by force, " + ", ".join(f"{one.gate}: {one.outcome}" for one in against) if against else ""
+    changes = begun(app, version, policy, by=by, why="; ".join(told for told in (why, forced) if told))
     if not dry_run:
         app.records.ledger.append(version.model, changes, at=app.clock.now())
     started = changes[-1]
     assert isinstance(started, RolloutStarted)
     return started.rollout
+
+
+def _not_passed(app: App, version: Version) -> list[Verdict]:
+    """Of the newest judgement the verdicts that are against it; none for one that was never judged."""
+    judgements = app.records.versions.judgements(version.model, version.number)
+    return [one for one in judgements[0].verdicts if one.outcome != "pass"] if judgements else []
 
 
 def current(app: App, model: str) -> Rollout:
