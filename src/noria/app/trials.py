@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from collections.abc import Callable, Collection, Mapping
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 FINE = 128  # steps that are all reported; then, of each doubling, every second, fourth, eighth ...
 EARLY = 0.25  # of the steps of those that came to their end: before that, slow beginners would be given up for weak
+HEEDED = 0.2  # s until Ctrl-C is heard
 FAILING = 3  # trials that fail before any succeeds: it is the code then, not the values
 
 Heard = Callable[[Trial], None]
@@ -65,6 +66,16 @@ class GivenUp(Exception):
 
 class Stopped(Exception):
     """Nor is the search: somebody stopped it, or it failed as a whole."""
+
+
+def until_done(waiting: Collection[Future[None]]) -> None:
+    """Raises what the first of them raised. Waits a moment at a time: polars sets a handler of SIGINT after which the
+    system goes on waiting for a lock (SA_RESTART), so Ctrl-C would be heard only when all is over."""
+    left: Collection[Future[None]] = waiting
+    while left:
+        done, left = wait(left, timeout=HEEDED, return_when=FIRST_EXCEPTION)
+        for one in done:
+            one.result()
 
 
 def nested(values: Mapping[str, Json]) -> dict[str, dict[str, Json]]:
@@ -104,9 +115,7 @@ class Trials:
         ):
             waiting = [threads.submit(self._next) for _ in range(trials)]
             try:
-                done, _ = wait(waiting, return_when=FIRST_EXCEPTION)
-                for one in done:
-                    one.result()
+                until_done(waiting)
             except BaseException:  # Ctrl-C too: what runs is stopped at its next look
                 self.stopped.set()
                 for one in waiting:
