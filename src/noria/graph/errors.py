@@ -61,6 +61,14 @@ class BadAnswer(StepFailed):
 
 
 @dataclass(eq=False)
+class AllSeen(StepFailed):
+    code: ClassVar[str] = "PREDICT-SEEN"
+    what: ClassVar[str] = "it was trained on all {count} rows that are asked"
+    next: ClassVar[str] = "wait for newer rows, or let the data step read later ones"
+    count: int
+
+
+@dataclass(eq=False)
 class BadLoss(StepFailed):
     code: ClassVar[str] = "LOSS-VALUE"
     what: ClassVar[str] = "loss {step} {problem}"

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from noria.artifacts.unframed import array_of
 from noria.declare import DataSpec, Resolved
 from noria.graph.answer import Graph, answer_kind, answer_table, losses
+from noria.graph.errors import AllSeen
 from noria.graph.open import open_graph
 from noria.graph.rows import require, visible
 from noria.records.tasks import Answer, Answered, Score, Scored
@@ -28,10 +29,12 @@ LOSS = "loss"  # the column beside key and time in a table of losses
 
 def answer(task: Answer, resolved: Resolved, artifacts: Artifacts, graph: Graph | None = None) -> Answered:
     """Answer the rows whose keys `task.keys` names, but for those that `task.seen` had outside `task.kept`. `graph` may
-    be given when it is open already."""
+    be given when it is open already. Raises `AllSeen` where no row is left: not every model answers no rows at all."""
     if resolved.predict is None:
         raise ValueError(f"pipeline {resolved.name} has no predict")
     rows, left_out = chosen(task, resolved.data, artifacts)
+    if left_out and not rows.num_rows:
+        raise AllSeen(count=left_out)
     with ThreadPoolExecutor(
         1
     ) as beside:  # a disk takes as long to be sure of the rows as they take to be answered
