@@ -22,6 +22,8 @@ class NoriaError(Exception):
     next: ClassVar[str]
     exit: ClassVar[int] = 70
     status: ClassVar[int] = 500
+    at_step: str = ""
+    """The step, or item of a fan-out, that it ended; the driver of a run says so. Empty: it is of no step."""
 
     def facts(self) -> dict[str, object]:
         """What the error knows, by name: its dataclass fields."""

@@ -353,10 +353,16 @@ def _finish(
 
 
 def _failure(error: Exception, plan: Plan, finished: list[StepResult]) -> Failed:
-    done = {result.step for result in finished}
-    waiting = [step.name for step in plan.order if step.name not in done]
-    if isinstance(error, BadData | BadSplit):
-        waiting.insert(0, error.step)
     log = getattr(error, "log", None) if isinstance(error, StepFailed) else None
     code = error.code if isinstance(error, NoriaError) else "BUG"
-    return Failed(step=waiting[0] if waiting else "gates", code=code, error=str(error), log=log or None)
+    return Failed(step=_failed_at(error, plan, finished), code=code, error=str(error), log=log or None)
+
+
+def _failed_at(error: Exception, plan: Plan, finished: list[StepResult]) -> str:
+    """The step that failed; where nobody says which, the first that had not finished, or the gates."""
+    if isinstance(error, BadSplit):
+        return error.step
+    if isinstance(error, NoriaError) and error.at_step:
+        return error.at_step
+    done = {result.step for result in finished}
+    return next((step.name for step in plan.order if step.name not in done), "gates")

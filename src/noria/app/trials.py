@@ -196,7 +196,8 @@ class Trials:
             outcome = Interrupted(why=str(error))
             raise
         except NoriaError as error:
-            outcome = Failed(step=_waiting(plan, finished), code=error.code, error=str(error))
+            failed = error.at_step or _waiting(plan, finished)
+            outcome = Failed(step=failed, code=error.code, error=str(error))
             raise
         finally:
             now = self.app.clock.now()

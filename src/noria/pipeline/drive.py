@@ -79,7 +79,7 @@ def drive(
 
     `finished` holds at any time what has finished, in the plan's order whatever the order of time, so that the caller
     has it when a step fails. After a failure nothing new begins, what runs is heard to its end and kept, and the first
-    failure is raised. A result that this run recorded before it was interrupted is kept as it is, when its fingerprint
+    failure is raised, with its `at_step`. A result that this run recorded before it was interrupted is kept as it is, when its fingerprint
     still holds; what an earlier run executed under the same fingerprint is reused, but for the steps in `fresh`; data
     is always read. `given` results are taken as they are, by the step's name; `watched` steps have their inputs looked
     at before and after. `code`: the project's, if it has been read before.
@@ -153,7 +153,7 @@ class _Turn:
         self._places = {name: place for place, name in enumerate(self._nodes)}
         self._open: dict[str, _Open] = {}
         self._under: dict[str, _Under] = {}
-        self._failure: Exception | None = None
+        self._failure: NoriaError | None = None
         self._order: dict[str, tuple[int, int]] = {}
         self._before = {result.step: result for result in records.runs.steps(run.asked.model, run.number)}
 
@@ -179,7 +179,7 @@ class _Turn:
             else:
                 self._begin_step(node)
         except NoriaError as error:
-            self._fail(error)
+            self._fail(error, node.name)
             return
         self._close_if_done(node.name)
 
@@ -292,7 +292,7 @@ class _Turn:
                     del self._under[one.id]
                 case Broke(error=error):
                     del self._under[one.id]
-                    self._fail(error)
+                    self._fail(error, one.id)
         self._record(results)
 
     def _result(self, under: _Under, done: Done) -> StepResult:
@@ -349,7 +349,7 @@ class _Turn:
             try:
                 self.inspect(result)
             except NoriaError as error:
-                self._fail(error)
+                self._fail(error, step.name)
 
     def _whole_result(self, step: Step, opened: _Open) -> StepResult:
         """The only item's result; for a fan-out, the lists of what its items made."""
@@ -370,8 +370,9 @@ class _Turn:
     def _keep_list(self, items: Sequence[Artifact]) -> Artifact:
         return save_list(items, self._store)
 
-    def _fail(self, error: Exception) -> None:
-        """Remember the first failure; what has not begun yet never will."""
+    def _fail(self, error: NoriaError, name: str) -> None:
+        """Remember the first failure and where it was; what has not begun yet never will."""
+        error.at_step = error.at_step or name
         self._failure = self._failure or error
         for name, under in list(self._under.items()):
             if not under.running:

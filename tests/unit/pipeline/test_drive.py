@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -13,12 +14,13 @@ from noria.adapters.folder import FolderStore
 from noria.adapters.sql import open_records
 from noria.artifacts import Artifacts
 from noria.declare import Resolved, resolve
+from noria.errors import StepFailed
 from noria.graph.load import forget, load_pipeline
 from noria.pipeline.drive import Silent, drive
 from noria.pipeline.perform import perform
 from noria.pipeline.plan import plan
 from noria.ports.clock import VirtualClock
-from noria.ports.engine import Ended, Happening, Job, Said, Started
+from noria.ports.engine import Broke, Ended, Happening, Job, Said, Started
 from noria.records.base import Digest, Json
 from noria.records.events import RunFinished
 from noria.records.runs import NewRun, Ran, Reused, Run, StepResult, Succeeded, Trigger
@@ -57,6 +59,13 @@ def quality(model, rest):
 """
 
 
+@dataclass(eq=False)
+class Unfit(StepFailed):
+    code: ClassVar[str] = "TEST-UNFIT"
+    what: ClassVar[str] = "unfit"
+    next: ClassVar[str] = "none"
+
+
 class Inline:
     """An engine that performs in this process, one job each time it is waited for."""
 
@@ -65,6 +74,7 @@ class Inline:
         self._artifacts = Artifacts(store)
         self._jobs: list[Job] = []
         self.dies_at = ""
+        self.breaks_at = ""
 
     def submit(self, job: Job) -> None:
         self._jobs.append(job)
@@ -72,6 +82,10 @@ class Inline:
     def wait(self, seconds: float | None = None) -> list[Happening]:
         if not self._jobs:
             return []
+        broken = [job for job in self._jobs if job.id == self.breaks_at]
+        if broken:  # before those that were submitted earlier
+            self._jobs.remove(broken[0])
+            return [Started(broken[0].id), Broke(broken[0].id, Unfit(), "code")]
         job = self._jobs.pop(0)
         assert isinstance(job.task, RunStep)
         if job.task.step == self.dies_at:
@@ -139,13 +153,19 @@ class Wheel:
         return self.records.ledger.begin(asked, at=self.clock.now())
 
     def run(
-        self, *, dies_at: str = "", resume: Run | None = None, seed: int = 0, **share: Any
+        self,
+        *,
+        dies_at: str = "",
+        breaks_at: str = "",
+        resume: Run | None = None,
+        seed: int = 0,
+        **share: Any,
     ) -> tuple[Run, list[str]]:
         resolved = resolve(load_pipeline(self.root, "pipeline:p"))
         planned = plan(resolved, {}, {"split": share} if share else {})
         run = resume or self.begin(planned.parameters, seed)
         engine, told = Inline(resolved, self.store), Told()
-        engine.dies_at = dies_at
+        engine.dies_at, engine.breaks_at = dies_at, breaks_at
         self.finished = []
         options: dict[str, Any] = {"store": self.store, "records": self.records, "clock": self.clock}
         try:
@@ -276,3 +296,15 @@ def test_a_failing_step_leaves_what_finished(wheel: Wheel) -> None:
     with pytest.raises(ValueError, match="no"):
         wheel.run()
     assert [result.step for result in wheel.finished] == ["rows", "features", "split"]
+
+
+def test_a_failure_says_at_which_step_or_item_though_an_earlier_one_never_began(wheel: Wheel) -> None:
+    wheel.edit("@p.metrics", "@p.step\ndef side(train):\n    return [1, 2]\n\n@p.metrics")
+    with pytest.raises(Unfit) as raised:
+        wheel.run(breaks_at="side")
+    assert raised.value.at_step == "side"
+    assert [result.step for result in wheel.finished] == ["rows", "features", "split"], "model never began"
+    wheel.edit("@p.metrics", "@p.step\ndef each(side: noria.Each[int]):\n    return side\n\n@p.metrics")
+    with pytest.raises(Unfit) as raised:
+        wheel.run(breaks_at="each[1]")
+    assert raised.value.at_step == "each[1]"
