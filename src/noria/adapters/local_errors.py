@@ -183,4 +183,4 @@ def subject_of(task: Task) -> str:
 
 def _said(tail: Sequence[str]) -> str:
     lines = "".join(f"\n  {line}" for line in tail)
-    return f"; its last lines were:{lines}" if lines else ", and had printed nothing"
+    return f"\nits last lines were:{lines}" if lines else ", and had printed nothing"

@@ -15,7 +15,7 @@ import signal
 import sys
 import threading
 import traceback
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -72,10 +72,11 @@ FAMILIES = frozenset(
 class UserCodeRaised(StepFailed):
     code: ClassVar[str] = "STEP-RAISED"
     what: ClassVar[str] = "{subject} raised {error}{where}"
-    next: ClassVar[str] = "mend it and run again: the steps that finished are reused"
+    next: ClassVar[str] = "{remedy}"
     subject: str
     error: str
     where: str
+    remedy: str = "mend it and run again: the steps that finished are reused"
 
 
 @dataclass(eq=False)
@@ -140,18 +141,18 @@ class Worker:
 
     def answer(self, body: bytes) -> Done | Raised:
         """Carry out a task; whatever it raises becomes an answer, too."""
-        subject = "the task"
+        subject, memory = "the task", None
         try:
             frame = _decoder.decode(body)
             if frame.protocol != PROTOCOL:
                 raise OtherProtocol(theirs=frame.protocol, ours=PROTOCOL)
-            subject = _subject(frame.task)
-            with held_to(frame.memory):
+            subject, memory = _subject(frame.task), frame.memory
+            with held_to(memory):
                 done: Done | Raised = self._perform(frame.task)
         except (
             BaseException
         ) as error:  # user code may raise anything, SystemExit and KeyboardInterrupt among it
-            done = _raised(error, subject, self._root)
+            done = _raised(error, subject, self._root, memory)
         if os.getpid() != self._process:  # a fork that came back out of user code: its parent answers
             os._exit(0)
         self._put_back()
@@ -312,10 +313,11 @@ def _subject(task: Task) -> str:
             return f"predict {task.graph.predict}"
 
 
-def _raised(error: BaseException, subject: str, root: Path) -> Raised:
+def _raised(error: BaseException, subject: str, root: Path, memory: int | None) -> Raised:
     fault: Fault = "memory" if _lacks_memory(error) else "code"
     if not isinstance(error, NoriaError):
-        error = UserCodeRaised(subject=subject, error=_words(error), where=_frames(error, root))
+        told = UserCodeRaised(subject=subject, error=_words(error), where=_frames(error, root))
+        error = replace(told, remedy=_more_memory(memory)) if fault == "memory" else told
     family = next(kind.__name__ for kind in type(error).__mro__ if kind.__name__ in FAMILIES)
     return Raised(code=error.code, error=str(error), next=error.advice(), family=family, fault=fault)
 
@@ -323,6 +325,15 @@ def _raised(error: BaseException, subject: str, root: Path) -> Raised:
 def _lacks_memory(error: BaseException | None) -> bool:
     """Libraries translate their own failures to allocate into it, or raise from it."""
     return error is not None and (isinstance(error, MemoryError) or _lacks_memory(error.__cause__))
+
+
+def _more_memory(allowed: int | None) -> str:
+    if allowed is None:
+        return "let it take less at once, or run it where there is more memory"
+    return (
+        f"it is held to {allowed / 2**20:,.0f} MiB: give it more, "
+        "@step(resources=noria.Resources(memory=...)), or let it take less at once"
+    )
 
 
 def _words(error: BaseException) -> str:

@@ -95,7 +95,7 @@ class EngineContract:
     @pytest.mark.parametrize(
         ("step", "said"),
         [
-            ("killed", "signal 9 (SIGKILL); its last lines were:\n  my last words"),
+            ("killed", "signal 9 (SIGKILL)\nits last lines were:\n  my last words"),
             ("crashed", "signal 11 (SIGSEGV), and had printed nothing"),
             ("left", "exit code 7, and had printed nothing"),
         ],
@@ -158,7 +158,7 @@ class EngineContract:
 
     def test_a_step_is_held_to_its_memory(self, site: Site) -> None:
         broke = site.broke("takes", given={"mebibytes": 1024}, needs=Needs(memory=256 << 20))
-        assert broke.fault == "memory"
+        assert broke.fault == "memory" and "256 MiB" in broke.error.advice()
         assert site.value("takes", id="less", given={"mebibytes": 64}, needs=Needs(memory=256 << 20)) == 64
 
     # side by side
