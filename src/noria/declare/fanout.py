@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from noria.declare.errors import WrongRole
+from noria.declare.running import Partition
 from noria.declare.steps import Step
 
 MAY_MAP = frozenset({"step", "check", "report"})
@@ -45,6 +46,8 @@ def fan_out(order: Iterable[Step], maker: Mapping[str, Step]) -> FanOut:
     spread: dict[str, int] = {}
     cuts: dict[Cut, None] = {}
     for step in order:
+        for name in step.inputs:
+            _check_mark(step, name)
         depths = {name: step.depth(name) for name in step.inputs if name in maker}
         levels[step.name] = max(depths.values(), default=0)
         _check_role(step, levels[step.name])
@@ -58,6 +61,18 @@ def fan_out(order: Iterable[Step], maker: Mapping[str, Step]) -> FanOut:
                 spread[name] = max(spread.get(name, 0), depth - made)
                 _check_lists(step, name, maker[name])
     return FanOut(levels, spread, tuple(cuts))
+
+
+def _check_mark(step: Step, name: str) -> None:
+    """`noria.Partition("carrier")` is a mark beside a type: alone, or within Each, it would leave the table whole."""
+    wanted = step.wanted(name)
+    if isinstance(wanted, Partition) or wanted is Partition:
+        raise WrongRole(
+            where=step.where,
+            role=step.role,
+            problem=f"takes {name!r} by noria.Partition without the table's type",
+            fix='write both: Annotated[pl.DataFrame, noria.Partition("carrier")]',
+        )
 
 
 def _check_role(step: Step, levels: int) -> None:

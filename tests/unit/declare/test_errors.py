@@ -31,6 +31,18 @@ CASES = {
         "reads 'nothing'",
         "`*,` before it",
     ),
+    "partition alone": (
+        "@p.step\ndef a(): ...\n@p.step\ndef here(a: noria.Partition('shop')): ...",
+        "PIPELINE-ROLE",
+        "takes 'a' by noria.Partition without the table's type",
+        "Annotated[pl.DataFrame, noria.Partition",
+    ),
+    "partition in each": (
+        "@p.step\ndef a(): ...\n@p.step\ndef here(a: noria.Each[noria.Partition('shop')]): ...",
+        "PIPELINE-ROLE",
+        "takes 'a' by noria.Partition without the table's type",
+        "Annotated[pl.DataFrame, noria.Partition",
+    ),
     "row of nothing": (
         ROWS + "def features(rows): ...\n@p.row(features)\ndef here(rows): ...",
         "PIPELINE-ROLE",
