@@ -49,8 +49,9 @@ def changes(
 
 
 def volume(now: DataVersion, before: DataVersion, limits: DataPolicy) -> Iterator[Finding]:
-    """Rows in a unit of time: of what has come since, beside all before; of a window that slides, as a whole; fewer rows
-    for no less time, too."""
+    """Rows in a unit of time: of what has come since, beside all before; of a window that slides, as a whole. Where
+    hardly any time has passed, all rows beside all before; fewer rows for more time, too. Less time is less data (a run
+    as of an earlier time), and no finding."""
     if limits.volume is None or not before.rows:
         return
     later = _seconds(before.last, now.last)
@@ -63,15 +64,29 @@ def volume(now: DataVersion, before: DataVersion, limits: DataPolicy) -> Iterato
                 check="volume",
                 what=f"{86_400 * recent:,.0f} rows a day since {now.first:%Y-%m-%d}, and there were {86_400 * usual:,.0f}",
             )
-    elif later is not None and span and later > 0 and now.rows >= before.rows:
+    elif later is not None and span and later >= span * SHORTEST and now.rows >= before.rows:
         usual, recent = before.rows / span, (now.rows - before.rows) / later
-        if later >= span * SHORTEST and abs(recent / usual - 1) > limits.volume:
+        if abs(recent / usual - 1) > limits.volume:
             yield Finding(
                 check="volume",
                 what=f"{86_400 * recent:,.0f} rows a day have come since {before.last:%Y-%m-%d}, and were {86_400 * usual:,.0f}",
             )
-    elif now.rows < before.rows * (1 - limits.volume) and (later is None or later >= 0):
+    elif _fell(now, before, limits.volume, later, span) or _rose(now, before, limits.volume, span):
         yield Finding(check="volume", what=f"{now.rows:,} rows, and there were {before.rows:,}")
+
+
+def _fell(
+    now: DataVersion, before: DataVersion, share: float, later: float | None, span: float | None
+) -> bool:
+    no_less_time = later is None or later >= -SHORTEST * (span or 0)
+    return no_less_time and now.rows < before.rows * (1 - share)
+
+
+def _rose(now: DataVersion, before: DataVersion, share: float, span: float | None) -> bool:
+    """In the same time: of other times, or without any, nobody knows how much was to come."""
+    ends = (_seconds(before.first, now.first), _seconds(before.last, now.last))
+    same_time = span and all(end is not None and abs(end) < SHORTEST * span for end in ends)
+    return bool(same_time) and now.rows > before.rows * (1 + share)
 
 
 SHORTEST = 0.05  # of the time before: a weekend says nothing of a year

@@ -179,6 +179,9 @@ def data(rows: int, days: float, since: float = 0) -> DataVersion:
         (data(1000, 260, since=160), None),
         (data(300, 140, since=40), "3 rows a day since 2024-02-10, and there were 10"),
         (data(500, 100, since=50), None),
+        (data(400, 98), "400 rows, and there were 1,000"),
+        (data(2000, 101), "2,000 rows, and there were 1,000"),
+        (data(2000, 100, since=-100), None),
     ],
     ids=[
         "steady",
@@ -192,6 +195,9 @@ def data(rows: int, days: float, since: float = 0) -> DataVersion:
         "window apart",
         "window thins",
         "window shortens",
+        "half lost, and a little time",
+        "as much again in the same time",
+        "more history",
     ],
 )
 def test_a_sudden_change_of_volume(now: DataVersion, words: str | None) -> None:
