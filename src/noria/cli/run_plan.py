@@ -33,6 +33,12 @@ def _lines(found: Foreseen) -> list[str]:
 
 
 def _row(one: Forecast) -> tuple[str, str, str]:
-    counts = "" if one.items is None else f" ({one.running or 0:,} of {one.items:,})"
     why = f"from {one.why}" if one.will == "reuse" else one.why
-    return one.step, paint(one.will, COLOURS[one.will]) + counts, why
+    return one.step, paint(one.will, COLOURS[one.will]) + _counts(one), why
+
+
+def _counts(one: Forecast) -> str:
+    """Of a fan-out: how many of its items; where it is reused, that is all of them."""
+    if one.items is None:
+        return ""
+    return f" (all {one.items:,})" if one.will == "reuse" else f" ({one.running or 0:,} of {one.items:,})"

@@ -56,11 +56,7 @@ def explained(app: App, recorded: Mapping[str, StepResult], again: Rebuilt, name
             causes,
             f"{name} gave the same twice here, and something else then: {'; '.join(w for _, w in around)}",
         )
-    return Explained(
-        ("unknown",),
-        f"{name} gave the same result twice here, and something else when it was recorded, with the same code, data, "
-        "environment, processor and threads: what made the difference cannot be told from the record",
-    )
+    return _untold(name, hints)
 
 
 def _undetermined(name: str, hints: list[Lint]) -> Explained:
@@ -72,6 +68,17 @@ def _undetermined(name: str, hints: list[Lint]) -> Explained:
     return Explained(
         ("unseeded",),
         f"{twice}: something in it is not seeded, and its code does not show what; random and numpy.random are",
+    )
+
+
+def _untold(name: str, hints: list[Lint]) -> Explained:
+    """What its code reads that no record holds is named as a suspect, and not as the cause."""
+    told = "; ".join(f"{hint.where} {hint.what}" for hint in hints)
+    suspects = f"; look at {told}" if told else ""
+    return Explained(
+        ("unknown",),
+        f"{name} gave the same result twice here, and something else when it was recorded, with the same code, data, "
+        f"environment, processor and threads: what made the difference cannot be told from the record{suspects}",
     )
 
 
