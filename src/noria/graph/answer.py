@@ -131,14 +131,15 @@ def answer_kind(value: Any) -> AnswerKind:
 def losses(resolved: Resolved, labels: Any, answers: pa.Table, kind: AnswerKind) -> tuple[np.ndarray, int]:
     """One loss a row as float64, clipped into the declared range, and how many were clipped.
 
-    `labels`: a table with the label's column. `answers`: as `answer_table` gave them.
+    `labels`: a table with the label's column. `answers`: as `answer_table` gave them. A loss gets arrays of numpy unless
+    its annotations say otherwise.
     """
     import numpy as np
 
     step, spec, name = resolved.loss, resolved.loss_spec, resolved.data.label
     if step is None or spec is None or name is None:
         raise ValueError(f"pipeline {resolved.name} has no loss")
-    label = column(labels, name, step.wanted("label"))
+    label = column(labels, name, step.wanted("label") or np.ndarray)
     made = step.function(label=label, answer=_answer_again(answers, kind, step.wanted("answer")))
     value = np.asarray(made, dtype=np.float64)
     if value.shape != (answers.num_rows,):
@@ -155,7 +156,7 @@ def _answer_again(answers: pa.Table, kind: str, wanted: type | None) -> Any:
     import numpy as np
 
     if kind == "array":
-        return column(answers, answers.column_names[0], wanted)
+        return column(answers, answers.column_names[0], wanted or np.ndarray)
     if kind == "matrix":
         return np.column_stack([column(answers, name, np.ndarray) for name in answers.column_names])
     if wanted is dict:

@@ -129,6 +129,12 @@ def test_losses_are_clipped_into_their_range_and_counted() -> None:
     assert clipped == 1
 
 
+def test_a_loss_without_annotations_gets_arrays_that_can_be_counted_with() -> None:
+    labels, answers = pa.table({"y": [0.0, 2.0, 9.0]}), pa.table({"answer": [0.5, 2.0, 8.0]})
+    each, _ = losses(pipeline(loss=lambda label, answer: (label - answer) ** 2), labels, answers, "array")
+    assert each.tolist() == [0.25, 0.0, 1.0]
+
+
 @pytest.mark.parametrize(
     ("loss", "text"),
     [
