@@ -28,7 +28,17 @@ def lint_model(app: App, model: str | None) -> tuple[Lint, ...]:
 
 def _environment(app: App) -> Iterator[Lint]:
     from noria.source.environment import lock_of
+    from noria.source.unlocked import unlocked
 
+    for wish in unlocked(app.project):
+        yield Lint(
+            rule="lock",
+            severity="risks",
+            step="",
+            where="pyproject.toml",
+            what=f"{wish}: uv.lock was not made for it, and what the lock says is used",
+            next="uv lock, and commit uv.lock",
+        )
     if lock_of(app.project) is None:
         yield Lint(
             rule="lock",

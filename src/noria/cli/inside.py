@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -20,6 +20,7 @@ from noria.cli.commands import project
 from noria.cli.render import count, note, span
 from noria.ports.surroundings import in_force
 from noria.source.environment import lock_of
+from noria.source.unlocked import unlocked
 
 if TYPE_CHECKING:
     from noria.ports.environments import Shelf, Shelved
@@ -37,11 +38,9 @@ def inside(args: argparse.Namespace, *, drives: Iterable[str] = (), build: bool 
     folder = find_project(project(args) or Path.cwd())
     policy, shelf, quiet = load_policy(folder / "noria.toml"), open_shelf(), getattr(args, "quiet", False)
     wish = wanted(folder, policy, shelf, drives)
+    if not quiet and not in_force():  # else it has been told before beginning again
+        _tell_of_lock(folder, missing=wish is None and lock_of(folder) is None)
     if wish is None:
-        if (
-            not quiet and not in_force() and lock_of(folder) is None
-        ):  # else it has been told before beginning again
-            note(COST)
         return
     found = wish.found(shelf)
     if found is None and not build:
@@ -50,6 +49,20 @@ def inside(args: argparse.Namespace, *, drives: Iterable[str] = (), build: bool 
         )
         return
     go_on(shelf, found or built(shelf, wish, quiet=quiet), _why(wish), quiet=quiet)
+
+
+def _tell_of_lock(folder: Path, *, missing: bool) -> None:
+    if missing:
+        note(COST)
+    elif changed := unlocked(folder):
+        note(
+            f"uv.lock was not made for this pyproject.toml ({_named(changed)}): what it says is used (uv lock)"
+        )
+
+
+def _named(wishes: Sequence[str]) -> str:
+    more = f" and {len(wishes) - SHOWN} more" if len(wishes) > SHOWN else ""
+    return ", ".join(wishes[:SHOWN]) + more
 
 
 def built(shelf: Shelf, wish: Wanted, *, quiet: bool = False) -> Shelved:

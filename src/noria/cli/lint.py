@@ -19,7 +19,7 @@ def add(subparsers: Subparsers) -> None:
         subparsers,
         "lint",
         what="Name what makes a pipeline unrepeatable, read off its code without running a step: clocks, unseeded\n"
-        "generators, network, files that nobody records, threads, a missing lock. A line that ends in\n"
+        "generators, network, files that nobody records, threads, a missing or outdated lock. A line that ends in\n"
         "`# noria: repeatable` is taken at its word. Exit code 1 when something breaks repeatability.\n"
         "With --json: an array of objects with `rule`, `severity` (breaks, risks), `step`, `where`, `what`, `next`.",
         examples=[("noria lint", "the only model"), ("noria lint delay --json", "for CI")],
