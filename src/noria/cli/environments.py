@@ -80,8 +80,20 @@ def verified_lines(found: Verified) -> list[str]:
     where = f"{found.of}: {count(found.packages, 'package')} in {found.folder}"
     if not found.differs:
         return [f"{where}: {paint('every file is what was installed', 'green')}"]
-    title = f"{where}: {paint(count(len(found.differs), 'package') + ' differ', 'red')}"
-    return [title, *(f"  {one}" for one in found.differs)]
+    differ = count(len(found.differs), "package") + (" differs" if len(found.differs) == 1 else " differ")
+    title = f"{where}: {paint(differ, 'red')}"
+    return [title, *(f"  {one}" for one in found.differs), *_remedy(found)]
+
+
+def _remedy(found: Verified) -> list[str]:
+    """Changed files may be the very ones of uv's cache, which a new environment would get again."""
+    names = [one.name for one in found.differs if one.kind == "files"]
+    if not names:
+        return []
+    return [
+        f"  next:  uv cache clean {' '.join(names)} (it shares files with environments), then install them anew; an"
+        " environment that Noria built: remove its folder, and noria env build"
+    ]
 
 
 def diff_lines(found: EnvironmentDiff) -> list[str]:

@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from noria.app.environments.read import Verified
+from noria.cli.environments import verified_lines
+from noria.records.environments import Difference
 from unit.cli.conftest import Noria
 
 
@@ -23,6 +26,15 @@ from unit.cli.conftest import Noria
 def test_what_cannot_be_meant_is_refused(words: tuple[str, ...], said: str, noria: Noria) -> None:
     found = noria("env", *words)
     assert found.code == 2 and said in found.err
+
+
+def test_changed_files_are_taken_out_of_the_cache_too() -> None:
+    changed = Difference(name="idna", kind="files", wanted="3.10", found="idna/core.py")
+    other = Difference(name="six", kind="version", wanted="1.0", found="1.1")
+    lines = verified_lines(Verified(of="delay/1", folder="/e", packages=2, differs=(changed, other)))
+    assert lines[0].endswith("2 packages differ") and "uv cache clean idna (" in lines[-1]
+    lines = verified_lines(Verified(of="delay/1", folder="/e", packages=2, differs=(other,)))
+    assert lines[0].endswith("1 package differs") and len(lines) == 2
 
 
 def test_a_shelf_that_nobody_has_used_is_empty(
