@@ -100,7 +100,8 @@ class _Under:
     name: str
     print_: Fingerprint
     reason: str
-    started: datetime
+    started: datetime | None = None
+    """None: it waits for its turn."""
     running: bool = False
     notes: list[str] = field(default_factory=list)
     tried: list[Digest] = field(default_factory=list)
@@ -233,9 +234,8 @@ class _Turn:
 
     def _submit(self, node: Node, name: str, item: Item | None, print_: Fingerprint) -> None:
         reason = self._reason(node, name, print_)
-        self._listener.started(name, reason)
         self._engine.submit(self._job(node, name, item, print_))
-        self._under[name] = _Under(node, name, print_, reason, self._clock.now())
+        self._under[name] = _Under(node, name, print_, reason)
 
     def _reason(self, node: Node, name: str, now: Fingerprint) -> str:
         if role_of(node) == "data":
@@ -279,7 +279,7 @@ class _Turn:
                 continue
             match one:
                 case Started(where=where):
-                    under.running, under.where = True, where
+                    self._start(under, where)
                 case Said(line=line):
                     self._listener.output(one.id, line)
                 case Again(attempt=attempt, error=error, pause=pause):
@@ -295,6 +295,13 @@ class _Turn:
                     self._fail(error, one.id)
         self._record(results)
 
+    def _start(self, under: _Under, where: str) -> None:
+        """It has waited for its turn until now; a further attempt is no other start."""
+        if under.started is None:
+            under.started = self._clock.now()
+            self._listener.started(under.name, under.reason)
+        under.running, under.where = True, where
+
     def _result(self, under: _Under, done: Done) -> StepResult:
         node = under.node
         return performed(
@@ -303,7 +310,7 @@ class _Turn:
             under.print_,
             as_step(done, node),
             reason=under.reason,
-            started=under.started,
+            started=under.started or self._clock.now(),
             notes=(*(() if isinstance(node, Cut) else self._prints.coded(node).notes), *under.notes),
             tried=under.tried,
             where=under.where,

@@ -22,7 +22,7 @@ class Listener(Protocol):
         ...
 
     def started(self, step: str, why: str) -> None:
-        """A step waits for its turn, or is being executed already."""
+        """A step begins to be executed: it has waited for its turn."""
         ...
 
     def output(self, step: str, line: str) -> None:

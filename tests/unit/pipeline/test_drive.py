@@ -73,6 +73,7 @@ class Inline:
         self._resolved = resolved
         self._artifacts = Artifacts(store)
         self._jobs: list[Job] = []
+        self._begun: list[Job] = []
         self.dies_at = ""
         self.breaks_at = ""
 
@@ -88,8 +89,12 @@ class Inline:
             return [Started(broken[0].id), Broke(broken[0].id, Unfit(), "code")]
         job = self._jobs.pop(0)
         assert isinstance(job.task, RunStep)
-        if job.task.step == self.dies_at:
-            raise KeyboardInterrupt
+        if job.task.step == self.dies_at:  # while it runs: its start has been heard
+            if job in self._begun:
+                raise KeyboardInterrupt
+            self._jobs.insert(0, job)
+            self._begun.append(job)
+            return [Started(job.id)]
         done = perform(job.task, self._resolved, self._artifacts)
         return [Started(job.id), Said(job.id, f"in {job.id}"), Ended(job.id, done)]
 
@@ -308,3 +313,14 @@ def test_a_failure_says_at_which_step_or_item_though_an_earlier_one_never_began(
     with pytest.raises(Unfit) as raised:
         wheel.run(breaks_at="each[1]")
     assert raised.value.at_step == "each[1]"
+
+
+def test_a_step_that_waits_for_its_turn_is_not_told_to_have_started(wheel: Wheel) -> None:
+    wheel.edit("@p.metrics", "@p.step\ndef side(train):\n    return 1\n\n@p.metrics")
+    _, lines = wheel.run()
+    assert [line for line in lines if line.startswith(("model", "side"))] == [
+        "model: first run",
+        "model done",
+        "side: first run",
+        "side done",
+    ]
