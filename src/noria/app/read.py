@@ -15,8 +15,9 @@ from noria.app.promote import find_version
 from noria.errors import NotFound
 from noria.records.base import Digest, Record
 from noria.records.drills import Drill
-from noria.records.events import AliasMoved
+from noria.records.events import AliasMoved, Proved
 from noria.records.gates import Judgement
+from noria.records.proofs import Proof
 from noria.records.runs import Abandoned, Failed, Interrupted, NewRun, Outcome, Pruned, Run, StepResult
 from noria.records.versions import Version
 
@@ -89,6 +90,8 @@ class VersionDetail(Record, kw_only=True):
     """What `noria gc` took of it; None while it can be used."""
     drill: Drill | None = None
     """The newest drill of its model's gates."""
+    proof: Proof | None = None
+    """What came of its newest rebuild."""
 
 
 class ModelView(Record, kw_only=True):
@@ -154,7 +157,14 @@ def read_version(app: App, text: str) -> VersionDetail:
         run=_run_view(app, *made) if made else None,
         gone=gone(app, version),
         drill=last_drill(app, version.model),
+        proof=_proof(app, version),
     )
+
+
+def _proof(app: App, version: Version) -> Proof | None:
+    events = app.records.ledger.events(version.model, kinds=["version.proved"])
+    proofs = [change.proof for _, change in events if isinstance(change, Proved)]
+    return next((one for one in reversed(proofs) if one.version == version.number), None)
 
 
 def read(app: App, text: str) -> RunDetail | VersionDetail:

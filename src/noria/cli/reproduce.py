@@ -11,12 +11,10 @@ from noria.app.wiring import open_app
 from noria.cli.commands import Subparsers, parser_of, project
 from noria.cli.inside import built, go_on
 from noria.cli.progress import listening
-from noria.cli.render import count, note, paint, say, say_json, span, table
+from noria.cli.proved import sameness
+from noria.cli.render import count, note, say, say_json, span, table
 from noria.records.base import short
 from noria.records.proofs import Proof
-
-WORDS = {"bit": "bit-identical", "tolerance": "equal within tolerance", "different": "different"}
-COLOURS = {"bit": "green", "tolerance": "yellow", "different": "red"}
 
 
 def add(subparsers: Subparsers) -> None:
@@ -77,8 +75,7 @@ def _inside(args: argparse.Namespace) -> None:
 
 def _lines(proof: Proof) -> list[str]:
     name = f"{proof.model}:{proof.version}"
-    verdict = paint(WORDS[proof.same], COLOURS[proof.same], "bold")
-    lines = [f"{name} rebuilt in {span(proof.seconds)}: {verdict}"]
+    lines = [f"{name} rebuilt in {span(proof.seconds)}: {sameness(proof)}"]
     differing = [one for one in proof.compared if one.same != "bit"]
     if differing:
         rows = [(one.step, one.output, short(one.recorded), short(one.rebuilt), one.how) for one in differing]

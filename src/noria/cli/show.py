@@ -16,9 +16,9 @@ def add(subparsers: Subparsers) -> None:
         "show",
         what="A run: each step with why it ran or from which run it was reused, where it came from, what came of it,\n"
         "and the end of the log when it failed. A version: what it takes and gives, its gates with their evidence,\n"
-        "its aliases, and the way back to run, commit, data and environment.\n"
+        "its aliases, its newest proof, and the way back to run, commit, data and environment.\n"
         "With --json: for a run `view`, `steps`, `version`, `judgement`, `tail`; for a version `view`, `judgements`,\n"
-        "`moves`, `run`, `drill`.",
+        "`moves`, `run`, `drill`, `proof`.",
         examples=[
             ("noria show delay/3", "a run; delay/last is the newest"),
             ("noria show delay:3", "a version"),

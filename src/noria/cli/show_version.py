@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from noria.app.read import VersionDetail
 from noria.cli.drill_rate import rate_line
+from noria.cli.proved import sameness
 from noria.cli.render import fields, figure, paint, pinned, size, span, table, when
 from noria.cli.show_run import (
     data_line,
@@ -16,6 +17,7 @@ from noria.cli.show_run import (
 )
 from noria.records.base import short
 from noria.records.fast import FastPath
+from noria.records.proofs import Proof
 from noria.records.versions import RequestColumn, ServingGraph, Signature, Version
 
 
@@ -38,6 +40,7 @@ def version_lines(detail: VersionDetail) -> list[str]:
         *(["", paint("metrics", "bold"), *metric_lines(version.metrics)] if version.metrics else []),
         *_quality(version),
         *_judgements(detail),
+        *_proof(detail.proof),
         *_moves(detail),
     ]
 
@@ -144,6 +147,17 @@ def _judgements(detail: VersionDetail) -> list[str]:
     lines = [line for judgement in detail.judgements for line in ("", *judgement_lines(judgement))]
     drilled = f"  drilled {when(detail.drill.at)}: {rate_line(detail.drill)}" if detail.drill else ""
     return [*lines, *([drilled] if drilled else [])]
+
+
+def _proof(proof: Proof | None) -> list[str]:
+    if proof is None:
+        return []
+    by = f", {proof.diverged} diverged first ({', '.join(proof.causes)})" if proof.diverged else ""
+    return [
+        "",
+        f"{paint('proof', 'bold')}  rebuilt at {when(proof.at)}: {sameness(proof)}{by}",
+        f"  {proof.why}",
+    ]
 
 
 def _moves(detail: VersionDetail) -> list[str]:
