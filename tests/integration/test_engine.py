@@ -162,7 +162,7 @@ def test_one_worker_serves_a_thousand_tasks(project: Project) -> None:
 
 
 LOST = {
-    "killed": ("signal 9 (SIGKILL); its last lines were:\n  my last words", "memory"),
+    "killed": ("signal 9 (SIGKILL)\nits last lines were:\n  my last words", "memory"),
     "crashed": ("signal 11 (SIGSEGV), and had printed nothing", "a library crashed"),
     "left": ("exit code 7, and had printed nothing", "os._exit()"),
 }
