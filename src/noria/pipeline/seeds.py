@@ -12,7 +12,8 @@ from typing import Any
 
 import blake3
 
-_NUMPY = "numpy.random"
+SEEDED = {"numpy.random": "seed", "polars": "set_random_seed"}
+"""Module to its function that takes a seed."""
 
 
 def seed_of(seed: int, step: str) -> int:
@@ -21,31 +22,37 @@ def seed_of(seed: int, step: str) -> int:
 
 
 def seed_generators(seed: int) -> None:
-    """Seed `random` and `numpy.random`; numpy's, when it is not imported yet, at the moment of its import.
+    """Seed `random`, `numpy.random` and polars (`sample`, `shuffle`); the libraries', where they are not imported yet, at
+    the moment of their import.
 
     A generator that the step makes itself, as `numpy.random.default_rng()`, is the step's to seed.
     """
     random.seed(seed)
-    numpy: Any = sys.modules.get(_NUMPY)
     sys.meta_path[:] = [finder for finder in sys.meta_path if not isinstance(finder, _SeedAtImport)]
-    if numpy is None:
-        sys.meta_path.insert(0, _SeedAtImport(seed))
-    else:
-        numpy.seed(seed)
+    later = {name for name in SEEDED if name not in sys.modules}
+    for name in SEEDED.keys() - later:
+        _seed(sys.modules[name], seed)
+    if later:
+        sys.meta_path.insert(0, _SeedAtImport(seed, later))
+
+
+def _seed(module: Any, seed: int) -> None:
+    getattr(module, SEEDED[module.__name__])(seed)
 
 
 class _SeedAtImport:
-    """Stands before the other finders until numpy.random is asked for; importing numpy for its sake costs 0.1 s."""
+    """Stands before the other finders until each module is asked for; importing numpy for its sake costs 0.1 s."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, later: set[str]) -> None:
         self._seed = seed
+        self._later = later
 
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        if name != _NUMPY:
+        if name not in self._later:
             return None
-        sys.meta_path[:] = [finder for finder in sys.meta_path if finder is not self]
+        self._later.remove(name)  # the others are asked through this very finder
         spec = importlib.util.find_spec(name)
         loader: Any = spec.loader if spec else None
         if loader is not None:
@@ -53,7 +60,7 @@ class _SeedAtImport:
 
             def execute_and_seed(module: Any) -> None:
                 execute(module)
-                module.seed(self._seed)
+                _seed(module, self._seed)
 
             loader.exec_module = execute_and_seed
         return spec
