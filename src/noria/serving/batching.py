@@ -4,8 +4,8 @@ Nobody waits for a batch to fill: what is idle begins at once with what there is
 batch. The queue ends: who comes too late is told so at once, and work that nobody waits for any more is not done.
 
 The work has a thread of its own, so that the event loop stays free for health, deadlines and other versions. Waking it
-and being woken by it costs more than a brief turn of a graph itself: turns that have all been brief for a while are
-taken in the event loop, which answers together whatever had come when it looked.
+and being woken by it costs more than a brief turn of a graph itself: turns that have been brief for a while are taken in
+the event loop, which answers together whatever had come when it looked (`durations`).
 """
 
 from __future__ import annotations
@@ -18,16 +18,14 @@ from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any, TypeVar
 
+from noria.serving.durations import Durations, cpu_of_this_thread
 from noria.serving.errors import Overloaded, TooLate
 from noria.serving.quick import Values
 
 WAITING = 512  # requests: batched, the last of them waits for a few turns of the graph
 HELD = 256 * 2**20  # bytes of waiting bodies, which stay in memory meanwhile
 TOGETHER = 4096  # rows of one batch; a graph's fixed cost is gone in the noise long before
-BRIEF = 0.004  # seconds that the event loop can do without; others' health checks and deadlines wait as long
 FEW = 256  # rows that may be answered in one turn of the event loop
-LONG = 0.02  # seconds that a turn is taken to last while nothing, or nothing good, is known of it
-FORGETS = 0.99  # a turn: after one of 20 ms the loop takes no turn for 160, after one of a second for 550
 
 T = TypeVar("T")
 Done = Callable[[Any, BaseException | None], None]
@@ -67,18 +65,22 @@ class Batcher:
         together: int = TOGETHER,
         told: Callable[[int, int], None] = lambda jobs, rows: None,
         clock: Callable[[], float] = perf_counter,
+        busy: Callable[[], float] | None = None,
     ) -> None:
+        """`busy`: CPU seconds of the event loop's thread; by default those of the thread that makes this."""
         self._answer = answer
         self._loop = loop
         self._most, self._most_held, self._most_rows = waiting, held, together
         self._told, self._clock = told, clock
+        self._loops_cpu = busy or cpu_of_this_thread()
         self._jobs: deque[Job] = deque()
         self._held = 0
         self._room = threading.Condition()
         self._over = False
         self._busy = 0
-        self._longest = LONG
+        self._durations = Durations()
         self._looks = False
+        self._seen = 0
         self._thread = threading.Thread(target=self._work, name="answers", daemon=True)
         self._thread.start()
 
@@ -116,16 +118,26 @@ class Batcher:
             if alive and alive[0].call is not None:
                 told += [(alive[0], *_tried(alive[0].call))]
             elif alive:
-                told += self._together_or_alone(alive)
-                self._remember(alive[0].began)
+                told += self._beside_the_loop(alive)
             self._end(batch)
             self._loop.call_soon_threadsafe(_tell, told)
+
+    def _beside_the_loop(self, jobs: list[Job]) -> list[Outcome]:
+        """In the loop the turn would not have waited for what the loop's thread computed meanwhile: Python runs one of the
+        two at a time."""
+        loops = self._loops_cpu()
+        outcomes = self._together_or_alone(jobs)
+        self._durations.add(self._clock() - jobs[0].began - (self._loops_cpu() - loops))
+        return outcomes
 
     def _work_here(self) -> None:
         """A turn in the event loop. What fails is left to the thread: it tells whose fault it was, and the user's code may
         do there what it may not do beside a running loop."""
         with self._room:
-            self._looks = False
+            if self._more_come():
+                self._loop.call_soon(self._work_here)
+                return
+            self._looks, self._seen = False, 0
             if self._busy or not self._jobs:
                 return
             if not self._is_brief(self._jobs[0]):
@@ -139,19 +151,22 @@ class Batcher:
                 self._leave_to_the_thread(batch)
                 return
             told += outcomes
-            self._remember(alive[0].began)
+            self._durations.add(self._clock() - alive[0].began)
         self._end(batch)
         _tell(told)
 
-    def _is_brief(self, job: Job) -> bool:
-        return self._longest < BRIEF and job.rows is not None and len(job.rows) <= FEW
+    def _more_come(self) -> bool:
+        """Whether others came with the last look at the sockets: then one more look finds those that came meanwhile, and
+        costs less than a turn of their own. One alone waits for nobody."""
+        seen, self._seen = self._seen, len(self._jobs)
+        return not self._busy and max(seen, 1) < self._seen < FEW
 
-    def _remember(self, began: float) -> None:
-        self._longest = max(self._clock() - began, self._longest * FORGETS)
+    def _is_brief(self, job: Job) -> bool:
+        return self._durations.brief and job.rows is not None and len(job.rows) <= FEW
 
     def _leave_to_the_thread(self, batch: list[Job]) -> None:
         with self._room:
-            self._longest = LONG
+            self._durations = Durations()
             self._jobs.extendleft(reversed(batch))
             self._busy = 0
             self._room.notify()

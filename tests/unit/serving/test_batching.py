@@ -160,9 +160,11 @@ class Turns:
     """Answers each row with its double; a row is worth its seconds by a clock that only rows move. Remembers the threads that
     it was asked in, and may refuse to work beside a running event loop."""
 
-    def __init__(self, *, alone: bool = False) -> None:
-        self.now = 0.0
+    def __init__(self, *, alone: bool = False, loops: float = 0.0) -> None:
+        self.now = self.loops_cpu = 0.0
         self.alone = alone
+        self.loops = loops
+        """Seconds that the event loop's thread computes beside each turn in the thread, which waits for it meanwhile."""
         self.turns: list[tuple[int, bool]] = []
         """Rows of each turn, and whether it was taken in the event loop."""
 
@@ -170,6 +172,9 @@ class Turns:
         here = threading.current_thread() is threading.main_thread()
         self.turns.append((len(rows), here))
         self.now += sum(value for (value,) in rows)
+        if not here:
+            self.now += self.loops
+            self.loops_cpu += self.loops
         if here and self.alone:
             raise RuntimeError("asyncio.run() cannot be called from a running event loop")
         return [2 * value for (value,) in rows]
@@ -186,7 +191,7 @@ class Turns:
 def taking(test: Callable[[asyncio.AbstractEventLoop, Batcher, Turns], Any], turns: Turns) -> Turns:
     async def main() -> None:
         loop = asyncio.get_running_loop()
-        batcher = Batcher(turns, loop, clock=lambda: turns.now)
+        batcher = Batcher(turns, loop, clock=lambda: turns.now, busy=lambda: turns.loops_cpu)
         await test(loop, batcher, turns)
         batcher.close()
 
@@ -213,6 +218,26 @@ def test_after_a_long_turn_the_event_loop_is_kept_free_for_a_while() -> None:
         await turns.until_brief(batcher, loop)
 
     taking(test, Turns())
+
+
+def test_turns_that_are_interrupted_now_and_then_stay_in_the_event_loop() -> None:
+    async def test(loop: asyncio.AbstractEventLoop, batcher: Batcher, turns: Turns) -> None:
+        await turns.until_brief(batcher, loop)
+        for at in range(300):
+            await asked(batcher, loop, 0.0 if at < 100 or at % 5 else 0.015)
+        assert turns.turns == [(1, True)] * 300
+        for _ in range(200):
+            await asked(batcher, loop, 0.015)
+        assert turns.turns[-1] == (1, False)
+
+    taking(test, Turns())
+
+
+def test_a_thread_that_waits_for_the_event_loop_does_not_count_that_as_its_own_work() -> None:
+    async def test(loop: asyncio.AbstractEventLoop, batcher: Batcher, turns: Turns) -> None:
+        await turns.until_brief(batcher, loop)
+
+    taking(test, Turns(loops=0.05))
 
 
 def test_turns_that_are_always_long_are_never_taken_in_the_event_loop() -> None:
