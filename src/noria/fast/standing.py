@@ -91,6 +91,11 @@ def _answering(one: _StandIn, fast: Fast, name: MethodName) -> Callable[..., Any
     return answer
 
 
+def _quick_to_hash(dtype: Any) -> Any:
+    """A type of polars that stands for itself: a class by its identity, for its own hash is written in Python."""
+    return id(dtype) if isinstance(dtype, type) else dtype
+
+
 class _SingleRow:
     """A polars frame of one row, answered as one: its columns, each made an array, would take longer than the trees."""
 
@@ -103,7 +108,7 @@ class _SingleRow:
         """None for any other table, and for a row that the model refuses: the usual way says why."""
         if not _is_polars(table) or table.height != 1:
             return None
-        form = tuple(table.columns), tuple(table.dtypes)
+        form = tuple(table.columns), tuple(map(_quick_to_hash, table.dtypes))
         if form not in self._known:
             if len(self._known) >= FORMS:
                 return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from noria.artifacts.tables import as_wanted, column, is_table, row_count, to_arrow
@@ -65,7 +65,16 @@ class Graph:
 
     def answer(self, rows: Any) -> pa.Table:
         """A table of answers, one row for each row asked: see `answer_table` for its columns."""
-        return answer_table(self.raw_answer(rows), row_count(rows), self._predict.step)
+        return self.table(self.raw_answer(rows), row_count(rows))
+
+    def table(self, value: Any, count: int) -> pa.Table:
+        """What predict returned for so many rows, as a table: see `answer_table`."""
+        return answer_table(value, count, self._predict.step)
+
+    def floats(self, value: Any, count: int, names: Sequence[str]) -> list[tuple[float, ...]] | None:
+        """The rows of `table` where they are 64-bit floats of columns called `names`, in a tenth of the time; None where
+        only the table can tell."""
+        return float_rows(value, count, self._predict.step, names)
 
 
 class _Prepared:
@@ -101,7 +110,6 @@ def answer_table(value: Any, count: int, step: Step) -> pa.Table:
     import numpy as np
     import pyarrow as pa
 
-    classes = step.spec.classes if isinstance(step.spec, PredictSpec) else ()
     if is_table(value):
         table = to_arrow(value)
     elif isinstance(value, dict):
@@ -109,7 +117,7 @@ def answer_table(value: Any, count: int, step: Step) -> pa.Table:
     else:
         array = np.asarray(value)
         if array.ndim == 2:
-            table = _matrix(array, classes, step)
+            table = _matrix(array, step)
         elif array.ndim == 1:
             table = pa.table({ANSWER: _array(value, step)})
         else:
@@ -117,6 +125,19 @@ def answer_table(value: Any, count: int, step: Step) -> pa.Table:
     if table.num_rows != count:
         raise BadAnswer(step=step.name, problem=f"was asked {count} rows and answered {table.num_rows}")
     return table
+
+
+def float_rows(value: Any, count: int, step: Step, names: Sequence[str]) -> list[tuple[float, ...]] | None:
+    """The rows of `answer_table` for a plain array of 64-bit floats that has the rows and columns expected; else None."""
+    import numpy as np
+
+    if type(value) is not np.ndarray or value.dtype != np.float64 or len(value) != count:
+        return None
+    if value.ndim == 1:
+        return [(number,) for number in value.tolist()] if list(names) == [ANSWER] else None
+    if value.ndim != 2 or list(names) != list(_names(value.shape[1], step)):
+        return None
+    return [tuple(row) for row in value.tolist()]
 
 
 def answer_kind(value: Any) -> AnswerKind:
@@ -176,11 +197,17 @@ def _array(value: Any, step: Step) -> Any:
     return pa.array(array.tolist()) if array.dtype == object else array_of(array)
 
 
-def _matrix(array: np.ndarray, classes: tuple[str, ...], step: Step) -> pa.Table:
+def _matrix(array: np.ndarray, step: Step) -> pa.Table:
     import pyarrow as pa
 
     width = array.shape[1]
-    if classes and len(classes) != width:
-        raise BadAnswer(step=step.name, problem=f"gave {width} columns for {len(classes)} classes")
-    names = classes or tuple(f"{ANSWER}_{position}" for position in range(width))
+    names = _names(width, step)
+    if len(names) != width:
+        raise BadAnswer(step=step.name, problem=f"gave {width} columns for {len(names)} classes")
     return pa.table({name: array[:, position] for position, name in enumerate(names)})
+
+
+def _names(width: int, step: Step) -> Sequence[str]:
+    """Of a matrix' columns: the classes, where predict names them."""
+    classes = step.spec.classes if isinstance(step.spec, PredictSpec) else ()
+    return classes or [f"{ANSWER}_{position}" for position in range(width)]

@@ -32,6 +32,8 @@ class Answers:
         self.names = [column.name for column in signature.answer]
         self.plain = all(column.type in PLAIN for column in signature.answer)
         """Whether every value of an answer is one that JSON and MessagePack have: a number, a text, true or false."""
+        self.doubles = all(column.type == "double" for column in signature.answer)
+        """Whether every value of an answer is a 64-bit float."""
         self._columns = signature.answer
         self._version = version
 

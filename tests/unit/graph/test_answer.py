@@ -1,6 +1,7 @@
 """The serving graph: frozen inputs, recomputed transforms, answers of every shape, losses."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,7 @@ import pytest
 
 import noria
 from noria.declare import Resolved, resolve
-from noria.graph.answer import Graph, answer_kind, answer_table, losses
+from noria.graph.answer import Graph, answer_kind, answer_table, float_rows, losses
 from noria.graph.errors import BadAnswer, BadLoss, NotATable, RowsChanged
 
 ROWS = pl.DataFrame({"id": ["a", "b", "c"], "x": [1.0, 2.0, 3.0]})
@@ -82,6 +83,40 @@ def test_answers_of_every_shape(value: object, classes: tuple[str, ...], names: 
     assert step is not None
     assert answer_table(value, 3, step).column_names == names
     assert answer_kind(value) == kind
+
+
+@pytest.mark.parametrize("classes", [(), ("no", "yes"), ("no", "yes", "maybe")])
+@pytest.mark.parametrize("count", [2, 3])
+@pytest.mark.parametrize(
+    "value",
+    [
+        np.array([0.1, float("nan"), -0.0]),
+        np.array([[0.1, 0.9], [1e300, -0.0], [0.5, float("inf")]]),
+        np.asfortranarray(np.arange(6.0).reshape(3, 2)),
+        np.zeros((3, 2, 2)),
+        np.zeros(3, np.float32),
+        np.ma.masked_array(np.zeros(3), [False, True, False]),
+        np.array([0.1, None, 0.2], object),
+        [0.1, 0.2, 0.3],
+        pl.Series([0.1, None, 0.2]),
+        {"answer": np.zeros(3)},
+    ],
+    ids=lambda value: str(getattr(value, "dtype", type(value).__name__)) + str(np.shape(value)),
+)
+def test_floats_past_a_table_are_those_of_the_table(value: Any, count: int, classes: tuple[str, ...]) -> None:
+    step = pipeline(classes=classes).predict
+    assert step is not None
+    try:
+        table = answer_table(value, count, step)
+    except BadAnswer:
+        assert all(float_rows(value, count, step, names) is None for names in (["answer"], ["no", "yes"]))
+        return
+    assert float_rows(value, count, step, [*table.column_names, "more"]) is None
+    found = float_rows(value, count, step, table.column_names)
+    assert (found is not None) == (type(value) is np.ndarray and value.dtype == np.float64)
+    if found is not None:
+        rows = list(zip(*(column.to_pylist() for column in table.columns), strict=True))
+        assert repr(found) == repr(rows)  # NaN and the sign of zero among them
 
 
 @pytest.mark.parametrize(

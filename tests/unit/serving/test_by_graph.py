@@ -6,13 +6,14 @@ from datetime import UTC, date, datetime
 from types import SimpleNamespace
 from typing import Any
 
+import polars as pl
 import pyarrow as pa
 import pytest
 
 from noria.records.artifacts import Column
 from noria.records.versions import RequestColumn, Signature
 from noria.serving.asked import Reader
-from noria.serving.by_graph import FEW, GraphServed, batch_of
+from noria.serving.by_graph import FEW, GraphServed, batch_of, frame_of, structs_of
 from noria.serving.errors import BeyondTraining
 
 SCHEMA = pa.schema(
@@ -48,8 +49,9 @@ ODD = (-1, 0, float("inf"), -0.0, "", False, date(1, 1, 1), datetime(1969, 1, 1,
 
 def test_a_few_rows_are_the_same_batch_as_among_many() -> None:
     rows = [FULL, BARE, ODD]
-    many = batch_of(rows * FEW, SCHEMA)
-    few = batch_of(rows, SCHEMA)
+    row = pa.struct(SCHEMA)
+    many = batch_of(structs_of(rows * FEW, row), SCHEMA)
+    few = batch_of(structs_of(rows, row), SCHEMA)
     assert few.schema.equals(many.schema, check_metadata=True)
     assert few.equals(many.slice(0, len(rows)))
     assert few.to_pylist()[0]["moment"] == FULL[7] and few.num_rows == 3
@@ -104,3 +106,11 @@ def test_what_fails_with_ordinary_values_too_is_the_versions_own_fault() -> None
     for rows in ([("a", 1.0, "north")], [("b", None, "moon")]):
         with pytest.raises(ZeroDivisionError):
             served(broken).answer_rows(rows)
+
+
+def test_a_frame_of_rows_is_what_polars_makes_of_their_batch() -> None:
+    structs = structs_of([FULL, BARE, ODD], pa.struct(SCHEMA))
+    expected = pl.DataFrame(batch_of(structs, SCHEMA))
+    frame = frame_of(structs)
+    assert frame.schema == expected.schema
+    assert frame.equals(expected, null_equal=True)
