@@ -79,12 +79,11 @@ class Direct:
     def _made(self, row: Callable[[Row], Row]) -> Values:
         """The same through the transforms' row function."""
         names, columns = self._names, self._columns
-
-        def values(given: Sequence[Any]) -> Sequence[Any]:
-            made = row(dict(zip(names, given, strict=True)))
-            return [made[name] for name in columns]
-
-        return values
+        if len(columns) == 1:
+            only = columns[0]
+            return lambda given: (row(dict(zip(names, given, strict=True)))[only],)
+        chosen = itemgetter(*columns)
+        return lambda given: chosen(row(dict(zip(names, given, strict=True))))
 
 
 def _after(

@@ -161,18 +161,14 @@ def _guarded(fast: Fast, one: One) -> One:
         if len(values) != width:
             raise WrongWidth(given=len(values), wanted=width)
         try:
-            return one(values)
-        except (struct.error, TypeError, ValueError, OverflowError):
-            return again(values)
-
-    def again(values: Sequence[Any]) -> Any:
-        filled = [
-            NAN if value is None and number else value for value, number in zip(values, numbers, strict=True)
-        ]
-        try:
-            return one(filled)
+            return one(filled(values) if None in values else values)
         except (struct.error, TypeError, ValueError, OverflowError) as error:
             raise _unfit(compiled, values, numeric) from error
+
+    def filled(values: Sequence[Any]) -> Sequence[Any]:
+        return [
+            NAN if value is None and number else value for value, number in zip(values, numbers, strict=True)
+        ]
 
     return answer
 

@@ -11,7 +11,7 @@ import re
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from functools import cached_property, lru_cache, partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -40,7 +40,6 @@ _LISTED = re.compile(
 _DICTIONARY = re.compile(r"dictionary<values=(.+), indices=u?int\d+, ordered=[01]>")
 _WHOLE = re.compile(r"[+-]?\d+")
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(eq=False)
@@ -292,6 +291,7 @@ def _number_meant(text: str) -> Any:
 def _timestamp(unit: str, zone: str | None) -> Kind:
     example = "2013-01-31T17:05:00Z" if zone else "2013-01-31T17:05:00, without an offset"
     places = PLACES[unit]
+    a_second: int = 10**places
 
     def convert(value: Any) -> int:
         found = _ISO.fullmatch(_text(value))
@@ -304,11 +304,13 @@ def _timestamp(unit: str, zone: str | None) -> Kind:
             moment = datetime.fromisoformat(f"{found[1]}T{found[2]}{(found[4] or 'Z').upper()}")
         except ValueError as error:  # a 13th month, an hour 25
             raise Misfit(shown(value)) from error
-        ticks = (moment - _EPOCH) // timedelta(seconds=1) * 10**places + int(fraction.ljust(places, "0") or 0)
+        ticks = int(moment.timestamp()) * a_second  # whole seconds, which a float holds
+        if fraction:
+            ticks += int(fraction.ljust(places, "0"))
         first, last = reach(unit, zone)
         if not first <= ticks <= last:
             raise Misfit(f"{shown(value)}, beyond {years(unit)}")
-        return int(ticks)
+        return ticks
 
     def meant(text: str) -> str:
         """A day is its midnight, and a time without an offset is UTC where the column has a zone."""

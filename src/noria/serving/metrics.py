@@ -82,6 +82,7 @@ class VersionMetrics(Metrics):
         self._batched = tally.counter("noria_batched_requests", **self._own)
         self._seconds = tally.histogram("noria_request_seconds", **self._own)
         self._stages: dict[str, Histogram] = {}
+        self._columns: dict[tuple[str, str], int] = {}
 
     def began(self) -> None:
         """A request has come whole."""
@@ -113,13 +114,11 @@ class VersionMetrics(Metrics):
         self.tally.add(self._batched, requests)
 
     def nulls(self, counts: Mapping[str, int]) -> None:
-        for name, count in counts.items():
-            self._count("noria_nulls", count, column=name)
+        self._by_column("noria_nulls", counts)
 
     def unknown(self, counts: Mapping[str, int]) -> None:
         """Values that training never saw."""
-        for name, count in counts.items():
-            self._count("noria_unknown_categories", count, column=name)
+        self._by_column("noria_unknown_categories", counts)
 
     def passed_on(self, version: int, way: str) -> None:
         self._beside("noria_passed_on", version, way=way)
@@ -142,6 +141,15 @@ class VersionMetrics(Metrics):
 
     def failed(self, code: str) -> None:
         self._count("noria_failures", 1, code=code)
+
+    def _by_column(self, name: str, counts: Mapping[str, int]) -> None:
+        """With the places remembered: some columns have nulls in most requests."""
+        for column, count in counts.items():
+            place = self._columns.get((name, column))
+            if place is None:
+                place = self.tally.counter(name, column=column, **self._own)
+                self._columns[name, column] = place
+            self.tally.values[place] += count
 
     def _count(self, name: str, count: float, **labels: str) -> None:
         self.tally.add(self.tally.counter(name, **labels, **self._own), count)

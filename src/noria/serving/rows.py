@@ -173,6 +173,9 @@ def as_python(column: RequestColumn) -> Callable[[Any], Any]:
     if timed is None:
         return _same
     zone, micros = zone_of(timed[2]) if timed[2] else None, _as_micros(column)
+    if timed[2] == "UTC":  # the same moments, in half of the time
+        start = _START.replace(tzinfo=zone)
+        return lambda ticks: start + timedelta(microseconds=micros(ticks) or 0)
 
     def read(ticks: Any) -> datetime:
         moment = _START + timedelta(microseconds=micros(ticks) or 0)
