@@ -180,9 +180,9 @@ class Batcher:
                 self._room.notify()
 
     def _next(self) -> list[Job]:
-        """The thread's next jobs to do together; none at the end."""
+        """The thread's next jobs to do together, but for those that the event loop is about to look at; none at the end."""
         with self._room:
-            while (not self._jobs or self._busy) and not self._over:
+            while (not self._jobs or self._busy or self._looks) and not self._over:
                 self._room.wait()
             return self._taken(self._most_rows)
 
