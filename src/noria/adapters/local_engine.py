@@ -195,7 +195,7 @@ class LocalEngine:
 
     def _handed(self, job: Job, kind: Kind) -> Process:
         """A worker that has the job."""
-        frame = _frames.encode(Frame(task=job.task, memory=job.needs.memory))
+        frame = _frames.encode(Frame(task=job.task, memory=job.needs.memory, files=job.files))
         process = self._worker(kind)
         try:
             process.send(frame)

@@ -191,6 +191,7 @@ class RayEngine:
             needs=job.needs,
             python=str(job.python) if job.python else None,
             timeout=job.timeout,
+            files=job.files,
             ground=self._joined().ground,
         )
         task = self._joined().seat.options(

@@ -166,7 +166,14 @@ def _job(errand: Errand) -> Job:
     """For the local engine, which would hold each node's first job and its second to the same cores."""
     python = Path(errand.python) if errand.python else None
     needs = replace(errand.needs, pinned=False)
-    return Job(id=errand.id, task=errand.task, needs=needs, python=python, timeout=errand.timeout)
+    return Job(
+        id=errand.id,
+        task=errand.task,
+        needs=needs,
+        python=python,
+        timeout=errand.timeout,
+        files=errand.files,
+    )
 
 
 def _words(happened: Iterable[Happening]) -> Iterator[Word]:

@@ -35,6 +35,7 @@ class Errand(Record, kw_only=True):
     needs: Needs
     python: str | None = None
     timeout: float | None = None
+    files: dict[str, Digest] = {}
     ground: Ground
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from noria.app.begun import Begun, as_begun
 from noria.app.canary import BadData, inspector
 from noria.app.candidate import Candidate, collected_metrics, make_candidate
 from noria.app.consequence import consequence
@@ -19,7 +20,7 @@ from noria.app.errors import UnknownStep
 from noria.app.fit import check_fit
 from noria.app.overlap import BadSplit, split_inspector
 from noria.declare import resolve
-from noria.errors import Conflict, NoriaError, StepFailed
+from noria.errors import Conflict, NoriaError
 from noria.graph.load import load_pipeline
 from noria.ports.engine import Engine, EngineLost
 from noria.ports.objects import ObjectStore
@@ -111,13 +112,17 @@ def train(
         engine = stack.enter_context(closing(app.engine()))
         engine.warm(policy.pipeline)
         asked, resolved, plan = asked_for(app, policy, wish)
+        begun = as_begun(app, resolved, asked)
         require(app, asked.provenance.environment)
         ready = stack.enter_context(prepared(app, asked.provenance.groups, listener))
         run, resumed = _begin(app, asked, wish)
         listener.began(run, plan, resumed)
         finished: list[StepResult] = []
         try:
-            return _turn(app, policy, resolved, plan, run, wish, engine, listener, finished, resumed, ready)
+            held = begun.held(engine)
+            return _turn(
+                app, policy, resolved, plan, run, wish, held, listener, finished, resumed, ready, begun
+            )
         except KeyboardInterrupt:
             _finish(app, run, finished, Interrupted())
             raise
@@ -223,13 +228,10 @@ def _turn(
     finished: list[StepResult],
     resumed: bool,
     ready: Prepareds,
+    begun: Begun,
 ) -> Trained:
-    from noria.pipeline.code import Code
     from noria.pipeline.drive import drive
 
-    code = Code(app.project)
-    # read now: while this trains, an editor may save other code
-    whole = code.of_all(resolved) if resolved.predict else None
     outputs = drive(
         plan,
         run,
@@ -244,14 +246,22 @@ def _turn(
         prepared=ready,
         fresh=fresh_steps(resolved, wish),
         inspect=inspector(app, policy, resolved, _told(listener), accept=wish.accept_data),
-        code=code,
+        code=begun.code,
     )
     candidate: Candidate | None = None
-    if whole is not None:
+    if begun.whole is not None:
         listener.judging()
         look = split_inspector(app, policy, resolved, _told(listener), accept=wish.accept_data)
         candidate = make_candidate(
-            app, policy, resolved, run, steps=finished, outputs=outputs, engine=engine, look=look, code=whole
+            app,
+            policy,
+            resolved,
+            run,
+            steps=finished,
+            outputs=outputs,
+            engine=engine,
+            look=look,
+            code=begun.whole,
         )
     then, held = _consequence(app, policy, wish, candidate)
     outcome = Succeeded(
@@ -353,7 +363,7 @@ def _finish(
 
 
 def _failure(error: Exception, plan: Plan, finished: list[StepResult]) -> Failed:
-    log = getattr(error, "log", None) if isinstance(error, StepFailed) else None
+    log = getattr(error, "log", None) if isinstance(error, NoriaError) else None
     code = error.code if isinstance(error, NoriaError) else "BUG"
     return Failed(step=_failed_at(error, plan, finished), code=code, error=str(error), log=log or None)
 

@@ -11,12 +11,14 @@ from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
 from noria.app import study as studies
+from noria.app.begun import Begun, as_begun
 from noria.app.environments.groups import prepared
 from noria.app.environments.wanted import require
 from noria.app.lent import Engines, Watched
 from noria.app.study import RUN, WHY, Search
 from noria.app.train import Wish, asked_for
-from noria.errors import NoriaError, StepFailed
+from noria.errors import Conflict, NoriaError, StepFailed
+from noria.graph.errors import SourceChanged
 from noria.pipeline.listen import Silent
 from noria.ports.engine import EngineLost
 from noria.records.base import Json
@@ -139,15 +141,17 @@ class Trials:
                 return
             trial = self.study.ask()
             drawn = studies.draw(trial, self.search.space)
-            run, plan, resolved = self._begin(drawn, trial)
+            run, plan, resolved, begun = self._begin(drawn, trial)
         self._tell(trial)
         try:
-            value = self._value(run, plan, resolved, trial)
+            value = self._value(run, plan, resolved, begun, trial)
         except Stopped:
             return
         except GivenUp:
             self.study.tell(trial, state=optuna.trial.TrialState.PRUNED)
-        except StepFailed as error:
+        except (StepFailed, Conflict) as error:
+            if isinstance(error, Conflict) and error.code != SourceChanged.code:
+                raise
             trial.set_user_attr(WHY, error.headline())
             self.study.tell(trial, state=optuna.trial.TrialState.FAIL)
             if isinstance(error, NoMetric):
@@ -166,7 +170,7 @@ class Trials:
             if len(self.ended) >= FAILING and all(one.state == "failed" for one in self.ended):
                 raise AllFail(count=len(self.ended), run=self.ended[-1].run, why=self.ended[-1].why)
 
-    def _begin(self, drawn: Mapping[str, Json], trial: optuna.Trial) -> tuple[Run, Plan, Resolved]:
+    def _begin(self, drawn: Mapping[str, Json], trial: optuna.Trial) -> tuple[Run, Plan, Resolved, Begun]:
         trigger = Trigger(kind="trial", cause=f"{self.search.study} {trial.number}")
         moment = studies.as_of(self.study, self.search.as_of or self.app.clock.now())
         fixed = self.search.fixed or {}
@@ -174,17 +178,18 @@ class Trials:
         together = {step: {**fixed.get(step, {}), **values.get(step, {})} for step in {**fixed, **values}}
         wish = Wish(trigger=trigger, parameters=together, as_of=moment)
         asked, resolved, plan = asked_for(self.app, self.app.model(self.model), wish)
+        begun = as_begun(self.app, resolved, asked)
         require(self.app, asked.provenance.environment)
         run = self.app.records.ledger.begin(asked, at=self.app.clock.now())
         trial.set_user_attr(RUN, run.name)
-        return run, replace(plan, resolved=unreported(resolved)), resolved
+        return run, replace(plan, resolved=unreported(resolved)), resolved, begun
 
-    def _value(self, run: Run, plan: Plan, resolved: Resolved, trial: optuna.Trial) -> float:
+    def _value(self, run: Run, plan: Plan, resolved: Resolved, begun: Begun, trial: optuna.Trial) -> float:
         """The metric; whatever comes, the run has an end."""
         finished: list[StepResult] = []
         outcome: Outcome = Interrupted()
         try:
-            metrics = self._metrics(run, plan, resolved, trial, finished)
+            metrics = self._metrics(run, plan, resolved, begun, trial, finished)
             if self.search.metric not in metrics:
                 raise NoMetric(run=run.name, metric=self.search.metric, known=sorted(metrics) or ["none"])
             outcome = Succeeded(metrics=metrics)
@@ -207,7 +212,13 @@ class Trials:
             self.app.records.ledger.append(self.model, [over], at=now)
 
     def _metrics(
-        self, run: Run, plan: Plan, resolved: Resolved, trial: optuna.Trial, finished: list[StepResult]
+        self,
+        run: Run,
+        plan: Plan,
+        resolved: Resolved,
+        begun: Begun,
+        trial: optuna.Trial,
+        finished: list[StepResult],
     ) -> dict[str, float]:
         from noria.app.candidate import collected_metrics
         from noria.pipeline.drive import drive
@@ -223,13 +234,14 @@ class Trials:
                 run,
                 pipeline=self.app.model(self.model).pipeline,
                 project=self.app.project,
-                engine=Watched(engine, watch.look),
+                engine=begun.held(Watched(engine, watch.look)),
                 store=self.app.store,
                 records=self.app.records,
                 clock=self.app.clock,
                 listener=Silent(),
                 finished=finished,
                 prepared=ready,
+                code=begun.code,
             )
         watch.report(finished)  # of steps that were over before the first look, for the trials to come
         return collected_metrics(self.app, resolved, outputs, None)

@@ -26,6 +26,8 @@ from noria.adapters.frames import read_frame, write_frame
 from noria.adapters.local_limits import held_to
 from noria.app.leaving import flush, leave
 from noria.errors import Bug, NoriaError, StepFailed
+from noria.graph.errors import SourceChanged
+from noria.graph.imported import Imported
 from noria.records.needs import Fault
 from noria.records.tasks import (
     PROTOCOL,
@@ -93,7 +95,9 @@ def main(words: list[str]) -> None:
     root, state, pipeline, objects = words[3:7]
     end_with_driver(life)
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
-    worker = Worker(Path(root), Path(state), objects or None)
+    imported = Imported(Path(root))
+    imported.follow()
+    worker = Worker(Path(root), Path(state), objects or None, imported)
     if pipeline:
         worker.warm(pipeline)
     while (body := read_frame(tasks)) is not None:
@@ -125,10 +129,11 @@ def _watch(life: int) -> None:
 class Worker:
     """User code and store of one process."""
 
-    def __init__(self, root: Path, state: Path, objects: str | None = None) -> None:
+    def __init__(self, root: Path, state: Path, objects: str | None, imported: Imported) -> None:
         self._root = root
         self._state = state
         self._objects = objects
+        self._imported = imported
         self._home = Path.cwd()
         self._process = os.getpid()
         self._output = os.dup(1)
@@ -147,7 +152,7 @@ class Worker:
             if frame.protocol != PROTOCOL:
                 raise OtherProtocol(theirs=frame.protocol, ours=PROTOCOL)
             subject, memory = _subject(frame.task), frame.memory
-            with held_to(memory):
+            with held_to(memory), self._imported.held_to(frame.files):
                 done: Done | Raised = self._perform(frame.task)
         except (
             BaseException
@@ -314,12 +319,18 @@ def _subject(task: Task) -> str:
 
 
 def _raised(error: BaseException, subject: str, root: Path, memory: int | None) -> Raised:
-    fault: Fault = "memory" if _lacks_memory(error) else "code"
+    fault = _fault(error)
     if not isinstance(error, NoriaError):
         told = UserCodeRaised(subject=subject, error=_words(error), where=_frames(error, root))
         error = replace(told, remedy=_more_memory(memory)) if fault == "memory" else told
     family = next(kind.__name__ for kind in type(error).__mro__ if kind.__name__ in FAMILIES)
     return Raised(code=error.code, error=str(error), next=error.advice(), family=family, fault=fault)
+
+
+def _fault(error: BaseException) -> Fault:
+    if isinstance(error, SourceChanged):
+        return "changed"
+    return "memory" if _lacks_memory(error) else "code"
 
 
 def _lacks_memory(error: BaseException | None) -> bool:

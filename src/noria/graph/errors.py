@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from noria.errors import ConfigError, StepFailed
+from noria.errors import ConfigError, Conflict, StepFailed
 
 
 @dataclass(eq=False)
@@ -17,6 +17,21 @@ class CannotImport(ConfigError):
     entry: str
     root: str
     problem: str
+
+
+@dataclass(eq=False)
+class SourceChanged(Conflict):
+    """No `StepFailed`: it says nothing of the step, so no gate may take it for an answer."""
+
+    code: ClassVar[str] = "SOURCE-CHANGED"
+    what: ClassVar[str] = (
+        "{files} {were} changed after this run had begun: what is imported now is other code than the run records"
+    )
+    next: ClassVar[str] = "run again: what has finished is kept"
+    files: Sequence[str]
+
+    def facts(self) -> dict[str, object]:
+        return {**super().facts(), "were": "was" if len(self.files) == 1 else "were"}
 
 
 @dataclass(eq=False)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import ast
 import builtins
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import FunctionType
@@ -71,11 +71,14 @@ class Code:
         self._units: dict[tuple[str, int], _Unit] = {}
         self._texts: dict[Callable[..., Any], _Text] = {}
 
+    @property
+    def files(self) -> Mapping[str, Digest]:
+        """The project's files that were read so far, by their place from its root: the digest of what was read."""
+        return self._modules.read
+
     def of(self, step: Step, about: object = None) -> Coded:
         """A step's code. `about`: what else decides how Noria calls it, as plain values."""
-        if step.function not in self._texts:
-            self._texts[step.function] = self._read(step)
-        text = self._texts[step.function]
+        text = self._text(step)
         declared = {
             "role": step.role,
             "inputs": step.inputs,
@@ -88,18 +91,20 @@ class Code:
         """Every definition of the project that a step's function reaches, itself first, each in its file."""
         return self._follow(step).nodes
 
+    def read(self, resolved: Resolved) -> None:
+        """Read all that a pipeline reaches, now: what is asked of it later is as it is at this moment."""
+        for step in _all(resolved):
+            self._text(step)
+
     def of_all(self, resolved: Resolved) -> Digest:
         """The code of a whole pipeline: every step's, predict's and the loss's, and that of functions for single rows."""
-        steps = (
-            *resolved.order,
-            *(step for step in (resolved.predict, resolved.loss) if step),
-            *(resolved.row_functions[name] for name in sorted(resolved.row_functions)),
-        )
-        return digest_of([self.of(step).digest for step in steps])
+        return digest_of([self.of(step).digest for step in _all(resolved)])
 
-    def _read(self, step: Step) -> _Text:
-        reached = self._follow(step)
-        return _Text(sorted(reached.items), tuple(sorted(reached.notes)))
+    def _text(self, step: Step) -> _Text:
+        if step.function not in self._texts:
+            reached = self._follow(step)
+            self._texts[step.function] = _Text(sorted(reached.items), tuple(sorted(reached.notes)))
+        return self._texts[step.function]
 
     def _follow(self, step: Step) -> _Reached:
         found = _Reached(self._modules, self._unit)
@@ -114,6 +119,14 @@ class Code:
             text = digest_bytes(normal_form(statement, keep).encode())
             self._units[key] = _Unit(text=text, reading=_read_without(statement, keep))
         return self._units[key]
+
+
+def _all(resolved: Resolved) -> tuple[Step, ...]:
+    return (
+        *resolved.order,
+        *(step for step in (resolved.predict, resolved.loss) if step),
+        *(resolved.row_functions[name] for name in sorted(resolved.row_functions)),
+    )
 
 
 class _Reached:
@@ -222,7 +235,7 @@ class _Reached:
         elif path and self._modules.is_folder(dotted):
             self._resolve_in(f"{dotted}.{path[0]}", path[1:])
         elif binary := self._modules.binary(dotted):
-            self.items.add(f"binary {dotted} {digest_bytes(binary.read_bytes())}")
+            self.items.add(f"binary {dotted} {binary}")
         else:
             self._outside(dotted, path)
 

@@ -12,10 +12,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from noria.graph.imported import FOREIGN, is_own
 from noria.pipeline.syntax import Target, imported, read, stored, touched
-
-FOREIGN = frozenset({"site-packages", "dist-packages", "node_modules", "__pycache__"})
-"""Folders inside a project's that hold no code of its own; those with a leading dot are left out as well."""
+from noria.records.base import Digest, digest_bytes
 
 BLOCKS = ("body", "orelse", "finalbody", "handlers", "cases")
 """The fields of a statement, a handler or a case that hold statements."""
@@ -93,6 +92,8 @@ class Modules:
 
     def __init__(self, root: Path) -> None:
         self.root = root.resolve()
+        self.read: dict[str, Digest] = {}
+        """Every file that was looked into, by its place: the digest of its bytes then."""
         self._by_name: dict[str, Module | None] = {}
         self._by_path: dict[Path, Module | None] = {}
         self._paths: dict[str, Path] = {}
@@ -116,12 +117,13 @@ class Modules:
         parts = dotted.split(".")
         return any(base.joinpath(*parts).is_dir() for base in self._bases())
 
-    def binary(self, dotted: str) -> Path | None:
-        """A compiled module of the project."""
+    def binary(self, dotted: str) -> Digest | None:
+        """The digest of a compiled module of the project."""
         *folders, last = dotted.split(".")
         for base in self._bases():
             for path in sorted(base.joinpath(*folders).glob(f"{last}.*.so")):
-                return path
+                place = path.relative_to(self.root).as_posix()
+                return self.read.get(place) or digest_bytes(self._bytes(path))
         return None
 
     def all(self) -> Iterator[Module]:
@@ -151,10 +153,13 @@ class Modules:
         return (self.root, self.root / "src")
 
     def _own(self, path: Path) -> bool:
-        if not path.is_relative_to(self.root):
-            return False
-        folders = path.relative_to(self.root).parts[:-1]
-        return not any(folder in FOREIGN or folder.startswith(".") for folder in folders)
+        return is_own(path, self.root)
+
+    def _bytes(self, path: Path) -> bytes:
+        """A file's content, which is noted."""
+        content = path.read_bytes()
+        self.read[path.relative_to(self.root).as_posix()] = digest_bytes(content)
+        return content
 
     def _parse(self, name: str, path: Path) -> Module | None:
         path = path.resolve()
@@ -162,7 +167,7 @@ class Modules:
         if known is not None:
             return known
         try:
-            body = ast.parse(path.read_bytes()).body
+            body = ast.parse(self._bytes(path)).body
         except (SyntaxError, ValueError):  # a template, or not Python: nothing can import it either
             return None
         place = path.relative_to(self.root).as_posix()

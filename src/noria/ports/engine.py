@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import ClassVar, Protocol, TypeVar
 
 from noria.errors import NoriaError, Unavailable
+from noria.records.base import Digest
 from noria.records.needs import Fault, Needs, Retry
 from noria.records.tasks import Done, Task
 
@@ -38,6 +39,8 @@ class Job:
     """No other job runs beside it on its machine."""
     retry: Retry = ONCE
     """For `Retrying`, which wraps an engine; an engine itself tries once."""
+    files: dict[str, Digest] = field(default_factory=dict)
+    """The project's files that the worker's code must be, by their place; it is `Broke` with fault `changed` otherwise."""
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ from typing import Literal
 
 from noria.records.base import Record
 
-Fault = Literal["code", "lost", "memory", "timeout"]
+Fault = Literal["code", "lost", "memory", "timeout", "changed"]
 """Why an attempt failed: the user's code raised; its process or its node is gone; memory was lacking; it took too
-long."""
+long; the project's files are no longer those that the run began with."""
 
 
 class Needs(Record, kw_only=True):
@@ -45,5 +45,5 @@ class Retry(Record, kw_only=True):
         return min(self.wait * 2.0 ** (attempt - 1), self.longest)
 
     def allows(self, fault: Fault, failed: int) -> bool:
-        """Whether to try again after `failed` faults of this kind."""
-        return failed <= int(getattr(self, fault))
+        """Whether to try again after `failed` faults of this kind; never with files that have changed: they stay so."""
+        return fault != "changed" and failed <= int(getattr(self, fault))

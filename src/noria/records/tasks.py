@@ -13,7 +13,7 @@ from noria.records.needs import Fault
 from noria.records.runs import DataVersion
 from noria.records.versions import AnswerKind, Quality, ServingGraph, Signature, Version
 
-PROTOCOL = 3
+PROTOCOL = 4
 
 
 class RunStep(Record, tag="run-step", kw_only=True):
@@ -196,6 +196,9 @@ class Frame(Record, tag="frame", kw_only=True):
     task: Task
     memory: int | None = None
     """Bytes that the worker may take for it beyond what it has."""
+    files: dict[str, Digest] = {}
+    """The project's files that the task's code was read from, by their place from its root, for a tree that somebody may
+    write to: a worker that has imported anything else of them refuses."""
 
 
 class Reply(Record, tag="reply", kw_only=True):

@@ -11,6 +11,7 @@ import pytest
 
 from noria.errors import ConfigError, StepFailed
 from noria.ports.engine import Broke, Ended, Started
+from noria.records.base import digest_bytes
 from noria.records.needs import Needs
 from noria.testing.engine_pipeline import FILES
 from noria.testing.engine_site import PATIENCE, RUN, Opened, Opener, Site, alive, driver, wait_gone
@@ -68,8 +69,15 @@ class EngineContract:
     def test_large_results_pass(self, site: Site) -> None:
         assert site.run("big").outputs["big"].size > 5_000_000
 
-    def test_code_comes_from_the_source_tree_alone(self, site: Site) -> None:
+    def test_code_comes_from_the_source_tree_alone_and_is_what_was_asked_for(self, site: Site) -> None:
         assert site.value("reads") == "beside the code"
+        files = {name: digest_bytes(text.encode()) for name, text in FILES.items()}
+        assert site.value("noop", files=files) == 0
+        id = site.submit("double", files={**files, "helpers.py": files["pipeline.py"]})
+        site.end(id)
+        broke = site.last(id)
+        assert isinstance(broke, Broke)
+        assert (broke.error.code, broke.fault) == ("SOURCE-CHANGED", "changed")
 
     def test_the_environment_is_fixed(self, site: Site) -> None:
         assert site.value("settings") == ["0", "1", "1", "UTC"]

@@ -79,6 +79,7 @@ QUICK = {"wait": 0.001}
         (["lost", "done"], Retry(**QUICK), ["a again", "a done"]),
         (["lost", "lost"], Retry(**QUICK), ["a again", "a lost"]),
         (["timeout"], Retry(**QUICK), ["a timeout"]),
+        (["changed"], Retry(code=9, lost=9, memory=9, timeout=9, **QUICK), ["a changed"]),
         (
             ["lost", "code", "timeout", "done"],
             Retry(code=1, timeout=1, **QUICK),
