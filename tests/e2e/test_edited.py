@@ -41,8 +41,6 @@ def test_a_worker_that_starts_after_an_edit_refuses_and_the_next_run_is_that_of_
     ended = project.noria("run", exit=3)
     assert "error[SOURCE-CHANGED]: pipeline.py was changed after this run had begun" in ended.stderr
     assert "run again: what has finished is kept" in ended.stderr
-    first = project.json("show", "sums/1")
-    assert first["view"]["state"] == "failed"
     assert "number * 3" in Path(project.folder, "pipeline.py").read_text()
 
     again = project.noria("run")
