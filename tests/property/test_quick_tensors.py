@@ -96,11 +96,17 @@ def check(quick: QuickTensors, own: Signature, request: dict[str, Any]) -> None:
     if read is None:
         return
     assert isinstance(slow, pa.RecordBatch), slow
-    columns = read.columns if isinstance(read, ReadColumns) else list(zip(*read.rows, strict=True))
+    columns = (
+        [read.column(at) for at in range(len(own.request))]
+        if isinstance(read, ReadColumns)
+        else list(zip(*read.rows, strict=True))
+    )
+    assert read.first == tuple(column[0] for column in columns)
     if isinstance(read, ReadColumns):
         floats = [column if pa.types.is_float64(column.type) else None for column in slow.columns]
         whole = [None if column is None or column.null_count else column.to_numpy() for column in floats]
-        assert read.packed == [None if values is None else values.tobytes() for values in whole]
+        assert [values is None for values in read.others] == [values is not None for values in whole]
+        assert read.numbers == b"".join(values.tobytes() for values in whole if values is not None)
     arrays = [pa.array(values, field.type) for values, field in zip(columns, slow.schema, strict=True)]
     assert pa.RecordBatch.from_arrays(arrays, schema=slow.schema).equals(slow)
     assert read.id == request.get("id")

@@ -38,6 +38,7 @@ class Direct:
 
     `one(values)`: the answer for one request row; a number, a class, or a tuple. Raises `CannotAnswer` where the original
     refuses the row.
+    `inputs`: the places of the model's inputs among a request's values; None where a row function makes them.
     """
 
     def __init__(
@@ -45,17 +46,21 @@ class Direct:
     ) -> None:
         self._columns = plan.columns
         self._names = tuple(names)
-        self._row = row
         self._method = fast.method(cast(MethodName, plan.method), plan.column)
+        self.inputs = None if row is not None else [self._names.index(name) for name in plan.columns]
         self._values = self._chosen() if row is None else self._made(row)
         self.one: Callable[[Sequence[Any]], Any] = _after(self._values, self._method.one, plan.columns)
 
     def many(self, columns: Sequence[Any]) -> np.ndarray:
         """The answers for the request's columns, a row function applied row by row."""
-        if self._row is None:
-            chosen = [columns[self._names.index(name)] for name in self._columns]
+        if self.inputs is not None:
+            chosen = [columns[at] for at in self.inputs]
             return self._told(lambda: self._method.many(chosen))
         return self.rows(list(zip(*columns, strict=True)))
+
+    def matrix(self, inputs: np.ndarray) -> np.ndarray:
+        """The answers for a matrix `(n, inputs)` of 64-bit floats, where there are `inputs`."""
+        return self._told(lambda: self._method.many(inputs))
 
     def rows(self, rows: Sequence[Sequence[Any]]) -> np.ndarray:
         """The answers for request rows."""
@@ -70,7 +75,7 @@ class Direct:
 
     def _chosen(self) -> Values:
         """From a request's values to those that predict reads."""
-        places = [self._names.index(name) for name in self._columns]
+        places = cast("list[int]", self.inputs)
         if len(places) == 1:
             only = places[0]
             return lambda values: (values[only],)

@@ -86,6 +86,19 @@ class ColumnEncoder:
             at = end
         return made
 
+    def of_matrix(self, given: np.ndarray) -> np.ndarray:
+        """`matrix` of the columns of `given`."""
+        import numpy as np
+
+        if self._scales is None or given.dtype != np.float64:
+            return self.matrix(list(given.T))
+        sources = [block.source for block in self._blocks]
+        made = np.subtract(
+            given if sources == list(range(given.shape[1])) else given[:, sources], self._scales[0]
+        )
+        made /= self._scales[1]
+        return np.ascontiguousarray(made)
+
     def _scaled(
         self, columns: Sequence[Any], minus: tuple[float, ...], over: tuple[float, ...]
     ) -> np.ndarray:

@@ -256,7 +256,7 @@ def _matrix(compiled: Compiled, encoder: ColumnEncoder, columns: Any) -> np.ndar
             raise WrongWidth(given=columns.shape[1], wanted=compiled.width)
         if not compiled.blocks and columns.dtype != object:
             return np.ascontiguousarray(columns, np.float64)
-        return encoder.matrix([columns[:, at] for at in range(compiled.width)])
+        return encoder.of_matrix(columns)
     if len(columns) != compiled.width:
         raise WrongWidth(given=len(columns), wanted=compiled.width)
     if isinstance(compiled.model, Onnx) and compiled.model.once:

@@ -75,14 +75,14 @@ class ModelServed:
         return len(self.version.signature.answer) == 1
 
     def by_columns(self, read: ReadColumns) -> Sequence[np.ndarray]:
-        import numpy as np
-
-        made = self.by.many(
-            [
-                each if numbers is None else np.frombuffer(numbers, "<f8")
-                for each, numbers in zip(read.columns, read.packed, strict=True)
-            ]
-        )
+        block, inputs = read.block(), self.by.inputs
+        places = None if inputs is None else read.places(inputs)
+        if places is not None:
+            whole = places == list(range(len(block)))
+            made = self.by.matrix((block if whole else block[places]).T)
+        else:
+            numbers = iter(block)
+            made = self.by.many([next(numbers) if each is None else each for each in read.others])
         return [made] if self._single else list(made.T)
 
     def answer_rows(self, rows: Sequence[Values]) -> Sequence[tuple[Any, ...]]:

@@ -1,7 +1,7 @@
 """Large requests of a compiled model, by column: what was read is handed to the model, and to the log, as it lies.
 
-In the event loop where the answer is known to take less than a millisecond, about as long as reading it took: another
-thread would only add its wake-up, and wait for the same interpreter. Else in the batcher's thread.
+In the event loop where the model is known to be brief, as for the graph's turns (`batching`): another thread would wait for
+the same interpreter, and each of numpy's calls would hand it over and ask for it again. Else in the batcher's thread.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import msgspec
 from noria.errors import NoriaError
 from noria.ports.serving import Columns
 from noria.records.predictions import prediction_ids
-from noria.serving.batching import Batcher, Job
+from noria.serving.batching import BRIEF, Batcher, Job
 from noria.serving.columns import ReadColumns
 from noria.serving.errors import TooLate
 from noria.serving.journal import Journal
@@ -31,8 +31,6 @@ from noria.serving.taken import Taken
 
 if TYPE_CHECKING:
     import numpy as np
-
-AT_MOST = 1e-3  # s of the event loop for one model's answer; the other connections wait meanwhile
 
 _json = msgspec.json.Encoder().encode
 
@@ -69,7 +67,7 @@ class ColumnWay:
         self._pace = math.inf  # s of processor time that the model took for a row of the last request
 
     def answer(self, taken: Taken, read: ReadColumns) -> None:
-        if self._pace * read.count > AT_MOST:
+        if self._pace * read.count > BRIEF:
             self._in_the_thread(taken, read)
             return
         checked = perf_counter()
@@ -137,7 +135,10 @@ class ColumnWay:
         ids = list(prediction_ids(segment, first, read.count))
         if span is not None:
             span.answered(taken.cause.way, read.count, ids[0])
-        body = self._tensors_say(read.id, ids, values) if read.tensors else self._rows_say(ids, values)
+        if read.reply == "tensors":
+            body = self._tensors_say(read.id, ids, values)
+        else:
+            body = self._rows_say(ids, values)
         self._count(taken, read, took, answers)
         self._journal.put(taken.send, body, partial(self._refused, taken), counts=True)
 
@@ -151,23 +152,20 @@ class ColumnWay:
     ) -> Columns:
         """As the log has it: 64-bit floats in one piece, all else as values."""
         span, shown = taken.raw.span, read if self._shown is None else self._shown(read)
-        keys, units, times = self._places(shown.columns, taken.at)
+        keys, units, times = self._places(shown, taken.at)
         packed = [
-            *shown.packed,
-            *(
-                column.astype("<f8").tobytes() if double and column.dtype.kind == "f" else None
-                for column, double in zip(answers, self._doubles, strict=True)
-            ),
+            column.astype("<f8", copy=False).tobytes() if double and column.dtype.kind == "f" else None
+            for column, double in zip(answers, self._doubles, strict=True)
         ]
         return Columns(
             at=taken.at,
             took=int(took * 1e6),
             way=taken.cause.way,
             count=read.count,
-            numbers=b"".join([each for each in packed if each is not None]),
+            numbers=b"".join([shown.numbers, *(each for each in packed if each is not None)]),
             others=[
-                column if numbers is None else None
-                for column, numbers in zip([*shown.columns, *values], packed, strict=True)
+                *shown.others,
+                *(each if numbers is None else None for each, numbers in zip(values, packed, strict=True)),
             ],
             keys=keys,
             units=units,
@@ -178,9 +176,9 @@ class ColumnWay:
     def _count(self, taken: Taken, read: ReadColumns, took: float, answers: Sequence[np.ndarray]) -> None:
         metrics, reader = self._metrics, self._reader
         if read.nulls:
-            metrics.nulls(reader.nulls_by_column(read.columns, read.packed))
+            metrics.nulls(reader.nulls_by_column(read))
         if reader.categorical:
-            metrics.unknown(reader.unknown_by_column(read.columns))
+            metrics.unknown(reader.unknown_by_column(read))
         metrics.answered(read.count, took, sum(map(_not_finite, answers)))
         metrics.request(taken.route, 200)
 

@@ -9,12 +9,15 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Sequence
 from datetime import date
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 
 from noria.graph.columns import Kind, Misfit, kind_of
 from noria.records.versions import RequestColumn, Signature
+
+if TYPE_CHECKING:
+    from noria.serving.columns import ReadColumns
 
 Values = tuple[Any, ...]
 """A row, in the signature's order, as Arrow takes it: times are whole ticks since 1970, and days are days since then."""
@@ -111,11 +114,13 @@ class QuickReader:
                 return False
         return not (self._refuses and self.unknown(rows))
 
-    def fits_by_column(self, columns: Sequence[Sequence[Any]]) -> bool:
+    def fits_by_column(self, read: ReadColumns) -> bool:
         """`fits` of columns."""
-        if any(None in columns[at] for at in self.never_null):
-            return False
-        return not (self._refuses and self.unknown_by_column(columns))
+        for at in self.never_null:
+            values = read.others[at]
+            if values is not None and None in values:
+                return False
+        return not (self._refuses and self.unknown_by_column(read))
 
     def unknown(self, rows: Sequence[Values]) -> dict[str, int]:
         """Values that training never saw, by column, where there are any."""
@@ -130,20 +135,18 @@ class QuickReader:
                 counts[self.names[at]] = strange
         return counts
 
-    def unknown_by_column(self, columns: Sequence[Sequence[Any]]) -> dict[str, int]:
+    def unknown_by_column(self, read: ReadColumns) -> dict[str, int]:
         """The same of columns."""
         counts = {
-            self.names[at]: sum(value is not None and value not in levels for value in columns[at])
+            self.names[at]: sum(value is not None and value not in levels for value in read.column(at))
             for at, levels in self._levels
         }
         return {name: count for name, count in counts.items() if count}
 
-    def nulls_by_column(
-        self, columns: Sequence[Sequence[Any]], without: Sequence[object | None]
-    ) -> dict[str, int]:
-        """`nulls` of columns; `without`: something for each that is known to have none."""
-        each = zip(self.names, columns, without, strict=True)
-        counts = {name: column.count(None) for name, column, known in each if known is None}
+    def nulls_by_column(self, read: ReadColumns) -> dict[str, int]:
+        """`nulls` of columns."""
+        each = zip(self.names, read.others, strict=True)
+        counts = {name: values.count(None) for name, values in each if values is not None}
         return {name: count for name, count in counts.items() if count}
 
     def nulls(self, rows: Sequence[Values]) -> dict[str, int]:

@@ -14,10 +14,13 @@ import msgspec
 
 from noria.graph.columns import BIGGEST, Misfit, kind_of
 from noria.records.versions import RequestColumn, Signature, Version
+from noria.serving.bulk_tensors import BulkTensors
 from noria.serving.columns import ReadColumns, read_columns
 from noria.serving.protocol import FLOATS, INTEGERS, datatype
 from noria.serving.quick import INTEGER_RANGES, LARGEST, QuickReader, Values
 from noria.serving.skeleton import KEPT, Skeleton, skeleton_of
+
+LARGE = 256  # bytes a column of a body that may have many rows: of one row it is some 80 to 100, names and shape included
 
 Convert = Callable[[list[Any]], list[Any]]
 
@@ -57,6 +60,7 @@ class QuickTensors:
         """`large`: the rows beyond which a request stays as it came, by column; None for never."""
         self._rows = rows
         self._large = max_rows if large is None else large
+        self._bulk = None if large is None else BulkTensors(signature, rows, max_rows=max_rows)
         self._max = max_rows
         kinds = {name: _tensor(name, _items(name)) for name in (*FLOATS, *_integers(), "BOOL", "BYTES")}
         self._decode = _decoder(kinds.values())
@@ -91,6 +95,10 @@ class QuickTensors:
                 break
             if found is not None:
                 return self._as_rows([found[0]], found[1])
+        if self._bulk is not None and len(body) >= LARGE * self._width:
+            columns = self._bulk.read(body)
+            if columns is not None and columns.count > self._large:
+                return columns
         try:
             sent = self._decode(body)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
@@ -104,10 +112,10 @@ class QuickTensors:
         if not 0 < count <= self._max:
             return None
         try:
-            columns = self._read(tensors, count)
+            values = self._read(tensors, count)
         except (Misfit, OverflowError):
             return None
-        read = None if columns is None else self._checked(columns, count, sent.id)
+        read = None if values is None else self._checked(values, count, sent.id)
         if read is not None and count == 1:
             self._learn(body, sent)
         return read
@@ -144,9 +152,8 @@ class QuickTensors:
     ) -> ReadTensors | ReadColumns | None:
         if count <= self._large:
             return self._as_rows(list(zip(*columns, strict=True)), id)
-        if not self._rows.fits_by_column(columns):
-            return None
-        return read_columns(columns, self._rows, count, tensors=True, id=id)
+        read = read_columns(columns, self._rows, count, reply="tensors", id=id)
+        return read if self._rows.fits_by_column(read) else None
 
     def _as_rows(self, rows: list[Values], id: str | None) -> ReadTensors | None:
         return ReadTensors(rows, id) if self._rows.fits(rows) else None

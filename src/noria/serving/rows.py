@@ -8,6 +8,8 @@ from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from noria.graph.columns import kind_of
 from noria.graph.reach import zone_of
 from noria.ports.serving import ANSWER, AT, KEY, REQUEST, TIME, TOOK, TRACE, UNIT, WAY
@@ -20,6 +22,7 @@ from noria.serving.quick import EPOCH
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from noria.serving.columns import ReadColumns
     from noria.serving.served import Served
     from noria.serving.veil import Veil
 
@@ -58,20 +61,25 @@ def places(signature: Signature, hashed: Collection[str] = ()) -> Place:
     return place
 
 
-ByColumn = Callable[[Sequence[Sequence[Any]], int], tuple[Any, Any, Any]]
+ByColumn = Callable[["ReadColumns", int], tuple[Any, Any, Any]]
 """Keys, units and event times of rows by column, as `ports.serving.Columns` has them."""
 
 
 def places_by_column(signature: Signature, hashed: Collection[str] = ()) -> ByColumn:
     """As `places`, for all rows of a large request."""
-    columns = {column.name: (at, column.type) for at, column in enumerate(signature.request)}
-    key = [columns[name] for name in signature.key]
-    if len(key) == 1 and key[0][1] == "string" and signature.unit is None and signature.time is None:
-        return lambda rows, received: (key[0][0], None, received)
-    place = places(signature, hashed)
+    named = {*signature.key, signature.unit, signature.time} - {None}
+    wanted = [(at, column) for at, column in enumerate(signature.request) if column.name in named]
+    if not wanted:
+        return lambda read, received: (None, None, received)
+    only, kind = wanted[0][0], wanted[0][1].type
+    by_key_alone = len(wanted) == 1 and signature.unit is None and signature.time is None
+    if by_key_alone and kind == "string":
+        return lambda read, received: (only, None, received)
+    place = places(msgspec.structs.replace(signature, request=tuple(each for _, each in wanted)), hashed)
 
-    def by_column(rows: Sequence[Sequence[Any]], received: int) -> tuple[Any, Any, Any]:
-        keys, units, times = zip(*(place(row, received) for row in zip(*rows, strict=True)), strict=True)
+    def by_column(read: ReadColumns, received: int) -> tuple[Any, Any, Any]:
+        rows = zip(*(read.column(at) for at, _ in wanted), strict=True)
+        keys, units, times = zip(*(place(row, received) for row in rows), strict=True)
         return keys, units, times
 
     return by_column

@@ -26,7 +26,9 @@ class Taken(msgspec.Struct):
 
     @property
     def tensors(self) -> bool:
-        return type(self.read) is ReadTensors or (type(self.read) is ReadColumns and self.read.tensors)
+        return type(self.read) is ReadTensors or (
+            type(self.read) is ReadColumns and self.read.reply == "tensors"
+        )
 
     @property
     def route(self) -> str:

@@ -9,8 +9,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import msgspec
-
 from noria.errors import ConfigError
 from noria.graph.columns import values_of
 from noria.ports.serving import NONE, SOME, Layout, some
@@ -66,12 +64,9 @@ class Veil:
         changes = dict(self._changes())
 
         def shown(read: ReadColumns) -> ReadColumns:
-            columns = [
-                [changes[at](value) for value in column] if at in changes else column
-                for at, column in enumerate(read.columns)
-            ]
-            packed = [None if at in changes else each for at, each in enumerate(read.packed)]
-            return msgspec.structs.replace(read, columns=columns, packed=packed)
+            return read.with_values(
+                {at: list(map(change, read.column(at))) for at, change in changes.items()}
+            )
 
         return shown
 

@@ -219,10 +219,10 @@ def test_the_loop_answers_once_the_model_is_known_to_be_quick(
         return by_columns(self, read)
 
     monkeypatch.setattr(ModelServed, "by_columns", watched)
-    monkeypatch.setattr(column_way, "AT_MOST", 60.0)
+    monkeypatch.setattr(column_way, "BRIEF", 60.0)
     world.asked(as_rows(), as_rows())
     assert seen == ["answers", threading.main_thread().name]
     seen.clear()
-    monkeypatch.setattr(column_way, "AT_MOST", 0.0)
+    monkeypatch.setattr(column_way, "BRIEF", 0.0)
     world.asked(as_rows(), as_rows())
     assert seen == ["answers", "answers"]
