@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 import msgspec
@@ -193,10 +194,13 @@ def test_one_matrix_is_all_columns(name: str, data: Any, kind: str) -> None:
         assert isinstance(careful(json.dumps(request).encode(), MATRIX), NoriaError)
 
 
-@pytest.mark.parametrize(("kind", "beyond"), [("FP32", 3.402823466385289e38), ("FP16", 65504.01)])
+@pytest.mark.parametrize(
+    ("kind", "last", "largest"),
+    [("FP32", 3.4028235677973362e38, 3.4028234663852886e38), ("FP16", 65519.99999999999, 65504.0)],
+)
 @pytest.mark.parametrize("large", [None, 1])
-def test_a_number_just_beyond_its_datatype_is_refused_though_it_would_round_down(
-    kind: str, beyond: float, large: int | None
+def test_what_rounds_to_the_largest_number_of_its_datatype_is_taken_and_what_is_beyond_is_not(
+    kind: str, last: float, largest: float, large: int | None
 ) -> None:
     own = msgspec.structs.replace(
         signature("accept"),
@@ -206,7 +210,11 @@ def test_a_number_just_beyond_its_datatype_is_refused_though_it_would_round_down
         time=None,
     )
     quick = QuickTensors(own, QuickReader(own, max_rows=10), max_rows=10, large=large)
-    for value, taken in ((1.5, True), (beyond, False), (-beyond, False)):
+    beyond = math.nextafter(last, math.inf)
+    shown = float(f"{largest:.8g}")
+    for value, taken in ((1.5, 1.5), (shown, largest), (-last, -largest), (beyond, None), (-beyond, None)):
         sent = {"inputs": [{"name": "number", "shape": [2], "datatype": kind, "data": [value, 0.0]}]}
-        assert (quick.read(json.dumps(sent).encode()) is not None) is taken
+        read, body = quick.read(json.dumps(sent).encode()), json.dumps(sent).encode()
+        assert (None if read is None else read.first[0]) == taken
+        assert isinstance(careful(body, own), NoriaError) is (taken is None)
         check(quick, own, sent)

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 SHOWN = 60  # characters of a value that an error repeats
 BITS = {"half_float": 16, "halffloat": 16, "float": 32, "double": 64}
 BIGGEST = {
-    16: 65504.0,
-    32: 3.4028234663852886e38,
+    16: 65519.99999999999,
+    32: 3.4028235677973362e38,
     64: float("inf"),
 }  # beyond it a number would become infinite
 

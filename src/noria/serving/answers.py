@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from noria.graph.columns import CannotCarry, kind_of
-from noria.records.versions import Signature
+from noria.records.versions import Signature, Version
 from noria.serving.errors import AnswerChanged
 
 if TYPE_CHECKING:
+    import numpy as np
     import pyarrow as pa
 
 PLAIN = frozenset(
@@ -42,6 +46,12 @@ class Answers:
         """By name; None for a type that no request could hold, which predict alone gives."""
         return {column.name: _type(column.name, column.type) for column in self._columns}
 
+    def of_columns(self, columns: Sequence[np.ndarray]) -> pa.RecordBatch:
+        """`fitted` of columns that are numpy's."""
+        import pyarrow as pa
+
+        return self.fitted(pa.table(dict(zip(self.names, columns, strict=True))))
+
     def fitted(self, table: pa.Table) -> pa.RecordBatch:
         """Raises `AnswerChanged` where columns or types are others than at registration."""
         import pyarrow as pa
@@ -60,6 +70,11 @@ class Answers:
                     version=self._version, given=f"{name} as {column.type}", expected=f"{name} as {wanted}"
                 ) from error
         return pa.RecordBatch.from_arrays(arrays, names=self.names)
+
+
+def rows_head(version: Version) -> bytes:
+    """What a reply to rows begins with, up to its predictions."""
+    return msgspec.json.encode({"model": version.model, "version": version.number})[:-1] + b',"predictions":['
 
 
 def as_values(answers: pa.RecordBatch) -> list[Any]:

@@ -25,7 +25,7 @@ from noria.serving.quick import Values
 WAITING = 512  # requests: batched, the last of them waits for a few turns of the graph
 HELD = 256 * 2**20  # bytes of waiting bodies, which stay in memory meanwhile
 TOGETHER = 4096  # rows of one batch; a graph's fixed cost is gone in the noise long before
-FEW = 256  # rows that may be answered in one turn of the event loop
+IN_THE_LOOP = 256  # rows that may be answered in one turn of the event loop
 
 T = TypeVar("T")
 Done = Callable[[Any, BaseException | None], None]
@@ -33,7 +33,8 @@ Done = Callable[[Any, BaseException | None], None]
 
 @dataclass
 class Job:
-    """Something to do in the thread; `done` is called in the event loop, with its result or what it raised."""
+    """Something to do in the thread; `done` is called in the event loop, with its result or what it raised, and again with
+    its own error where it raises one."""
 
     done: Done
     expires: float
@@ -143,7 +144,7 @@ class Batcher:
             if not self._is_brief(self._jobs[0]):
                 self._room.notify()
                 return
-            batch = self._taken(FEW)
+            batch = self._taken(IN_THE_LOOP)
         told, alive = self._sorted(batch)
         if alive:
             outcomes, _ = _tried(lambda: self._answered(alive))
@@ -159,10 +160,10 @@ class Batcher:
         """Whether others came with the last look at the sockets: then one more look finds those that came meanwhile, and
         costs less than a turn of their own. One alone waits for nobody."""
         seen, self._seen = self._seen, len(self._jobs)
-        return not self._busy and max(seen, 1) < self._seen < FEW
+        return not self._busy and max(seen, 1) < self._seen < IN_THE_LOOP
 
     def _is_brief(self, job: Job) -> bool:
-        return self._durations.brief and job.rows is not None and len(job.rows) <= FEW
+        return self._durations.brief and job.rows is not None and len(job.rows) <= IN_THE_LOOP
 
     def _leave_to_the_thread(self, batch: list[Job]) -> None:
         with self._room:
@@ -241,5 +242,16 @@ def _tried(work: Callable[[], T]) -> tuple[T | None, BaseException | None]:
 
 
 def _tell(outcomes: list[Outcome]) -> None:
+    """Each of them, whatever comes of the others: one that raises is told once more, with what it raised. Raises what one
+    raises then, too."""
+    broken: list[Exception] = []
     for job, result, error in outcomes:
-        job.done(result, error)
+        try:
+            job.done(result, error)
+        except Exception as problem:  # a fault of ours, which must cost nobody else an answer
+            try:
+                job.done(None, problem)
+            except Exception as again:
+                broken.append(again)
+    if broken:
+        raise broken[0]

@@ -11,13 +11,12 @@ from noria.serving import table
 from noria.serving.answers import as_values
 from noria.serving.asked import Asked
 from noria.serving.errors import BadJson, NotAcceptable
-from noria.serving.messages import JSON, Request, Response, check_encoding
+from noria.serving.messages import ARROW, JSON, Request, Response, check_encoding
 from noria.serving.served import Served
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-ARROW = "application/vnd.apache.arrow.stream"
 LINES = "application/x-ndjson"
 VERSION = "noria-version"  # the header that says which version answered, where the body has no place for it
 
@@ -61,16 +60,20 @@ def read(kind: str, body: bytes, served: Served) -> Asked:
 
 def prepared(kind: str, served: Served, answers: pa.RecordBatch) -> Callable[[Sequence[str]], Response]:
     """All of a response but the ids."""
-    headers = {VERSION: served.version.name}
     if kind == ARROW:
-        return lambda ids: Response(200, table.written(ids, answers, served.version.name), ARROW, headers)
-    values = as_values(answers)
+        return as_table(served.version.name, answers)
+    values, headers = as_values(answers), {VERSION: served.version.name}
 
     def finish(ids: Sequence[str]) -> Response:
         lines = [{"id": id, "answer": value} for id, value in zip(ids, values, strict=True)]
         return Response(200, _encode_lines(lines), LINES, headers)
 
     return finish
+
+
+def as_table(version: str, answers: pa.RecordBatch) -> Callable[[Sequence[str]], Response]:
+    """All of a response in Arrow but the ids."""
+    return lambda ids: Response(200, table.written(ids, answers, version), ARROW, {VERSION: version})
 
 
 def _objects(body: bytes) -> list[Any]:

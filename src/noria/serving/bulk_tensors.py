@@ -30,11 +30,7 @@ class BulkTensors:
         self._max = max_rows
         self._width = len(signature.request)
         self._doubles = {rows.names[at]: at for at in rows.doubles}
-        self._texts = {
-            name: at
-            for at, (name, kind) in enumerate(zip(rows.names, rows.types, strict=True))
-            if kind in (str, str | None)
-        }
+        self._texts = {name: at for at, name in enumerate(rows.names) if rows.texts[at]}
         self._parser = simdjson.Parser()
 
     def read(self, body: bytes) -> ReadColumns | None:

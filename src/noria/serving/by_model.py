@@ -90,11 +90,9 @@ class ModelServed:
         return [(value,) for value in values] if self._single else [tuple(value) for value in values]
 
     def answer(self, rows: pa.RecordBatch) -> pa.RecordBatch:
-        import pyarrow as pa
-
         made = self.by.many([column_of(each) for each in rows.columns])
         columns = [made] if self._single else list(made.T)
-        return self.answers.fitted(pa.table(dict(zip(self.answers.names, columns, strict=True))))
+        return self.answers.of_columns(columns)
 
     def tried(self, sample: Sequence[Mapping[str, Any]]) -> ModelServed:
         """Itself, once it has answered rows of its own training data. Raises `TrialFailed`."""

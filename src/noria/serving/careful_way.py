@@ -19,7 +19,7 @@ from noria.serving.batching import Batcher, Job
 from noria.serving.cause import OWN, Assigned, Cause
 from noria.serving.connection import Raw
 from noria.serving.dispatch import Dispatch
-from noria.serving.errors import GraphFailed, TooLate
+from noria.serving.errors import Broken, GraphFailed, TooLate
 from noria.serving.forms import Finish, Form
 from noria.serving.journal import Journal
 from noria.serving.rows import log_rows, unit_of
@@ -76,8 +76,9 @@ class CarefulWay:
         came = self._clock.now()
         try:
             return await self._answered(form, raw, cause, seconds)
-        except NoriaError as error:
-            self._journal.refusing(int(came.timestamp() * 1e6), cause.way, error)
+        except Exception as error:  # those that are no NoriaError are ours: the outermost loop tells of them
+            known = error if isinstance(error, NoriaError) else Broken(incident="")
+            self._journal.refusing(int(came.timestamp() * 1e6), cause.way, known)
             raise
 
     async def _answered(self, form: Form, raw: Raw, cause: Cause, seconds: float | None) -> Any:

@@ -6,7 +6,6 @@ the same interpreter, and each of numpy's calls would hand it over and ask for i
 
 from __future__ import annotations
 
-import asyncio
 import math
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -18,11 +17,14 @@ import msgspec
 from noria.errors import NoriaError
 from noria.ports.serving import Columns
 from noria.records.predictions import prediction_ids
-from noria.serving.batching import BRIEF, Batcher, Job
+from noria.serving.answers import rows_head
+from noria.serving.batching import BRIEF, Job
+from noria.serving.bulk import as_table
 from noria.serving.columns import ReadColumns
-from noria.serving.errors import TooLate
 from noria.serving.journal import Journal
+from noria.serving.messages import Response
 from noria.serving.outbox import Send
+from noria.serving.queueing import Queue
 from noria.serving.quick import QuickReader
 from noria.serving.quick_tensors import tensor_writer
 from noria.serving.rows import places_by_column
@@ -44,21 +46,17 @@ class ColumnWay:
         by_column: ByColumns,
         reader: QuickReader,
         journal: Journal,
-        batcher: Batcher,
+        queue: Queue,
         fail: Callable[[Taken, BaseException], None],
-        *,
-        deadline: float,
-        loop: asyncio.AbstractEventLoop,
     ) -> None:
         signature, veil = served.version.signature, journal.veil
+        self._served = served
         self._by_column = by_column
         self._reader = reader
         self._journal = journal
         self._metrics = journal.metrics
-        self._batcher = batcher
+        self._queue = queue
         self._fail = fail
-        self._deadline = deadline
-        self._loop = loop
         self._shown = veil.columns() if veil else None
         self._places = places_by_column(signature, veil.hashed if veil else ())
         self._rows_say = rows_writer(served)
@@ -85,23 +83,13 @@ class ColumnWay:
         return answers
 
     def _in_the_thread(self, taken: Taken, read: ReadColumns) -> None:
-        checked, cause = perf_counter(), taken.cause
-        until = self._loop.time() + self._deadline if cause.until is None else cause.until
+        checked = perf_counter()
 
-        def done(answers: Any, error: BaseException | None) -> None:
-            if error is None and cause.passed_on and self._loop.time() > until:
-                error = TooLate()
-            if error is not None:
-                self._fail(taken, error)
-                return
+        def told(job: Job, answers: Sequence[np.ndarray]) -> None:
             stages = {"wait": (checked, job.began), "model": (job.began, perf_counter())}
             self._told(taken, read, answers, stages, checked)
 
-        job = Job(done, expires=until, size=len(taken.raw.body), call=lambda: self._answers(read))
-        try:
-            self._batcher.submit(job)
-        except NoriaError as error:
-            self._fail(taken, error)
+        self._queue.submit(taken, told, call=lambda: self._answers(read))
 
     def _told(
         self,
@@ -135,12 +123,24 @@ class ColumnWay:
         ids = list(prediction_ids(segment, first, read.count))
         if span is not None:
             span.answered(taken.cause.way, read.count, ids[0])
-        if read.reply == "tensors":
-            body = self._tensors_say(read.id, ids, values)
-        else:
-            body = self._rows_say(ids, values)
+        answer = self._said(read, ids, answers, values)
         self._count(taken, read, took, answers)
-        self._journal.put(taken.send, body, partial(self._refused, taken), counts=True)
+        self._journal.put(taken.send, answer, partial(self._refused, taken), counts=True)
+
+    def _said(
+        self,
+        read: ReadColumns,
+        ids: Sequence[str],
+        answers: Sequence[np.ndarray],
+        values: Sequence[list[Any]],
+    ) -> bytes | Response:
+        """The response, in the form of the request."""
+        if read.reply == "tensors":
+            return self._tensors_say(read.id, ids, values)
+        if read.reply == "rows":
+            return self._rows_say(ids, values)
+        served = self._served
+        return as_table(served.version.name, served.answers.of_columns(answers))(ids)
 
     def _logged(
         self,
@@ -191,7 +191,7 @@ class ColumnWay:
 def rows_writer(served: Served) -> Callable[[Sequence[str], Sequence[list[Any]]], bytes]:
     """Writes the answer's columns as a reply to rows, as the other ways do."""
     version, names = served.version, served.answers.names
-    head = _json({"model": version.model, "version": version.number})[:-1] + b',"predictions":['
+    head = rows_head(version)
     single = names == ["answer"]
 
     def write(ids: Sequence[str], columns: Sequence[list[Any]]) -> bytes:

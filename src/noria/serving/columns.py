@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 WIDE = 8  # bytes of a 64-bit float
 
-Reply = Literal["rows", "tensors"]
+Reply = Literal["rows", "tensors", "table"]
 """The form in which an answer leaves: that of its request."""
 
 

@@ -19,7 +19,7 @@ import httptools
 
 from noria.errors import NoriaError
 from noria.serving.errors import BadHttp, BodyTooLarge, BodyTooSlow, HeadersTooLarge, TooManyConnections
-from noria.serving.http_text import PLAIN, TOLD, accepts_json, is_plain, written
+from noria.serving.http_text import ANY, ROWS, TABLE, TOLD, UNTYPED, bodies_of, welcome, written
 from noria.serving.messages import Request, Response, refusal
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ Send = Callable[[Response], None]
 class Raw:
     """A whole request as it came, before anybody looked into it."""
 
-    __slots__ = ("body", "connection", "headers", "keep", "method", "plain", "span", "url")
+    __slots__ = ("body", "connection", "headers", "keep", "method", "plain", "span", "table", "url")
 
     def __init__(
         self,
@@ -58,6 +58,7 @@ class Raw:
         keep: bool,
         plain: bool = False,
         connection: Connection | None = None,
+        table: bool = False,
     ) -> None:
         self.method = method
         self.url = url
@@ -65,7 +66,10 @@ class Raw:
         self.body = body
         self.keep = keep
         self.plain = plain
-        """Whether its headers leave no doubt that the body is JSON as it is, and the path all that says who is asked."""
+        """Whether its headers leave no doubt how the body is to be read and answered, and the path is all that says who is
+        asked."""
+        self.table = table
+        """Of a plain one: whether the body is a stream of Arrow record batches, to be answered by one; else both are JSON."""
         self.connection = connection
         self.span: Span | None = None
         """Its trace, where it has one."""
@@ -125,9 +129,9 @@ class Connection(asyncio.Protocol):
         "_ended",
         "_head",
         "_headers",
+        "_kinds",
         "_loop",
         "_parser",
-        "_plain",
         "_size",
         "_slow",
         "_stopped",
@@ -150,7 +154,7 @@ class Connection(asyncio.Protocol):
         self._url = b""
         self._headers: Headers = []
         self._body: list[bytes] = []
-        self._plain = True
+        self._kinds = ANY
         self._head = 0
         self._size = 0
         self._slow = 0
@@ -244,11 +248,11 @@ class Connection(asyncio.Protocol):
     def _look_at(self, name: bytes, value: bytes) -> None:
         """Headers that decide how the body is read."""
         if name == b"content-type":
-            self._plain = self._plain and (value in PLAIN or is_plain(value))
+            self._kinds &= bodies_of(value)
         elif name in (b"content-encoding", b"x-noria-version"):
-            self._plain = False
+            self._kinds = 0
         elif name == b"accept":
-            self._plain = self._plain and (value == b"*/*" or accepts_json(value))
+            self._kinds &= welcome(value)
         elif name == b"content-length":
             if int(value) > self._desk.max_body and not self._stopped:
                 self._refuse(BodyTooLarge(limit=self._desk.max_body))
@@ -286,11 +290,12 @@ class Connection(asyncio.Protocol):
             return
         parser = self._parser
         body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
-        raw = Raw(
-            parser.get_method(), self._url, self._headers, body, parser.should_keep_alive(), self._plain, self
-        )
+        keep, kinds = parser.should_keep_alive(), self._kinds
+        if kinds & UNTYPED:
+            kinds &= ROWS
+        raw = Raw(parser.get_method(), self._url, self._headers, body, keep, kinds != 0, self, kinds == TABLE)
         self._url, self._headers, self._body, self._size, self._head = b"", [], [], 0, 0
-        self._plain, self._slow, self._trailing = True, 0, False
+        self._kinds, self._slow, self._trailing = ANY, 0, False
         self.unfinished = False
         if self._working:
             self._waiting.append(raw)

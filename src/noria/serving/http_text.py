@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from noria.serving.messages import Response
+from noria.serving.messages import ARROW, Response
 
 REASONS = {
     200: b"OK",
@@ -64,6 +64,28 @@ def written(answer: bytes | Response, date: bytes, *, keep: bool, bodiless: bool
         ending,
         b"" if bodiless else answer.body,
     )
+
+
+ROWS, TABLE = 1, 2  # what a body may be, as far as headers say: JSON, or a stream of Arrow record batches
+UNTYPED = 4  # without a content type a body is JSON
+ANY = ROWS | TABLE | UNTYPED
+_ARROW = ARROW.encode()
+
+
+def bodies_of(content_type: bytes) -> int:
+    """What a body of that type may be; nothing where it takes a closer look."""
+    if content_type in PLAIN or is_plain(content_type):
+        return ROWS
+    return TABLE if content_type == _ARROW else 0
+
+
+def welcome(accept: bytes) -> int:
+    """The bodies whose answers, in kind, are certain to be welcome."""
+    if accept == b"*/*":
+        return ANY
+    if accepts_json(accept):
+        return ROWS | UNTYPED
+    return TABLE | UNTYPED if accept == _ARROW else UNTYPED
 
 
 def is_plain(content_type: bytes) -> bool:

@@ -11,6 +11,7 @@ import msgspec
 from noria.errors import NoriaError, Unavailable, problem
 from noria.serving.errors import BadJson, BadRows, BadShape, Unauthorised, WrongContentType, WrongMethod
 
+ARROW = "application/vnd.apache.arrow.stream"
 JSON, PROBLEM, TEXT = (
     "application/json",
     "application/problem+json",

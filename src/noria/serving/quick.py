@@ -79,6 +79,8 @@ class QuickReader:
         """What msgspec decodes each column into; None for what has to be converted."""
         self.doubles = frozenset(at for at, column in enumerate(columns) if column.type == "double")
         """Places of the columns that hold 64-bit floats."""
+        self.texts = [kind in (str, str | None) for kind in self.types]
+        """Of each column, whether it holds texts as they are."""
         self._refuses = signature.unknown == "refuse"
         self.names = [column.name for column in columns]
         """The columns, in the order of a row's values."""

@@ -265,7 +265,7 @@ def _narrowed(code: str) -> Callable[[float], float]:
     biggest = BIGGEST[8 * narrow.size]
 
     def read(value: float) -> float:
-        if abs(value) > biggest:  # though it may round down to what the datatype holds
+        if abs(value) > biggest:
             raise Misfit(str(value))
         try:
             rounded: float = narrow.unpack(narrow.pack(value))[0]

@@ -14,16 +14,18 @@ import msgspec
 from noria.errors import NoriaError
 from noria.ports.serving import Values as Logged
 from noria.records.predictions import IdWriter, prediction_ids
+from noria.serving.answers import rows_head
 from noria.serving.batching import Batcher, Job
+from noria.serving.bulk_tables import BulkTables
 from noria.serving.cause import OWN, Cause
 from noria.serving.column_way import ColumnWay
 from noria.serving.columns import ReadColumns, read_columns
 from noria.serving.connection import Raw
 from noria.serving.dispatch import Dispatch, Paths
-from noria.serving.errors import TooLate
 from noria.serving.journal import Journal
 from noria.serving.messages import Response, refusal
 from noria.serving.outbox import Send
+from noria.serving.queueing import Queue
 from noria.serving.quick import QuickReader, Read
 from noria.serving.quick_tensors import QuickTensors, ReadTensors, tensor_writer
 from noria.serving.rows import places
@@ -34,6 +36,7 @@ LOOKED_AT = 16  # of so many requests of the quickest kind, one has its stages t
 AT_ONCE = 32  # rows that are answered in the event loop, past the graph; more would keep others waiting, or go by column
 
 Rows = Read | ReadTensors
+Form = QuickReader | QuickTensors | BulkTables
 
 _json = msgspec.json.Encoder().encode
 
@@ -58,35 +61,34 @@ class QuickWay:
         by_column = served.by_columns if journal.by_column else None
         large = None if by_column is None else AT_ONCE
         self._tensors = QuickTensors(signature, reader, max_rows=served.reader.max_rows, large=large)
+        self._tables = by_column and BulkTables(reader, max_rows=served.reader.max_rows)
         self._journal = journal
         self._metrics = journal.metrics
-        self._batcher = batcher
         self._dispatch = dispatch
-        self._deadline = deadline
-        self._loop = loop
+        self._queue = Queue(batcher, self._fail, deadline=deadline, loop=loop)
         self._few = served.direct
         self._shown = veil.row() if veil else None
         self._places = places(signature, veil.hashed if veil else ())
         self._units = places(signature)  # as they are, for the careful way routes by them too
-        self._head = _json({"model": version.model, "version": version.number})[:-1] + b',"predictions":['
+        self._head = rows_head(version)
         self._tensors_say = tensor_writer(version)
         self._names = served.answers.names
         self._single = self._names == ["answer"]
-        self._columns = by_column and ColumnWay(
-            served, by_column, reader, journal, batcher, self._fail, deadline=deadline, loop=loop
-        )
+        self._columns = by_column and ColumnWay(served, by_column, reader, journal, self._queue, self._fail)
         self._ids = IdWriter()
         self._turn = LOOKED_AT
 
     def rows(self, raw: Raw, send: Send, cause: Cause = OWN) -> bool:
-        """Take a request for rows; False where only the careful way can tell what is wrong with it."""
+        """Take a request for rows, as JSON or as a table; False where only the careful way can tell what is wrong with it."""
+        if raw.table:
+            return self._tables is not None and self._take(raw, send, self._tables, cause)
         return self._take(raw, send, self._reader, cause)
 
     def tensors(self, raw: Raw, send: Send, cause: Cause = OWN) -> bool:
         """The same for a request of tensors."""
-        return self._take(raw, send, self._tensors, cause)
+        return not raw.table and self._take(raw, send, self._tensors, cause)
 
-    def _take(self, raw: Raw, send: Send, form: QuickReader | QuickTensors, cause: Cause) -> bool:
+    def _take(self, raw: Raw, send: Send, form: Form, cause: Cause) -> bool:
         began = perf_counter()
         read = form.read(raw.body)
         if read is None:
@@ -120,7 +122,7 @@ class QuickWay:
             taken.cause = Cause("instead", until)
             self._answer(taken)
 
-        until = self._loop.time() + self._deadline
+        until = self._queue.until(taken)
         self._dispatch.first(other, taken.raw, answered, instead)
 
     def _answer(self, taken: Taken) -> None:
@@ -169,16 +171,10 @@ class QuickWay:
             span.mark("log and reply", answered, done)
 
     def _in_a_batch(self, taken: Taken, read: Rows) -> None:
-        stage, checked, cause = self._metrics.stage, perf_counter(), taken.cause
+        stage, checked = self._metrics.stage, perf_counter()
         stage("read", checked - taken.began)
-        until = self._loop.time() + self._deadline if cause.until is None else cause.until
 
-        def done(answers: Any, error: BaseException | None) -> None:
-            if error is None and cause.passed_on and self._loop.time() > until:
-                error = TooLate()
-            if error is not None:
-                self._fail(taken, error)
-                return
+        def told(job: Job, answers: Any) -> None:
             answered, span = perf_counter(), taken.raw.span
             stage("wait and model", answered - checked)
             self._deliver(taken, read, answers)
@@ -191,11 +187,7 @@ class QuickWay:
                 span.mark("model", job.began, answered)
                 span.mark("log and reply", answered, sent)
 
-        job = Job(done, expires=until, size=len(taken.raw.body), rows=read.rows)
-        try:
-            self._batcher.submit(job)
-        except NoriaError as error:
-            self._fail(taken, error)
+        self._queue.submit(taken, told, rows=read.rows)
 
     def _deliver(self, taken: Taken, read: Rows, answers: Sequence[tuple[Any, ...]]) -> None:
         """Log the rows with their answers, and send these."""

@@ -25,8 +25,7 @@ def read(body: bytes, reader: Reader) -> Asked:
     import pyarrow as pa
 
     try:
-        _refuse_compressed(body)
-        table = _whole(body, reader.max_rows)
+        table = whole(body, reader.max_rows)
         names = list(table.column_names)  # what is no UTF-8 is found here
     except (pa.ArrowException, OSError, ValueError, struct.error) as error:
         raise BadArrow(problem=str(error).split("\n")[0]) from error
@@ -62,10 +61,12 @@ def written(ids: Sequence[str], answers: pa.RecordBatch, version: str) -> bytes:
     return written
 
 
-def _whole(body: bytes, most: int) -> pa.Table | pa.RecordBatch:
-    """Whole and sound: what does not hold together would let Arrow read beside the body."""
+def whole(body: bytes, most: int) -> pa.Table | pa.RecordBatch:
+    """What is in a stream, whole and sound: what does not hold together would let Arrow read beside the body. Raises
+    `TooManyRows`, `ArrowException`, OSError, ValueError, `struct.error`."""
     import pyarrow as pa
 
+    _refuse_compressed(body)
     batches: list[pa.RecordBatch] = []
     rows = 0
     with pa.ipc.open_stream(body) as stream:

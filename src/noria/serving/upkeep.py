@@ -19,6 +19,7 @@ import msgspec
 from noria.errors import NoriaError, render
 from noria.fast.apart import without_pandas
 from noria.ports.clock import RealClock
+from noria.ports.surroundings import THREADS
 from noria.records.debt import AgeGroup
 from noria.records.versions import Version
 
@@ -46,6 +47,8 @@ def main() -> int:
     """The exit code."""
     options = _parser().parse_args()
     os.nice(POLITE)
+    for name in THREADS:  # numpy's wait for work by spinning, a third of a round over one segment
+        os.environ.setdefault(name, "1")
     without_pandas()
     gc.disable()  # a round makes millions of values and no cycles: looking for them takes a fifth of it
     try:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from noria.serving.batching import FEW, Batcher, Job
+from noria.serving.batching import IN_THE_LOOP, Batcher, Job
 from noria.serving.errors import Overloaded, TooLate
 
 Outcome = tuple[Any, BaseException | None]
@@ -255,7 +255,7 @@ def test_more_rows_than_a_brief_turn_may_have_are_the_threads() -> None:
 
     turns = taking(test, Turns()).turns
     assert turns[0] == (200, True) and sum(rows for rows, _ in turns) == 600
-    assert all(rows <= FEW for rows, here in turns if here)
+    assert all(rows <= IN_THE_LOOP for rows, here in turns if here)
 
 
 def test_what_fails_in_the_event_loop_is_tried_in_the_thread() -> None:
@@ -287,3 +287,28 @@ def test_many_rows_and_calls_are_the_threads_whatever_is_before_them() -> None:
         await asked(batcher, loop, *[0.0] * 1000)
 
     assert taking(test, Turns()).turns[-1] == (1000, False)
+
+
+def test_who_stumbles_over_its_result_is_told_of_that_and_those_beside_it_get_theirs() -> None:
+    async def test(loop: asyncio.AbstractEventLoop, model: Model) -> None:
+        batcher, heard = Batcher(model, loop), []
+
+        def stumbles(result: Any, error: BaseException | None) -> None:
+            heard.append((result, error))
+            if error is None:
+                raise ZeroDivisionError
+
+        first = asked(batcher, loop, 1)
+        assert await asyncio.to_thread(model.begun.wait, 20)
+        batcher.submit(Job(stumbles, loop.time() + 20, 10, rows=[(2,)]))
+        beside = asked(batcher, loop, 3)
+        model.may.set()
+        assert await first == ([2], None)
+        assert await beside == ([6], None)
+        assert [(result, type(error)) for result, error in heard] == [
+            ([4], type(None)),
+            (None, ZeroDivisionError),
+        ]
+        batcher.close()
+
+    assert run(test).batches == [1, 2]

@@ -13,7 +13,7 @@ import pytest
 from noria.records.artifacts import Column
 from noria.records.versions import RequestColumn, Signature
 from noria.serving.asked import Reader
-from noria.serving.by_graph import FEW, GraphServed, batch_of, frame_of, structs_of
+from noria.serving.by_graph import BY_STRUCT, GraphServed, batch_of, frame_of, structs_of
 from noria.serving.errors import BeyondTraining
 
 SCHEMA = pa.schema(
@@ -50,7 +50,7 @@ ODD = (-1, 0, float("inf"), -0.0, "", False, date(1, 1, 1), datetime(1969, 1, 1,
 def test_a_few_rows_are_the_same_batch_as_among_many() -> None:
     rows = [FULL, BARE, ODD]
     row = pa.struct(SCHEMA)
-    many = batch_of(structs_of(rows * FEW, row), SCHEMA)
+    many = batch_of(structs_of(rows * BY_STRUCT, row), SCHEMA)
     few = batch_of(structs_of(rows, row), SCHEMA)
     assert few.schema.equals(many.schema, check_metadata=True)
     assert few.equals(many.slice(0, len(rows)))

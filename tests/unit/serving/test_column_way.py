@@ -147,7 +147,7 @@ class World:
         for body in bodies:
             sent: asyncio.Future[bytes] = loop.create_future()
             take = way.tensors if b'"inputs"' in body else way.rows
-            assert take(cast("Any", SimpleNamespace(body=body, span=None)), sent.set_result, OWN)
+            assert take(cast("Any", SimpleNamespace(body=body, span=None, table=False)), sent.set_result, OWN)
             replies.append(json.loads(await sent))
         batcher.close()
         log.close()
