@@ -93,7 +93,7 @@ class QuickReader:
             found = [self._one(body)] if single else self._many(body).rows
             if not 0 < len(found) <= self._max:
                 return None
-            rows = [self._values(row) for row in found]
+            rows = self._all_values(found)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, Misfit):
             return None
         if self._refuses and self.unknown(rows):
@@ -104,7 +104,7 @@ class QuickReader:
         """The rows in a body of one object a line; None where only the careful reader can tell."""
         try:
             found = self._lines(body)
-            rows = [self._values(row) for row in found] if 0 < len(found) <= self._max else []
+            rows = self._all_values(found) if 0 < len(found) <= self._max else []
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, Misfit):
             return None
         return rows or None
@@ -161,10 +161,11 @@ class QuickReader:
                         counts[self.names[at]] = counts.get(self.names[at], 0) + 1
         return counts
 
-    def _values(self, row: Any) -> Values:
-        values: Values = msgspec.structs.astuple(row)
-        if not self._convert:
-            return values
+    def _all_values(self, found: Sequence[Any]) -> list[Values]:
+        rows: list[Values] = list(map(msgspec.structs.astuple, found))
+        return [self._converted(row) for row in rows] if self._convert else rows
+
+    def _converted(self, values: Values) -> Values:
         changed = list(values)
         for at, convert in self._convert:
             if changed[at] is not None:

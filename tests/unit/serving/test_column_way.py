@@ -31,10 +31,12 @@ from noria.serving import column_way
 from noria.serving.answers import Answers
 from noria.serving.asked import Reader
 from noria.serving.batching import Batcher
+from noria.serving.bulk import VERSION
 from noria.serving.by_model import ModelServed
 from noria.serving.cause import OWN
 from noria.serving.dispatch import Dispatch
 from noria.serving.journal import Journal
+from noria.serving.messages import ARROW, Response
 from noria.serving.metrics import VersionMetrics
 from noria.serving.outbox import Outbox
 from noria.serving.quick import QuickReader
@@ -145,10 +147,10 @@ class World:
         way = QuickWay(self.served, self.served.quick, journal, batcher, dispatch, deadline=10.0, loop=loop)
         replies = []
         for body in bodies:
-            sent: asyncio.Future[bytes] = loop.create_future()
-            take = way.tensors if b'"inputs"' in body else way.rows
-            assert take(cast("Any", SimpleNamespace(body=body, span=None, table=False)), sent.set_result, OWN)
-            replies.append(json.loads(await sent))
+            sent: asyncio.Future[Any] = loop.create_future()
+            take, table = way.tensors if b'"inputs"' in body else way.rows, body[:1] != b"{"
+            assert take(cast("Any", SimpleNamespace(body=body, span=None, table=table)), sent.set_result, OWN)
+            replies.append(told_by_a_table(await sent) if table else json.loads(await sent))
         batcher.close()
         log.close()
         return replies
@@ -164,6 +166,15 @@ class World:
             if "seconds" not in str(place) and "batch" not in str(place):
                 found[place] = self.metrics.tally.values[at]
         return found
+
+
+def told_by_a_table(reply: Response) -> dict[str, Any]:
+    """A response in Arrow, as the same in JSON would be."""
+    assert reply.content_type == ARROW and reply.headers == {VERSION: "m:1"}
+    with pa.ipc.open_stream(reply.body) as stream:
+        made = stream.read_all()
+    assert made.schema.metadata == {b"noria.version": b"m:1"}
+    return {"model": "m", "version": 1, "predictions": made.to_pylist()}
 
 
 def without_ids(reply: dict[str, Any]) -> dict[str, Any]:
@@ -205,6 +216,29 @@ def test_by_column_as_row_by_row(
     known = [tuple(row.items()) for row in whole.logged().to_pylist()]
     assert ours.schema == theirs.schema
     assert {tuple(row.items()) for row in ours.to_pylist()} <= set(known)
+
+
+def test_a_table_is_answered_and_logged_as_the_same_rows_in_json(tmp_path: Path, compiled: Compiled) -> None:
+    whole = [
+        {
+            name: 0.5 if name in NUMBERS and value is None else value
+            for name, value in row.items()
+            if name != "asked"
+        }
+        for row in rows()
+    ]
+    table, sink = pa.Table.from_pylist(whole), pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as stream:
+        stream.write_table(table)
+    bodies = sink.getvalue().to_pybytes(), json.dumps({"rows": whole}).encode()
+    ours, theirs = (
+        World(tmp_path / kind, compiled, by_column=True, signature=TENSORS) for kind in ("table", "rows")
+    )
+    assert [without_ids(each) for each in ours.asked(bodies[0], bodies[0])] == [
+        without_ids(each) for each in theirs.asked(bodies[1], bodies[1])
+    ]
+    assert ours.logged().num_rows == 2 * ROWS and ours.logged().equals(theirs.logged())
+    assert ours.counted() == theirs.counted()
 
 
 def test_the_loop_answers_once_the_model_is_known_to_be_quick(

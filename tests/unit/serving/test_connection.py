@@ -94,6 +94,41 @@ def test_a_request_in_single_bytes_is_one_request(house: House) -> None:
     assert wire.sent.endswith(b"\r\n\r\n[1]") and not wire.closed
 
 
+TABLE = "content-type: application/vnd.apache.arrow.stream\r\n"
+JSON = "content-type: application/json\r\n"
+
+
+@pytest.mark.parametrize(
+    ("headers", "kind"),
+    [
+        ("", "json"),
+        (JSON, "json"),
+        (JSON + "accept: */*\r\n", "json"),
+        ("accept: application/json\r\n" + JSON, "json"),
+        (JSON + TABLE.replace("content-type", "accept"), "in doubt"),
+        ("accept: application/vnd.apache.arrow.stream\r\n", "in doubt"),
+        (TABLE, "table"),
+        ("accept: */*\r\n" + TABLE, "table"),
+        (TABLE + TABLE.replace("content-type", "accept"), "table"),
+        (TABLE + "accept: application/json\r\n", "in doubt"),
+        (TABLE + JSON, "in doubt"),
+        (TABLE + "x-noria-version: 2\r\n", "in doubt"),
+        ("content-encoding: gzip\r\n" + TABLE, "in doubt"),
+        ("content-type: application/x-ndjson\r\n", "in doubt"),
+    ],
+)
+def test_headers_tell_how_a_body_is_to_be_read_and_answered(house: House, headers: str, kind: str) -> None:
+    connection, _ = house.connected()
+    connection.data_received(post(more=headers) + post())
+    (raw, send), *_ = house.asked
+    assert (raw.plain, raw.table) == {"json": (True, False), "table": (True, True)}.get(
+        kind, (False, raw.table)
+    )
+    send(b"{}")
+    house.turn()
+    assert (house.asked[1][0].plain, house.asked[1][0].table) == (True, False)  # the next one begins anew
+
+
 def test_requests_of_one_connection_are_answered_in_their_order(house: House) -> None:
     connection, wire = house.connected()
     connection.data_received(post(path="/1") + post(path="/2") + post(path="/3"))
