@@ -11,7 +11,6 @@ import sys
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
-from noria.graph.columns import floats
 from noria.serving import table
 from noria.serving.columns import ReadColumns
 from noria.serving.errors import TooManyRows
@@ -28,6 +27,8 @@ class BulkTables:
         self._rows = rows
         self._max = max_rows
         self._places = {name: at for at, name in enumerate(rows.names)}
+        self._numbers = [rows.names[at] for at in sorted(rows.doubles)]
+        self._others = [(at, name) for at, name in enumerate(rows.names) if at not in rows.doubles]
 
     def read(self, body: bytes) -> ReadColumns | None:
         """None where only the careful reader can tell; and for the first tables of all, that find no Arrow in the process: its
@@ -45,25 +46,35 @@ class BulkTables:
             return None
         if not isinstance(batch, pa.RecordBatch) or not batch.num_rows:
             return None
-        read = self._columns(dict(zip(names, batch.columns, strict=True)), batch.num_rows)
+        read = self._columns(batch)
         return read if read is not None and self._rows.fits_by_column(read) else None
 
-    def _columns(self, arrays: dict[str, pa.Array], count: int) -> ReadColumns | None:
-        import numpy as np
+    def _columns(self, batch: pa.RecordBatch) -> ReadColumns | None:
+        import pyarrow as pa
 
-        others: list[Any] = [None] * len(arrays)
-        numbers = []
-        for at, name in enumerate(self._rows.names):
-            array = arrays[name]
-            if at in self._rows.doubles and array.type == "double" and not array.null_count:
-                numbers.append(floats(array))
-            elif self._rows.texts[at] and array.type == "string":
-                others[at] = array.to_pylist()
-            else:
+        others: list[Any] = [None] * len(self._places)
+        for at, name in self._others:
+            array = batch.column(name)
+            if not (self._rows.texts[at] and pa.types.is_string(array.type)):
                 return None
-        block = b"".join(numbers)
-        with np.errstate(over="ignore", invalid="ignore"):
-            total = float(np.frombuffer(block).sum())
-        if not isfinite(total):  # one of them is not, or they are huge: the careful reader looks at each
+            others[at] = array.to_pylist()
+        block = self._block(batch.select(self._numbers)) if self._numbers else b""
+        return (
+            None if block is None else ReadColumns(batch.num_rows, block, others, nulls=True, reply="table")
+        )
+
+    def _block(self, numbers: pa.RecordBatch) -> bytes | None:
+        """The columns one after the other; None where one has a gap, or a number that is not finite."""
+        import numpy as np
+        import pyarrow as pa
+
+        if not all(map(pa.types.is_float64, numbers.schema.types)):
             return None
-        return ReadColumns(count, block, others, nulls=True, reply="table")
+        try:
+            found = numbers.to_tensor(row_major=False).to_numpy()
+        except pa.ArrowException:  # there are nulls
+            return None
+        with np.errstate(over="ignore", invalid="ignore"):
+            total = float(found.sum())
+        # A sum with a term that is not finite is not finite either; so are some of huge numbers, which the careful reader takes.
+        return found.T.tobytes() if isfinite(total) else None
