@@ -77,4 +77,5 @@ class BulkTables:
         with np.errstate(over="ignore", invalid="ignore"):
             total = float(found.sum())
         # A sum with a term that is not finite is not finite either; so are some of huge numbers, which the careful reader takes.
-        return found.T.tobytes() if isfinite(total) else None
+        block: bytes = found.T.tobytes()
+        return block if isfinite(total) else None
