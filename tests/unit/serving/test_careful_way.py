@@ -1,0 +1,51 @@
+"""What goes wrong on the careful way is counted as a request without an answer, whoever's fault it was."""
+
+from __future__ import annotations
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from noria.errors import NoriaError
+from noria.ports.clock import RealClock
+from noria.serving.careful_way import CarefulWay
+from noria.serving.cause import OWN, Assigned
+from noria.serving.errors import Broken, Overloaded
+
+
+class Dispatch:
+    """One that knows the challenger and stumbles over it."""
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    async def challenged(self, version: int, raw: Any, *, seconds: float) -> None:
+        raise self._error
+
+
+@pytest.mark.parametrize(
+    ("error", "counted"), [(Overloaded(waiting=9), Overloaded.code), (ZeroDivisionError(), Broken.code)]
+)
+def test_a_request_without_an_answer_is_counted(error: Exception, counted: str) -> None:
+    told: list[tuple[str, int, str]] = []
+
+    def refusing(at: int, way: str, known: NoriaError) -> None:
+        told.append((way, known.status, known.code))
+
+    async def main() -> None:
+        way = CarefulWay(
+            cast("Any", None),
+            cast("Any", SimpleNamespace(refusing=refusing)),
+            cast("Any", SimpleNamespace(submit=lambda job: job.done(Assigned(2), None))),
+            cast("Any", Dispatch(error)),
+            clock=RealClock(),
+            deadline=1.0,
+            loop=asyncio.get_running_loop(),
+        )
+        await way.answer(cast("Any", SimpleNamespace(size=1)), cast("Any", SimpleNamespace(span=None)), OWN)
+
+    with pytest.raises(type(error)):
+        asyncio.run(main())
+    assert told == [("", 503 if isinstance(error, Overloaded) else 500, counted)]
