@@ -96,7 +96,12 @@ def taken(body: bytes, own: Signature) -> bool:
 def test_both_read_the_same(made: tuple[pa.Table, bool], unknown: str) -> None:
     rows, sound = made
     own = signature(unknown)
-    assert taken(stream(rows), own) or not (sound and float(sum(map(abs, rows["a"].to_pylist()))) < 1e300)
+    assert taken(stream(rows), own) or not sound or huge(rows)
+
+
+def huge(rows: pa.Table) -> bool:
+    """Whether its numbers may have a sum that is not finite: then the careful reader looks at each."""
+    return any(abs(value) > 1e300 for name in ("a", "b") for value in rows[name].to_pylist())
 
 
 SOUND = pa.table(
