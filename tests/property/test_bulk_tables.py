@@ -57,7 +57,7 @@ def tables(draw: Any) -> tuple[pa.Table, bool]:
                 st.sampled_from([pa.string(), pa.float64(), pa.float32(), pa.large_string(), pa.int64()])
             )
             texts = pa.types.is_string(kind) or pa.types.is_large_string(kind)
-            made = st.none() | (st.text(max_size=2) if texts else st.sampled_from([1, 2**40]))
+            made = st.none() | (st.text(max_size=2) if texts else st.sampled_from([1, 2**20]))
             made = (
                 made | st.sampled_from([float("nan"), float("inf"), 1e308]) if kind == pa.float64() else made
             )

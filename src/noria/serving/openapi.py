@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import noria
 from noria.records.versions import RequestColumn, Signature
 from noria.serving import bulk, pages
-from noria.serving.messages import JSON, PROBLEM
+from noria.serving.messages import ARROW, JSON, PROBLEM
 from noria.serving.paths import MODELS
 from noria.serving.protocol import ARROW as DATATYPES
 from noria.serving.quick import INTEGER_RANGES
@@ -130,7 +130,7 @@ def _predict(served: Served) -> Schema:
     bodies = {
         JSON: {"schema": {"anyOf": [many, one]}, "example": example},
         bulk.LINES: {"schema": one},
-        bulk.ARROW: {"schema": {}},
+        ARROW: {"schema": {}},
     }
     answers = {
         "type": "object",
@@ -141,7 +141,7 @@ def _predict(served: Served) -> Schema:
         },
         "required": ["model", "version", "predictions"],
     }
-    answered = {JSON: {"schema": answers}, bulk.LINES: {"schema": {}}, bulk.ARROW: {"schema": {}}}
+    answered = {JSON: {"schema": answers}, bulk.LINES: {"schema": {}}, ARROW: {"schema": {}}}
     return _operation("Answers to rows", bodies, answered) | _BY_NAME
 
 
