@@ -18,9 +18,10 @@ from noria.errors import NoriaError
 from noria.ports.serving import Columns
 from noria.records.predictions import prediction_ids
 from noria.serving.answers import rows_head
-from noria.serving.batching import BRIEF, Job
+from noria.serving.batching import Job
 from noria.serving.bulk import as_table
 from noria.serving.columns import ReadColumns
+from noria.serving.durations import BRIEF
 from noria.serving.journal import Journal
 from noria.serving.messages import Response
 from noria.serving.outbox import Send
