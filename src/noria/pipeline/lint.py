@@ -284,7 +284,7 @@ RULES = (
         "unseeded",
         "breaks",
         _unseeded,
-        "{name}() without a seed draws other numbers each time; Noria seeds `random`, `numpy.random` and polars alone",
+        "{name}() without a seed draws other numbers each time; Noria seeds those of modules alone (`random`, `numpy.random`, polars, torch)",
         "give it a seed from a hyperparameter: def step(..., *, seed: int = 0)",
     ),
     Rule(

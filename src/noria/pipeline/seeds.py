@@ -12,7 +12,7 @@ from typing import Any
 
 import blake3
 
-SEEDED = {"numpy.random": "seed", "polars": "set_random_seed"}
+SEEDED = {"numpy.random": "seed", "polars": "set_random_seed", "torch": "manual_seed"}
 """Module to its function that takes a seed."""
 
 
@@ -22,8 +22,8 @@ def seed_of(seed: int, step: str) -> int:
 
 
 def seed_generators(seed: int) -> None:
-    """Seed `random`, `numpy.random` and polars (`sample`, `shuffle`); the libraries', where they are not imported yet, at
-    the moment of their import.
+    """Seed `random`, `numpy.random`, polars (`sample`, `shuffle`) and torch on all its devices; the libraries', where they
+    are not imported yet, at the moment of their import.
 
     A generator that the step makes itself, as `numpy.random.default_rng()`, is the step's to seed.
     """

@@ -18,6 +18,7 @@ from noria.artifacts.exported import NotAsked, NotExported
 from noria.artifacts.onnxes import NoModel
 from noria.artifacts.pickled import NotMarkedUnsafe
 from noria.errors import render
+from noria.pipeline.seeds import seed_generators
 
 torch = pytest.importorskip(
     "torch", reason="torch takes 5 GB: .venv/bin/uv pip install '.[torch]' onnxscript"
@@ -26,6 +27,16 @@ torch = pytest.importorskip(
 from unit.artifacts import torch_programs  # noqa: E402 it imports torch
 
 ROWS = np.array([[1.0, 2.0, 3.0], [-1.0, 0.5, 0.0]], np.float32)
+
+
+def test_what_draws_without_a_seed_draws_the_same_again() -> None:
+    def drawn(seed: int) -> list[float]:
+        seed_generators(seed)
+        return torch.rand(4).tolist()
+
+    first = drawn(7)
+    torch.rand(1)
+    assert drawn(7) == first != drawn(8)
 
 
 def test_a_program_is_stored_where_the_step_says_so_and_is_marked_as_unsafe(artifacts: Artifacts) -> None:

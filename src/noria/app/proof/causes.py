@@ -67,7 +67,7 @@ def _undetermined(name: str, hints: list[Lint]) -> Explained:
         return Explained(tuple(dict.fromkeys(cause for cause, _ in named)), f"{twice}: {told}")
     return Explained(
         ("unseeded",),
-        f"{twice}: something in it is not seeded, and its code does not show what; random, numpy.random and polars are",
+        f"{twice}: something in it is not seeded, and its code does not show what; random, numpy.random, polars and torch are",
     )
 
 
