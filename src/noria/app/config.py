@@ -30,6 +30,7 @@ from noria.app.tls_settings import tls_of
 from noria.errors import ConfigError
 from noria.records.base import Json
 from noria.records.policy import (
+    MOST_WORKERS,
     Durability,
     Loading,
     ModelPolicy,
@@ -170,7 +171,7 @@ def _service(section: Section) -> ServicePolicy:
         port=section.whole("port", usual.port, PORT),
         max_body=section.bytes("max_body", usual.max_body),
         max_rows=section.whole("max_rows", usual.max_rows, COUNT),
-        workers=section.whole("workers", usual.workers, COUNT),
+        workers=section.whole("workers", usual.workers, WORKERS),
         spare=section.flag("spare", usual.spare),
         deadline=section.seconds("deadline", usual.deadline),
         patience=section.seconds("patience", usual.patience),
@@ -203,6 +204,7 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
+WORKERS = Rule(f"1 to {MOST_WORKERS}", lambda x: 1 <= x <= MOST_WORKERS)
 PORT = Rule("a port from 0 to 65535, 0 for any that is free", lambda x: 0 <= x <= 65_535)
 SEED = Rule("from 0 to 4294967295, for numpy takes no other", lambda x: 0 <= x < 2**32)
 PIPELINE = Rule(

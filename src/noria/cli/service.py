@@ -19,6 +19,7 @@ from noria.app.service import (
 from noria.app.wiring import App, open_app
 from noria.cli.commands import BadUsage, Subparsers, dry_run, parser_of, project
 from noria.cli.render import fields, note, say, say_json, table
+from noria.records.policy import MOST_WORKERS
 from noria.records.routing import Routing
 from noria.records.service import Service
 
@@ -187,8 +188,8 @@ def _share(text: str) -> float:
 
 
 def _workers(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise _misused(f"{text!r} is no number of workers: write 1 or more")
+    if not text.isdecimal() or not 1 <= int(text) <= MOST_WORKERS:
+        raise _misused(f"{text!r} is no number of workers: write 1 to {MOST_WORKERS}")
     return int(text)
 
 

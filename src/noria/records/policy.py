@@ -10,6 +10,7 @@ from noria.records.gates import Gate
 from noria.records.rollouts import RolloutPolicy
 
 DAY = 86_400.0  # s
+MOST_WORKERS = 256  # of one version; more than any machine of this decade has cores to spare
 
 
 class MonitorPolicy(Record):

@@ -14,6 +14,7 @@ from typing import Annotated, TypeVar
 import msgspec
 
 from noria.records.base import Record
+from noria.records.policy import MOST_WORKERS
 from noria.serving.change import Wanted
 from noria.serving.connection import Raw
 from noria.serving.errors import BadShape, NoSuchModel
@@ -26,15 +27,13 @@ from noria.serving.tally import read_tally
 from noria.serving.traffic import Outcome, Traffic
 from noria.serving.worker_process import Worker
 
-MOST = 256  # workers of one version; more than any machine of this decade has cores to spare
-
 W = TypeVar("W", bound=Record)
 
 
 class Scaled(Record, forbid_unknown_fields=True):
     """How many workers a version is to have."""
 
-    workers: Annotated[int, msgspec.Meta(ge=1, le=MOST)]
+    workers: Annotated[int, msgspec.Meta(ge=1, le=MOST_WORKERS)]
     version: int | None = None
     """None: the champion."""
 

@@ -199,6 +199,7 @@ NUMBER = "[model.delay.monitor]\nfalse_alarm = {}"
         (model('[service]\nmax_body = "16 megs"'), 'max_body is "16 megs": write a count and a unit of B, KB, MB'),
         (model("[service]\nmax_body = 0"), "max_body is 0: write a count and a unit"),
         (model("[service]\nmax_rows = 0"), "max_rows is 0; it must be 1 or more"),
+        (model("[service]\nworkers = 1000"), "workers is 1000; it must be 1 to 256"),
         ("threads = 0\n" + model(""), "line 1: threads is 0; it must be 1 or more"),
         ("seed = -1\n" + model(""), "line 1: seed is -1; it must be from 0 to 4294967295"),
         ("seed = 1" + "0" * 400 + "\n" + model(""), "line 1: seed is 1000"),
