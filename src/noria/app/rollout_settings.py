@@ -7,14 +7,14 @@ from itertools import pairwise
 from typing import Literal, cast
 
 from noria.app.sections import COUNT, NOT_NEGATIVE, PROBABILITY, SPAN, Rule, Section, matches, shown
-from noria.records.rollouts import STRATEGIES, RolloutPolicy, Strategy
+from noria.records.rollouts import STRATEGIES, RolloutPolicy, Strategy, Undecided
 
 STRATEGY = Rule('"shadow", "canary", "blue-green" or "replace"', STRATEGIES.__contains__)
 RATIO = Rule("1 or more", lambda x: 1 <= x < 1e6)
 MARGIN = Rule("between 0 and 1", lambda x: 0 < x < 1)
 LATENCY = Rule("above 0", lambda x: x > 0)
 LABELS = Rule('"later" or "wait"', ("later", "wait").__contains__)
-UNDECIDED = Rule('"shadow" or "end"', ("shadow", "end").__contains__)
+UNDECIDED = Rule('"shadow", "end" or, of a blue-green, "switch"', ("shadow", "end", "switch").__contains__)
 BLOCK = Rule('a count and a unit of s, m, h, d, w, as in "1d"', matches(SPAN))
 ALPHA = Rule("between 0 and 1; it is shared by all metrics", PROBABILITY.holds)
 
@@ -42,7 +42,7 @@ def rollout_of(model: Section) -> RolloutPolicy | None:
         labels=cast("Literal['later', 'wait']", section.text("labels", usual.labels, LABELS)),
         bake=section.seconds("bake", usual.bake),
         patience=section.seconds("patience", None),
-        undecided=cast("Literal['shadow', 'end']", section.text("undecided", usual.undecided, UNDECIDED)),
+        undecided=cast("Undecided", section.text("undecided", usual.undecided, UNDECIDED)),
     )
     _check_together(section, policy)
     section.close()
@@ -57,12 +57,24 @@ def _check_together(section: Section, policy: RolloutPolicy) -> None:
     for key in ("labels", "block"):
         if key in section and policy.quality is None:
             section.fault(key, "does nothing without quality, the loss that a row may have more")
-    if "undecided" in section and policy.strategy != "canary":
-        section.fault("undecided", f"does nothing with strategy {shown(policy.strategy)}: only of a canary")
-    elif "undecided" in section and policy.patience is None:
-        section.fault("undecided", "does nothing without patience, after which a step is undecided")
+    if "undecided" in section and (problem := _of_undecided(policy)):
+        section.fault("undecided", problem)
     if policy.patience is not None and policy.bake >= policy.patience:
         section.fault("patience", "is over before bake is, so that no rollout could end well")
+
+
+def _of_undecided(policy: RolloutPolicy) -> str:
+    """Why this word says nothing here; empty where it does."""
+    if policy.undecided == "switch":
+        only = 'is "switch": only a blue-green, which nobody has seen an answer of, switches on what is undecided'
+        return "" if policy.strategy == "blue-green" else only
+    if policy.strategy != "canary":
+        return f"does nothing with strategy {shown(policy.strategy)}: only of a canary"
+    return (
+        ""
+        if policy.patience is not None
+        else "does nothing without patience, after which a step is undecided"
+    )
 
 
 def _steps(section: Section, usual: tuple[float, ...]) -> tuple[float, ...]:

@@ -8,6 +8,7 @@ from typing import Literal
 from noria.records.base import Record
 
 Strategy = Literal["shadow", "canary", "blue-green", "replace"]
+Undecided = Literal["shadow", "end", "switch"]
 Verdict = Literal["better", "not worse", "worse", "undecided"]
 Result = Literal["promoted", "aborted", "undecided", "rolled back", "superseded"]
 
@@ -43,8 +44,9 @@ class RolloutPolicy(Record, kw_only=True):
     """Seconds that the last step lasts at least."""
     patience: float | None = None
     """Seconds that a step may last without a verdict; then the champion answers everything again. None: for ever."""
-    undecided: Literal["shadow", "end"] = "end"
-    """What becomes of a canary's step that was out of patience. `shadow`: it goes on with copies of all requests, as long at
+    undecided: Undecided = "end"
+    """`switch`, of a blue-green: it is promoted on enough copies in which nothing was worse, whatever they left open. Of a canary,
+    what becomes of a step that was out of patience. `shadow`: it goes on with copies of all requests, as long at
     most, and is tried again after a verdict there; out of patience once more in the same step, or `end`: that was it. A project
     that does not say gets `shadow`; a rollout of old, whose record does not, ends, and is judged as it was."""
 

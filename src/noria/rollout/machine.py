@@ -213,10 +213,8 @@ def _is_enough(rollout: Rollout, phase: Watching, judged: Judged, lasted: float)
         return not missing(policy, judged)
     if phase.step < len(rollout.steps) - 1:
         return True
-    careless = (
-        policy.strategy == "blue-green"
-    )  # its evidence is that it answers; what it is worth shows after
-    return (careless or not missing(policy, judged)) and lasted >= policy.bake
+    known = policy.undecided == "switch" or not missing(policy, judged)
+    return known and lasted >= policy.bake
 
 
 def _after(phase: Watching) -> Opening:

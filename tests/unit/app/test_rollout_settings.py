@@ -86,7 +86,8 @@ def test_what_is_no_share(steps: str) -> None:
 @pytest.mark.parametrize(
     ("rest", "words"),
     [
-        ('undecided = "wait"\npatience = "1h"\n', 'it must be "shadow" or "end"'),
+        ('undecided = "wait"\npatience = "1h"\n', 'it must be "shadow", "end" or'),
+        ('undecided = "switch"\npatience = "1h"\n', 'is "switch": only a blue-green'),
         ('undecided = "end"\n', "does nothing without patience"),
         ('undecided = "end"\npatience = "1h"\nstrategy = "shadow"\n', "only of a canary"),
     ],
@@ -94,6 +95,11 @@ def test_what_is_no_share(steps: str) -> None:
 def test_what_becomes_of_an_undecided_canary(rest: str, words: str) -> None:
     with pytest.raises(BadPolicy, match=words):
         policy(f"[model.delay.rollout]\n{rest}")
+
+
+def test_a_blue_green_that_switches_on_what_is_undecided() -> None:
+    found = policy('[model.delay.rollout]\nstrategy = "blue-green"\nundecided = "switch"\n')
+    assert (found.strategy, found.undecided) == ("blue-green", "switch")
 
 
 def test_only_a_canary_has_steps_and_a_log_is_needed() -> None:

@@ -182,11 +182,17 @@ def test_no_way_back_no_rollout() -> None:
         assert isinstance(machine.rehearsed(rollout(), bad).phase, Withdrawing)
 
 
-def test_blue_green_looks_at_copies_and_switches_at_once() -> None:
-    first = rollout(strategy="blue-green")
+def test_blue_green_looks_at_copies_and_switches_on_verdicts_or_where_it_is_told_to_on_copies_alone() -> None:
+    copies = msgspec.structs.replace(FEW, here=(150, 150), counted=(Counted(share=0.0, units=(0, 150)),))
+    waits = rollout(strategy="blue-green", patience=60.0)
+    waits = machine.opened(machine.rehearsed(waits, Rehearsal(version=1, whole=True)), NOON)
+    assert machine.advance(waits, copies, NOON) is waits
+    over = machine.advance(waits, copies, LATER).phase
+    assert isinstance(over, Withdrawing)
+    assert over.result == "undecided"
+    first = rollout(strategy="blue-green", undecided="switch")
     one = machine.opened(machine.rehearsed(first, Rehearsal(version=1, whole=True)), NOON)
     assert machine.wanted(one) == machine.Table(shadow=2)
-    copies = msgspec.structs.replace(FEW, here=(150, 150), counted=(Counted(share=0.0, units=(0, 150)),))
     due = machine.advance(one, copies, LATER)
     assert machine.is_due(due)
     assert machine.reason(due).endswith(": nothing worse in 150 copies; not known yet: errors")
