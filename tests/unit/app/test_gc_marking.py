@@ -35,6 +35,7 @@ NAMES_NONE = {
     "Event",
     "Failed.log",
     "Fingerprint",
+    "Frame.files",
     "Installed.files",
     "Judgement.data",
     "ManifestFile.digest",
