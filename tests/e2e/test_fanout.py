@@ -150,7 +150,12 @@ def test_a_table_is_cut_by_its_values_nulls_last_and_only_changed_parts_run_agai
     ("old", "new", "code", "words"),
     [
         ("return [{", "return {", "STEP-ITEMS", "item by item"),
-        ("return min", "return 1 / 0, min", "STEP-RAISED", "step ends[0]"),
+        (
+            "return min",
+            "return 1 / 0, min",
+            "STEP-RAISED",
+            "step ends[",
+        ),  # whichever of those side by side is the first to
         (
             "def parts(fold: noria.Each[dict])",
             'def parts(rows: Annotated[pl.DataFrame, noria.Partition("town")], fold: noria.Each[dict])',

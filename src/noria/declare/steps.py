@@ -7,6 +7,7 @@ import math
 import typing
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal
 
 from noria.declare.errors import BadOption, BadParameter, UnreadableAnnotation
@@ -16,6 +17,7 @@ from noria.declare.where import Where, where_of
 Role = Literal["data", "transform", "step", "check", "predict", "loss", "metrics", "report", "row", "expect"]
 Function = Callable[..., Any]
 
+UNMARKED: tuple[Any, int, Partition | None] = (None, 0, None)  # of what has no annotation
 AS_OF = "as_of"  # the one reserved parameter name: a data step's time
 
 
@@ -94,16 +96,21 @@ class Step:
     def wanted(self, name: str) -> Any:
         """The annotation of an input without `Each`, or None. Raises `UnreadableAnnotation` where it names what is
         not there."""
-        return marks(self._hints().get(name))[0]
+        return self._marked.get(name, UNMARKED)[0]
 
     def depth(self, name: str) -> int:
         """How many lists deep the step takes an input item by item; 0: as a whole."""
-        _, depth, partition = marks(self._hints().get(name))
+        _, depth, partition = self._marked.get(name, UNMARKED)
         return depth + (partition is not None)
 
     def partition(self, name: str) -> Partition | None:
         """The columns by which the step takes a table part by part."""
-        return marks(self._hints().get(name))[2]
+        return self._marked.get(name, UNMARKED)[2]
+
+    @cached_property
+    def _marked(self) -> dict[str, tuple[Any, int, Partition | None]]:
+        """The annotations, taken apart once: a run asks for each a dozen times."""
+        return {name: marks(hint) for name, hint in self._hints().items()}
 
     def _hints(self) -> dict[str, Any]:
         raw = getattr(self.function, "__annotations__", {})
