@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from noria.ports.engine import Engine, Happening, Job
+from noria.ports.engine import Engine, Happening, Relay
 from noria.records.base import Digest
 
 if TYPE_CHECKING:
@@ -51,26 +51,14 @@ class Engines:
         return self._app.engine(share=self._share)
 
 
-class Watched:
+class Watched(Relay):
     """An engine that lets somebody look in between; what the look raises ends the run."""
 
     def __init__(self, engine: Engine, look: Callable[[], None]) -> None:
-        self._engine = engine
+        super().__init__(engine)
         self._look = look
-
-    def submit(self, job: Job) -> None:
-        self._engine.submit(job)
 
     def wait(self, seconds: float | None = None) -> list[Happening]:
         happened = self._engine.wait(LOOK if seconds is None else min(seconds, LOOK))
         self._look()
         return happened
-
-    def cancel(self, id: str) -> None:
-        self._engine.cancel(id)
-
-    def warm(self, pipeline: str = "") -> None:
-        self._engine.warm(pipeline)
-
-    def close(self) -> None:
-        self._engine.close()

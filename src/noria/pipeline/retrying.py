@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from noria.errors import ConfigError
-from noria.ports.engine import Again, Broke, Ended, Engine, Happening, Job
+from noria.ports.engine import Again, Broke, Ended, Engine, Happening, Job, Relay
 from noria.records.needs import Fault
 
 
@@ -20,15 +20,15 @@ class _Tries:
     faults: dict[Fault, int] = field(default_factory=dict)
 
 
-class Retrying:
-    """Wraps an `Engine` and is one: a job's `retry` says how often each kind of fault is forgiven.
+class Retrying(Relay):
+    """A job's `retry` says how often each kind of fault is forgiven.
 
     A job that lacked memory while others ran beside it is tried again alone; where it was alone already, more of the
     same would fail the same, and it is not.
     """
 
     def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+        super().__init__(engine)
         self._tries: dict[str, _Tries] = {}
         self._waiting: list[tuple[float, Job]] = []
         """Jobs with the moment at which they are submitted again."""
@@ -55,12 +55,6 @@ class Retrying:
         self._tries.pop(id, None)
         self._waiting = [(due, job) for due, job in self._waiting if job.id != id]
         self._engine.cancel(id)
-
-    def warm(self, pipeline: str = "") -> None:
-        self._engine.warm(pipeline)
-
-    def close(self) -> None:
-        self._engine.close()
 
     def _submit_due(self) -> Iterator[Broke]:
         """Try again what has waited for long enough; those that the engine has no room for any more."""

@@ -126,6 +126,28 @@ class Engine(Protocol):
         ...
 
 
+class Relay:
+    """An engine in front of another: passes on whatever its subclass does not change."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def submit(self, job: Job) -> None:
+        self._engine.submit(job)
+
+    def wait(self, seconds: float | None = None) -> list[Happening]:
+        return self._engine.wait(seconds)
+
+    def cancel(self, id: str) -> None:
+        self._engine.cancel(id)
+
+    def warm(self, pipeline: str = "") -> None:
+        self._engine.warm(pipeline)
+
+    def close(self) -> None:
+        self._engine.close()
+
+
 def perform(
     engine: Engine,
     task: Task,

@@ -13,7 +13,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from noria.statistics import betting, symmetric
+import noria.statistics.betting as betting
+import noria.statistics.symmetric as symmetric
 from noria.statistics.arrays import Floats, check_error_rate, finite_vector
 
 Verdict = Literal["better", "not worse", "worse", "undecided"]

@@ -27,7 +27,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from noria.statistics import betting, mixture
+import noria.statistics.betting as betting
+import noria.statistics.mixture as mixture
 from noria.statistics.arrays import Floats, check_error_rate, finite_vector
 from noria.statistics.blocks import LossRange, checked_range
 from noria.statistics.symmetric import blocks_needed, typical_bounds

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from noria.statistics import betting
+import noria.statistics.betting as betting
 from noria.statistics.arrays import Floats, check_error_rate
 from noria.statistics.blocks import Blocks, LossRange, checked_range, clip_losses
 from noria.statistics.paired import Verdict, verdict_of
