@@ -259,7 +259,7 @@ def test_a_canary_from_the_command_line(both: tuple[Running, Admin], noria: Nori
         (["canary", "rides:1", "5%"], 2, "ROUTING-BAD"),
         (["canary", "rides:77", "5%"], 3, "SERVE-NOTHING"),
         (["scale", "rides", "0"], 2, "USAGE"),
-        (["scale", "rides", "100000"], 2, "REQUEST-SHAPE"),
+        (["scale", "rides", "100000"], 2, "USAGE"),
         (["scale", "rides:77", "2"], 3, "VERSION-NOT-LOADED"),
         (["show", "fares"], 3, "SERVICE-NONE"),
         (["show", "rides", "--service", "rides-0"], 3, "SERVICE-NONE"),

@@ -39,6 +39,8 @@ class Callers:
         self._chores = Chores()
         self._adopting = 0
         """Connections that have come from elsewhere, and are not open here yet."""
+        self._draining = False
+        self._ending: asyncio.TimerHandle | None = None
 
     async def accept(self, listening: socket.socket) -> None:
         """Let in who connects to this socket, from now on."""
@@ -85,8 +87,7 @@ class Callers:
         """Let nobody in, and each answer be the last of its connection; who asks nothing is let go."""
         self._shut()
         self._desk.parting = None
-        for desk in (self._desk, *self._inside):
-            _let_go(desk)
+        self._draining = True
         self._end_with_the_last()
 
     def share(self, share: float) -> None:
@@ -114,8 +115,8 @@ class Callers:
         it is the last. What is idle waits for that, since a request may be on its way; so does who is still agreeing."""
         loop = asyncio.get_running_loop()
         self._desk.closing = True
-        loop.call_later(HANDSHAKE, self._end_with_the_last)
-        loop.call_later(LAST, _let_go, self._desk)
+        self._ending = loop.call_later(HANDSHAKE, self._end_with_the_last)
+        loop.call_later(LAST, self.drain)
 
     def _part(self, connection: Connection) -> bool:
         taken = connection.part()
@@ -130,12 +131,19 @@ class Callers:
         self._servers.clear()
 
     def _end_with_the_last(self, empty: int = 0) -> None:
-        """End once two looks, one after the other, find nobody: a sibling's request may wait to be accepted still."""
-        busy = self._adopting or any(desk.connections for desk in (self._desk, *self._inside))
+        """End once two looks, one after the other, find nobody: a sibling's request may wait to be accepted still. Each
+        lets go of who asks nothing by then, for some had not yet agreed on TLS at the look before."""
+        if self._ending is not None:
+            self._ending.cancel()  # another one's looks end with these
+        desks = (self._desk, *self._inside)
+        for desk in desks if self._draining else ():
+            _let_go(desk)
+        busy = self._adopting or any(desk.connections for desk in desks)
         if not busy and empty == 2:
             self.over.set()
             return
-        asyncio.get_running_loop().call_later(LATE, self._end_with_the_last, 0 if busy else empty + 1)
+        later = asyncio.get_running_loop().call_later
+        self._ending = later(LATE, self._end_with_the_last, 0 if busy else empty + 1)
 
 
 def open_many_files() -> None:
@@ -148,5 +156,4 @@ def open_many_files() -> None:
 def _let_go(desk: Desk) -> None:
     desk.closing = True
     for connection in list(desk.connections):
-        if connection.silent:
-            connection.transport.close()
+        connection.let_go()

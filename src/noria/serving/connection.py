@@ -375,28 +375,41 @@ class Connection(asyncio.Protocol):
         """Whether it is between two requests, and nothing of the next one waits in the kernel either."""
         if not self.between:
             return False
-        with self._held() as held:
+        held = self._held()
+        if held is None:
+            return True
+        with held:
             try:
                 return not held.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
             except OSError:  # nothing waits, or it is broken and nobody waits for an answer
                 return True
+
+    def let_go(self) -> None:
+        """Close it, unless it is being asked. Who does not answer TLS's farewell is not waited for."""
+        if self.silent:
+            self._stopped = True
+            self.transport.close()
+            if self.secured:
+                self._loop.call_later(LINGER, self.transport.abort)
 
     def part(self) -> socket.socket | None:
         """The connection's socket, for another process to go on with; None where it is not between two requests.
         Whoever takes it closes it; here it is over, and the client sees nothing of that."""
         if not self.between or self.secured:
             return None
-        self.transport.pause_reading()  # what comes from now on stays in the kernel
         mine = self._held()
+        if mine is None:
+            return None
+        self.transport.pause_reading()  # what comes from now on stays in the kernel
         self._stopped = True
         self._desk.connections.discard(self)
         self.transport.abort()  # closes this process's descriptor; the connection has another one
         return mine
 
-    def _held(self) -> socket.socket:
-        """Another descriptor of the connection."""
-        held: socket.socket = self.transport.get_extra_info("socket")
-        return socket.fromfd(held.fileno(), held.family, held.type)
+    def _held(self) -> socket.socket | None:
+        """Another descriptor of the connection; None where it has ended, and we are about to be told."""
+        held: socket.socket | None = self.transport.get_extra_info("socket")
+        return None if held is None else socket.fromfd(held.fileno(), held.family, held.type)
 
     def _offer(self) -> None:
         if self._desk.parting is not None and self in self._desk.connections:
