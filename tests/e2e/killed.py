@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from noria.adapters.sql import ledger as writing
-from noria.app.train import Wish, train
+from noria.app.asking import Wish
+from noria.app.train import train
 from noria.app.wiring import App, open_app
 from noria.pipeline.drive import Silent
 from noria.records.events import AliasMoved, RunFinished

@@ -7,8 +7,9 @@ import sys
 from datetime import datetime
 from pathlib import Path
 
+from noria.app.asking import Wish
 from noria.app.serve import serving
-from noria.app.train import Wish, train
+from noria.app.train import train
 from noria.app.watch import Watched
 from noria.app.wiring import open_app
 from noria.control.loop import Turn

@@ -8,8 +8,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from noria.app.asking import Wish
 from noria.app.promote import promote
-from noria.app.train import Wish, train
+from noria.app.train import train
 from noria.app.wiring import App, open_app
 from noria.pipeline.drive import Silent
 from noria.records.events import AliasMoved

@@ -10,8 +10,9 @@ import pytest
 
 from e2e.locked import Locked, locked
 from e2e.project import FIRST, POLICY
+from noria.app.asking import Wish
 from noria.app.environments.wanted import LockMoved
-from noria.app.train import Wish, train
+from noria.app.train import train
 from noria.app.wiring import open_app
 from noria.pipeline.listen import Silent
 from packages import Index, index

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from noria.app.asking import Wish, asked_for, fresh_steps, goes_on
 from noria.app.environments.groups import foreseen
-from noria.app.train import Wish, asked_for, fresh_steps, goes_on
 from noria.artifacts.unstored import Unstored
 from noria.records.base import Record
 from noria.records.runs import NewRun

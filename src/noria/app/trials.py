@@ -11,12 +11,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
 from noria.app import study as studies
+from noria.app.asking import Wish, asked_for
 from noria.app.begun import Begun, as_begun
 from noria.app.environments.groups import prepared
 from noria.app.environments.wanted import require
 from noria.app.lent import Engines, Watched
 from noria.app.study import RUN, WHY, Search
-from noria.app.train import Wish, asked_for
 from noria.errors import Conflict, NoriaError, StepFailed
 from noria.graph.errors import SourceChanged
 from noria.pipeline.listen import Silent

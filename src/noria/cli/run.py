@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from contextlib import ExitStack
 
-from noria.app.train import Wish, train
+from noria.app.asking import Wish
+from noria.app.train import train
 from noria.app.wiring import open_app
 from noria.cli.commands import BadUsage, Subparsers, dry_run, parser_of, project
 from noria.cli.inside import inside

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+from noria.app.asking import Wish
 from noria.app.foresee import Foreseen, foresee
-from noria.app.train import Wish
 from noria.app.wiring import open_app
 from noria.cli.commands import project
 from noria.cli.render import note, paint, say, say_json, table, when

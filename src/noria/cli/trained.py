@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from noria.app.judging.approve import waits
-from noria.app.train import Trained
+from noria.app.open_run import Trained
 from noria.cli.render import count, figure, paint
 from noria.cli.show_run import verdict_line
 from noria.records.runs import Ran

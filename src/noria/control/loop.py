@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 from noria.app.alarms.deliver import Delivered, deliver
 from noria.app.alarms.standing import alarms_of
+from noria.app.asking import Wish
+from noria.app.open_run import Trained
 from noria.app.sights import Sighted
-from noria.app.train import Trained, Wish, train
+from noria.app.train import train
 from noria.app.watch import Watch, Watched
 from noria.control.triggers import Wheel, due
 from noria.errors import Conflict

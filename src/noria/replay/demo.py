@@ -17,9 +17,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from noria.app.asking import Wish
+from noria.app.open_run import Trained
 from noria.app.promote import find_version
 from noria.app.serve import serving
-from noria.app.train import Trained, Wish, train
+from noria.app.train import train
 from noria.app.wiring import App, open_app
 from noria.declare import resolve
 from noria.errors import NoriaError, NotFound, UsageError, render

@@ -18,7 +18,7 @@ from noria.errors import NoriaError
 from noria.records.gates import Judgement
 
 if TYPE_CHECKING:
-    from noria.app.train import Trained
+    from noria.app.open_run import Trained
     from noria.app.watch import Watched
     from noria.control.loop import Turn
     from noria.pipeline.plan import Plan

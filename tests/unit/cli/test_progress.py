@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from noria.app.train import Trained
+from noria.app.open_run import Trained
 from noria.cli.progress import listening
 from noria.cli.trained import exit_code, trained_lines
 from noria.cli.words import setting, settings

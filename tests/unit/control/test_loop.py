@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from noria.app.asking import Wish
 from noria.app.errors import UnknownVersion
 from noria.app.sights import Sighted
-from noria.app.train import Wish
 from noria.app.watch import Watch, Watched
 from noria.app.wiring import App
 from noria.control import loop
