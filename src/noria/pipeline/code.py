@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +59,7 @@ class Code:
             "role": step.role,
             "inputs": step.inputs,
             "outputs": step.outputs,
-            "spec": asdict(step.spec),
+            "spec": vars(step.spec),
         }
         return Coded(digest=digest_of([declared, about, text.items]), notes=text.notes)
 
