@@ -168,9 +168,13 @@ class Spool:
 
 def columns_in(path: Path) -> Columns:
     """All points of a spool, in the order in which they were written; one that is still written to may be read."""
+    return columns_of(path.read_bytes())
+
+
+def columns_of(data: bytes) -> Columns:
+    """All points in these bytes of a spool."""
     import numpy as np
 
-    data = path.read_bytes()
     records = np.frombuffer(data, np.dtype(LAYOUT), count=len(data) // POINT.size)
     points = np.ones(len(records), bool)
     series = records["number"].astype(np.int64)
