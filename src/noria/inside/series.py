@@ -43,14 +43,14 @@ def log(values: Mapping[str, Any] | None = None, /, *, step: int | None = None, 
         if type(values) is not dict and not isinstance(values, Mapping):
             raise NotAFigure("values", f"a {type(values).__name__}", "give a mapping of names to numbers")
         named = {**values, **named} if named else values  # type: ignore[assignment]
-    points = [
-        (name, value if type(value) is float and type(name) is str else _number(name, value))
-        for name, value in named.items()
-    ]
+    for name, value in named.items():
+        if type(value) is not float or type(name) is not str:
+            named = {name: _number(name, value) for name, value in named.items()}
+            break
     if step is not None and (type(step) is not int or not FIRST <= step < LAST):
         step = _whole(step)
-    if inside is not None and points:
-        inside.spool.write(points, step)
+    if inside is not None and named:
+        inside.spool.write(named.items(), step)
 
 
 def collected(spool: Spool, artifacts: Artifacts) -> Artifact | None:
