@@ -37,8 +37,9 @@ def as_begun(app: App, resolved: Resolved, asked: NewRun) -> Begun:
     """Read all of the project's code that a pipeline reaches, now. Raises `SourceChanged` where it is not that of the
     source tree which the run records: somebody has saved a file since that was captured."""
     from noria.pipeline.code import Code
+    from noria.pipeline.outlines import Outlines
 
-    code = Code(app.project)
+    code = Code(app.project, Outlines(app.state))
     code.read(resolved)
     tree = parse(app.store.get(asked.provenance.source.tree), Tree)
     recorded = {file.path: file.digest for file in tree.files if not stat.S_ISLNK(file.mode)}

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from noria.inside.checkpoints import FOLDER as CHECKPOINTS
+from noria.pipeline.outlines import FOLDER as OUTLINES
 from noria.records.base import Digest, Record
 
 if TYPE_CHECKING:
@@ -44,8 +45,8 @@ def found_on_disk(
     app: App, trees: Collection[Digest], runs: Collection[str], *, since: float, seconds: float
 ) -> Iterator[Found]:
     """Files that were last written before `since`: source trees that no kept version has, spools of runs that are not
-    kept (`runs`: those that are, by name), and what workers that were killed had laid out for a step. Damaged objects, and
-    notes on files outside, that nobody looked into for `seconds`."""
+    kept (`runs`: those that are, by name), and what workers that were killed had laid out for a step. Damaged objects,
+    notes on files outside and outlines of code that nobody looked into for `seconds`."""
     state = app.state
     names = {tree.removeprefix("blake3:") for tree in trees}
     for path in _in(state / "code"):
@@ -60,6 +61,9 @@ def found_on_disk(
     for path in _in(state / "outside"):
         if _older(path, time.time() - seconds):
             yield Found("notes on files outside", path)
+    for path in _in(state / OUTLINES):
+        if _older(path, time.time() - seconds):
+            yield Found("outlines of code", path)
     for folder in (state / "corrupt", state / "cache" / "corrupt"):
         for path in _in(folder):
             if _older(path, time.time() - seconds):

@@ -7,6 +7,7 @@ user's code may not simply be kept from importing pandas, as one of `fast.apart`
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,17 @@ def array_of(values: np.ndarray[Any, Any]) -> pa.Array:
         return pa.array(values)
     kind = pa.from_numpy_dtype(values.dtype)
     return pa.Array.from_buffers(kind, len(values), [None, pa.py_buffer(np.ascontiguousarray(values))])
+
+
+def texts_of(texts: Sequence[str]) -> pa.Array:
+    """Some text as `pa.array` has it; all together less than 2 GB."""
+    import numpy as np
+    import pyarrow as pa
+
+    spelled = [text.encode() for text in texts]
+    ends = np.cumsum([0, *map(len, spelled)], dtype=np.int32)
+    data = [None, pa.py_buffer(ends), pa.py_buffer(b"".join(spelled))]
+    return pa.Array.from_buffers(pa.string(), len(texts), data)
 
 
 def ticks_of(times: pa.ChunkedArray) -> np.ndarray[Any, np.dtype[np.int64]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import gc
 import os
 import re
 import sys
@@ -16,6 +17,7 @@ from noria import __version__
 from noria.cli.commands import COMMANDS, BadUsage, Parser, Subparsers, UnknownCommand, common, load
 from noria.errors import Bug, NoriaError, render
 
+YOUNG = 50_000  # objects; imports and records make many and hardly a cycle, and Python's 700 looks for one 150 times a run
 INTERRUPTED = 130  # 128 + SIGINT, as shells count
 NUMBER = re.compile(r"-\d*\.?\d+(e[-+]?\d+)?", re.IGNORECASE)  # a negative one, and no option
 TAKES_VALUE = ("-C", "--project")  # options before the command whose next word is not the command
@@ -32,6 +34,7 @@ class Unexpected(Bug):
 
 def command() -> NoReturn:
     """The process `noria`: one command line, and its exit code."""
+    gc.set_threshold(YOUNG, 20, 20)
     code = main()
     from noria.app.leaving import leave
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from noria.errors import UsageError
 from noria.inside.context import current
-from noria.inside.spool import Spool, columns_in
+from noria.inside.spool import Columns, Spool, columns_in, columns_of
 from noria.records.artifacts import Artifact
 
 if TYPE_CHECKING:
@@ -43,14 +43,14 @@ def log(values: Mapping[str, Any] | None = None, /, *, step: int | None = None, 
         if type(values) is not dict and not isinstance(values, Mapping):
             raise NotAFigure("values", f"a {type(values).__name__}", "give a mapping of names to numbers")
         named = {**values, **named} if named else values  # type: ignore[assignment]
-    points = [
-        (name, value if type(value) is float and type(name) is str else _number(name, value))
-        for name, value in named.items()
-    ]
+    for name, value in named.items():
+        if type(value) is not float or type(name) is not str:
+            named = {name: _number(name, value) for name, value in named.items()}
+            break
     if step is not None and (type(step) is not int or not FIRST <= step < LAST):
         step = _whole(step)
-    if inside is not None and points:
-        inside.spool.write(points, step)
+    if inside is not None and named:
+        inside.spool.write(named.items(), step)
 
 
 def collected(spool: Spool, artifacts: Artifacts) -> Artifact | None:
@@ -64,30 +64,24 @@ def table_of(files: list[Path]) -> pa.Table:
     """The points of all files, one after another: columns throughout, for a million points are no million objects."""
     import pyarrow as pa
 
-    empty = pa.table({name: pa.array([], kind) for name, kind in _kinds().items()})
-    return pa.concat_tables([empty, *map(_table, files)]).combine_chunks()
+    return pa.concat_tables(
+        [_table(columns_of(b"")), *(_table(columns_in(file)) for file in files)]
+    ).combine_chunks()
 
 
-def _table(file: Path) -> pa.Table:
+def _table(found: Columns) -> pa.Table:
     import pyarrow as pa
 
-    found = columns_in(file)
-    names = pa.array(found.names, pa.string()).take(pa.array(found.series))
-    columns = [names, *map(pa.array, (found.step, found.value, found.at))]
+    from noria.artifacts.unframed import array_of, texts_of
+
     return pa.table(
-        {name: column.cast(kind) for column, (name, kind) in zip(columns, _kinds().items(), strict=True)}
+        {
+            "name": texts_of(found.names).take(array_of(found.series)),
+            "step": array_of(found.step),
+            "value": array_of(found.value),
+            "at": array_of(found.at).cast(pa.timestamp("us", tz="UTC")),
+        }
     )
-
-
-def _kinds() -> dict[str, pa.DataType]:
-    import pyarrow as pa
-
-    return {
-        "name": pa.string(),
-        "step": pa.int64(),
-        "value": pa.float64(),
-        "at": pa.timestamp("us", tz="UTC"),
-    }
 
 
 def _number(name: Any, value: Any) -> float:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 POINT = struct.Struct("<Iqqd")
+_pack = POINT.pack
 NAME = 1 << 31
 SUFFIX = ".spool"
 LAYOUT = [("number", "<u4"), ("step", "<i8"), ("at", "<i8"), ("value", "<f8")]
@@ -96,14 +97,15 @@ class Spool:
             self._begin(os.getpid(), f"+{os.getpid()}")
         at = time.time_ns() // 1000
         with self._lock:
+            numbers, turns = self._numbers, self._next
             parts: list[bytes] = []
             for name, value in points:
-                number = self._numbers.get(name)
+                number = numbers.get(name)
                 if number is None:
                     number = self._define(name, parts)
-                turn = self._next[name] if step is None else step
-                self._next[name] = turn + 1
-                parts.append(POINT.pack(number, turn, at, value))
+                turn = turns[name] if step is None else step
+                turns[name] = turn + 1
+                parts.append(_pack(number, turn, at, value))
             self._append(parts[0] if len(parts) == 1 else b"".join(parts))
 
     def take(self, segments: Iterable[Segment]) -> None:
@@ -168,9 +170,13 @@ class Spool:
 
 def columns_in(path: Path) -> Columns:
     """All points of a spool, in the order in which they were written; one that is still written to may be read."""
+    return columns_of(path.read_bytes())
+
+
+def columns_of(data: bytes) -> Columns:
+    """All points in these bytes of a spool."""
     import numpy as np
 
-    data = path.read_bytes()
     records = np.frombuffer(data, np.dtype(LAYOUT), count=len(data) // POINT.size)
     points = np.ones(len(records), bool)
     series = records["number"].astype(np.int64)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Container
 from datetime import date, timedelta
 from pathlib import Path, PurePath
 
-from noria.pipeline.modules import Module
 from noria.pipeline.syntax import unrolled
 
 LARGEST = 10_000  # items of such a value; a larger one is data, and belongs into a data step
@@ -14,12 +14,12 @@ READERS = ("read", "load", "scan", "open", "fetch", "urlopen", "get", "environ")
 """Beginnings of the names of calls that look at the outside world."""
 
 
-def looks_out(module: Module, value: ast.expr) -> bool:
-    """Whether an expression calls or reads something that is not the project's: its value may change by itself."""
+def looks_out(imports: Container[str], value: ast.expr) -> bool:
+    """Whether an expression calls or reads something that is imported: its value may change by itself."""
     for node in ast.walk(value):
         if isinstance(node, ast.Call | ast.Attribute | ast.Subscript):
             root, _ = unrolled(node.func if isinstance(node, ast.Call) else node)
-            if isinstance(root, ast.Name) and (root.id == "open" or root.id in module.imports):
+            if isinstance(root, ast.Name) and (root.id == "open" or root.id in imports):
                 return True
     return False
 

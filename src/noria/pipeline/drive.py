@@ -156,6 +156,7 @@ class _Turn:
         self._under: dict[str, _Under] = {}
         self._failure: NoriaError | None = None
         self._order: dict[str, tuple[int, int]] = {}
+        self._ahead = records.runs.ahead(run.asked.model, run.number)
         self._before = {result.step: result for result in records.runs.steps(run.asked.model, run.number)}
 
     def go(self) -> None:
@@ -214,7 +215,7 @@ class _Turn:
         if role_of(node) == "data" or node.name in self.fresh:
             return None
         started = time.perf_counter()
-        found = self._records.runs.cached(self._run.asked.model, digest_of(now))
+        found = self._newest(digest_of(now))
         if found is None or not there(found[0], self._store):
             return None
         result, source = found
@@ -231,6 +232,11 @@ class _Turn:
             series=result.series,
             card=result.card,
         )
+
+    def _newest(self, fingerprint: Digest) -> tuple[StepResult, str] | None:
+        """What was read ahead counts once: meanwhile this run may have made a newer one."""
+        ahead = self._ahead.pop(fingerprint, None)
+        return ahead or self._records.runs.cached(self._run.asked.model, fingerprint)
 
     def _submit(self, node: Node, name: str, item: Item | None, print_: Fingerprint) -> None:
         reason = self._reason(node, name, print_)

@@ -183,10 +183,10 @@ def _dotted(module: Module, local: dict[str, str], node: ast.expr) -> str | None
         return None
     if root.id in local:
         return ".".join((local[root.id], *path))
-    for target in module.imports.get(root.id, ()):
+    for target in module.outline.imports.get(root.id, ()):
         if not target.level:
             return ".".join(filter(None, (target.module, target.name, *path)))
-    return root.id if not path and root.id in BUILTINS and root.id not in module.bound else None
+    return root.id if not path and root.id in BUILTINS and root.id not in module.outline.bound else None
 
 
 def _local_imports(node: ast.AST) -> dict[str, str]:

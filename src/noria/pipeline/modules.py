@@ -1,23 +1,31 @@
-"""A project's Python files, each parsed once: which statement makes, imports or changes which name."""
+"""A project's Python files, each outlined once: which statement makes, imports or changes which name."""
 
 from __future__ import annotations
 
 import ast
 import sys
 import sysconfig
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 from noria.graph.imported import FOREIGN, is_own
-from noria.pipeline.syntax import Target, imported, read, stored, touched
+from noria.pipeline.outline import (
+    Made,
+    Outline,
+    Piece,
+    function_piece,
+    functions_of,
+    key_of,
+    mutated_in,
+    outline,
+    piece,
+)
+from noria.pipeline.outlines import Outlines
+from noria.pipeline.syntax import Function, Target
 from noria.records.base import Digest, digest_bytes
-
-BLOCKS = ("body", "orelse", "finalbody", "handlers", "cases")
-"""The fields of a statement, a handler or a case that hold statements."""
 
 
 @dataclass(eq=False)
@@ -27,11 +35,10 @@ class Module:
     name: str
     place: str
     path: Path
-    body: list[ast.stmt]
-    bound: dict[str, list[int]] = field(default_factory=dict)
-    """Name to the statements that make it or may change its value."""
-    imports: dict[str, list[Target]] = field(default_factory=dict)
-    stars: list[Target] = field(default_factory=list)
+    content: bytes
+    outline: Outline
+    fresh: bool
+    """Whether the outline holds what no earlier process has read."""
 
     @property
     def package(self) -> str:
@@ -39,27 +46,46 @@ class Module:
         return self.name if self.path.name == "__init__.py" else self.name.rpartition(".")[0]
 
     @cached_property
-    def mutated(self) -> frozenset[str]:
-        """Names that some function of this file rebinds or changes in place, whenever that may be."""
-        inside = [
-            statement for statement in self.body if isinstance(statement, ast.FunctionDef | ast.ClassDef)
-        ]
-        return frozenset(read(inside).mutated)
+    def body(self) -> list[ast.stmt]:
+        return ast.parse(self.content).body
 
     @cached_property
-    def functions(self) -> dict[str, list[tuple[int, int, ast.FunctionDef | ast.AsyncFunctionDef]]]:
-        """Every function of the file, wherever it stands: its first line, decorators included, the statement of the
-        top level that holds it, and itself."""
-        found: dict[str, list[tuple[int, int, ast.FunctionDef | ast.AsyncFunctionDef]]] = {}
-        for position, statement in enumerate(self.body):
-            for node in _statements_in(statement):
-                if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-                    first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
-                    found.setdefault(node.name, []).append((first, position, node))
+    def functions(self) -> list[Function]:
+        """By their numbers."""
+        return [function for _, function in functions_of(self.body)]
+
+    @property
+    def mutated(self) -> frozenset[str]:
+        """Names that some function of this file rebinds or changes in place, whenever that may be."""
+        if self.outline.mutated is None:
+            self.outline.mutated, self.fresh = mutated_in(self.body), True
+        return self.outline.mutated
+
+    def node(self, which: Made | int) -> ast.AST:
+        """A function, or a statement by its position."""
+        return self.functions[which.number] if isinstance(which, Made) else self.body[which]
+
+    def piece(self, position: int, kept: Sequence[bool]) -> Piece:
+        """A statement, with those of its decorators that are kept."""
+        key = key_of(position, kept)
+        found = self.outline.pieces.get(key)
+        if found is None:
+            found = piece(self.body[position], kept)
+            self.outline.pieces[key], self.fresh = found, True
+        return found
+
+    def alone(self, made: Made, kept: Sequence[bool], *, as_step: bool) -> Piece:
+        """A function by itself."""
+        key = key_of(made.number, kept, as_step=as_step)
+        found = self.outline.alone.get(key)
+        if found is None:
+            node = self.functions[made.number]
+            found = function_piece(node, kept, outermost=made.outermost, as_step=as_step)
+            self.outline.alone[key], self.fresh = found, True
         return found
 
     def defines(self, name: str) -> bool:
-        return name in self.bound or name in self.imports
+        return name in self.outline.bound or name in self.outline.imports
 
     def loaded(self) -> ModuleType | None:
         """The module itself, where this process has imported it from this file."""
@@ -76,22 +102,12 @@ class Module:
         return ".".join([*base, *filter(None, [target.module])])
 
 
-def _statements_in(statement: ast.stmt) -> Iterator[ast.stmt]:
-    """A statement and those inside it, however deep; expressions, which hold none, are not walked through."""
-    waiting: list[Any] = [statement]
-    while waiting:
-        node = waiting.pop()
-        if isinstance(node, ast.stmt):
-            yield node
-        for name in BLOCKS:
-            waiting += getattr(node, name, ())
-
-
 class Modules:
     """The files under a root that a program can import; anything else belongs to the environment."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, outlines: Outlines | None = None) -> None:
         self.root = root.resolve()
+        self._outlines = outlines
         self.read: dict[str, Digest] = {}
         """Every file that was looked into, by its place: the digest of its bytes then."""
         self._by_name: dict[str, Module | None] = {}
@@ -134,6 +150,14 @@ class Modules:
                 if module := self.at(str(path), name):
                     yield module
 
+    def keep(self) -> None:
+        """Keep the outlines of what was read anew, where there is a place for them."""
+        fresh = [module for module in self._by_path.values() if module and module.fresh]
+        if self._outlines is not None and fresh:
+            self._outlines.put({self.read[module.place]: module.outline for module in fresh})
+        for module in fresh:
+            module.fresh = False
+
     def _locate(self, dotted: str) -> Path | None:
         parts = dotted.split(".")
         if not all(part.isidentifier() for part in parts):
@@ -166,37 +190,28 @@ class Modules:
         known = self._by_path.get(path)
         if known is not None:
             return known
-        try:
-            body = ast.parse(self._bytes(path)).body
-        except (SyntaxError, ValueError):  # a template, or not Python: nothing can import it either
-            return None
+        content = self._bytes(path)
         place = path.relative_to(self.root).as_posix()
-        module = Module(name=name, place=place, path=path, body=body)
-        _index(module)
-        self._by_path[path] = module
+        known_outline = self._outlines.get(self.read[place]) if self._outlines else None
+        module = (
+            Module(name, place, path, content, known_outline, fresh=False)
+            if known_outline
+            else _outlined(name, place, path, content)
+        )
+        if module is not None:
+            self._by_path[path] = module
         return module
 
 
-def _index(module: Module) -> None:
-    for position, statement in enumerate(module.body):
-        if _is_guard(statement):
-            continue
-        names = stored(statement) | touched(statement)
-        for name, target in imported(statement):
-            if name == "*":
-                module.stars.append(target)
-                continue
-            module.imports.setdefault(name, []).append(target)
-            if not isinstance(statement, ast.Import | ast.ImportFrom):
-                names.add(name)  # an import on condition: the condition is part of what the name means
-        for name in names:
-            module.bound.setdefault(name, []).append(position)
-
-
-def _is_guard(statement: ast.stmt) -> bool:
-    """`if __name__ == "__main__":`, which nobody reaches by an import."""
-    test = statement.test if isinstance(statement, ast.If) else None
-    return isinstance(test, ast.Compare) and isinstance(test.left, ast.Name) and test.left.id == "__name__"
+def _outlined(name: str, place: str, path: Path, content: bytes) -> Module | None:
+    """A file whose outline is not known yet; None for a template, or what is not Python: nothing can import it either."""
+    try:
+        body = ast.parse(content).body
+    except (SyntaxError, ValueError):
+        return None
+    module = Module(name, place, path, content, outline(body), fresh=True)
+    module.body = body
+    return module
 
 
 @cache

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import Any, cast
 
+from msgspec import Struct, field
+
 Function = ast.FunctionDef | ast.AsyncFunctionDef
+Definition = Function | ast.ClassDef
 Comprehension = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
 
 _SCOPES = (  # what is inside has names of its own
@@ -33,8 +35,7 @@ _SAID: dict[type, tuple[str, ...]] = {
 """The fields of each kind of node that say something."""
 
 
-@dataclass(frozen=True)
-class Target:
+class Target(Struct, frozen=True, array_like=True):
     """What an import names: `from ..a import b` is module `a`, level 2, name `b`."""
 
     module: str
@@ -42,8 +43,7 @@ class Target:
     level: int = 0
 
 
-@dataclass
-class Reading:
+class Reading(Struct, array_like=True):
     """The names that some code takes from its module, with the attributes read off them (`np`, `random`, `seed`)."""
 
     names: dict[tuple[str, tuple[str, ...]], bool] = field(default_factory=dict)
@@ -54,16 +54,22 @@ class Reading:
     """Names whose value is changed in place or rebound."""
 
 
-def normal_form(node: ast.AST, keep: Callable[[ast.expr], bool], *, as_step: bool = False) -> str:
-    """The tree as text: no positions, comments or docstrings, and of a definition's own decorators those to `keep`.
+def normal_form(node: ast.AST, *, as_step: bool = False) -> str:
+    """The tree as text: no positions, comments or docstrings.
 
     `as_step` leaves out the defaults of keyword-only parameters: a step's hyperparameters are recorded by value.
     """
     out: list[str] = []
-    if isinstance(node, Function | ast.ClassDef):
-        node = _undecorated(node, keep, as_step=as_step)
-    _write(node, out)
+    _write(_without_defaults(node) if as_step and isinstance(node, Function) else node, out)
     return "".join(out)
+
+
+def with_decorators(node: ast.AST, kept: Sequence[bool]) -> ast.AST:
+    """A definition with those of its own decorators alone that are kept; anything else as it is."""
+    if not isinstance(node, Definition) or all(kept):
+        return node
+    decorators = [one for one, keep in zip(node.decorator_list, kept, strict=True) if keep]
+    return _changed(node, "decorator_list", decorators)
 
 
 def read(nodes: Iterable[ast.AST]) -> Reading:
@@ -109,15 +115,12 @@ def unrolled(node: ast.expr) -> tuple[ast.expr, tuple[str, ...]]:
     return node, tuple(reversed(path))
 
 
-def _undecorated(
-    node: Function | ast.ClassDef, keep: Callable[[ast.expr], bool], *, as_step: bool
-) -> ast.AST:
-    kept = [decorator for decorator in node.decorator_list if keep(decorator)]
-    fields = {**dict(ast.iter_fields(node)), "decorator_list": kept}
-    if as_step and isinstance(node, Function):
-        arguments = dict(ast.iter_fields(node.args))
-        fields["args"] = ast.arguments(**{**arguments, "kw_defaults": []})
-    return type(node)(**fields)
+def _without_defaults(node: Function) -> ast.AST:
+    return _changed(node, "args", _changed(node.args, "kw_defaults", []))
+
+
+def _changed(node: ast.AST, name: str, value: object) -> ast.AST:
+    return type(node)(**{**dict(ast.iter_fields(node)), name: value})
 
 
 def _write(value: object, out: list[str]) -> None:
@@ -141,7 +144,7 @@ def _write(value: object, out: list[str]) -> None:
 
 
 def _without_docstring(node: ast.AST, body: object) -> object:
-    if not (isinstance(node, Function | ast.ClassDef | ast.Module) and isinstance(body, list) and body):
+    if not (isinstance(node, Definition | ast.Module) and isinstance(body, list) and body):
         return body
     first = body[0]
     said = (
@@ -275,7 +278,7 @@ def _bound(own: Iterable[ast.AST]) -> Iterator[tuple[str, Target | None]]:
     for node in own:
         if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
             yield node.id, None
-        elif isinstance(node, Function | ast.ClassDef):
+        elif isinstance(node, Definition):
             yield node.name, None
         elif isinstance(node, ast.Import):
             for alias in node.names:

@@ -68,6 +68,11 @@ class RunRecords(Protocol):
         """The newest result with this fingerprint, and the name of the run that executed it."""
         ...
 
+    def ahead(self, model: str, run: int) -> dict[Digest, tuple[StepResult, str]]:
+        """What `cached` gives now to fingerprints of the run before this one, a few thousand at most: a run that does the
+        same again asks once."""
+        ...
+
     def last(self, model: str, step: str) -> StepResult | None:
         """The newest result of a step of this name, whatever its fingerprint."""
         ...

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from noria.artifacts.unframed import array_of, moment_of, numpy_of, timestamp
+from noria.artifacts.unframed import array_of, moment_of, numpy_of, texts_of, timestamp
 
 VALUES = [
     np.array([True, False, True] * 5),
@@ -35,6 +35,13 @@ def test_numpy_to_arrow(values: Any) -> None:
     assert made.type == wanted.type
     assert made.validate(full=True) is None
     assert made.equals(wanted) or np.array_equal(made.to_numpy(), wanted.to_numpy(), equal_nan=True)
+
+
+@pytest.mark.parametrize("texts", [[], [""], ["a", "größe", "", "\U0001f600"]])
+def test_text_to_arrow(texts: list[str]) -> None:
+    made = texts_of(texts)
+    assert made.validate(full=True) is None
+    assert made.equals(pa.array(texts, pa.string()))
 
 
 @pytest.mark.parametrize(

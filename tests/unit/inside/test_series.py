@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -39,6 +41,21 @@ def test_its_types_do_not_depend_on_what_was_logged(spools: list[Path]) -> None:
     full, none = table_of(spools), table_of([])
     assert (full.schema, none.num_rows) == (none.schema, 0)
     assert [str(kind) for kind in none.schema.types] == ["string", "int64", "double", "timestamp[us, tz=UTC]"]
+
+
+def test_to_keep_points_imports_no_pandas(spools: list[Path], tmp_path: Path) -> None:
+    code = """
+import sys
+from pathlib import Path
+from noria.adapters.folder import FolderStore
+from noria.artifacts import Artifacts
+from noria.inside.series import table_of
+kept = Artifacts(FolderStore(Path(sys.argv[1]))).save(table_of([Path(one) for one in sys.argv[2:]]))
+print(kept.rows, "pandas" in sys.modules)
+"""
+    words = [sys.executable, "-c", code, str(tmp_path / "store"), *map(str, spools)]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["5", "False"]
 
 
 def test_a_point_that_a_kill_cut_short_is_left_out(spools: list[Path]) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple, cast
 
 from noria.adapters.sql.conflicts import NumberTaken, RunIsOver, UnknownRun
 from noria.adapters.sql.database import Connection, first
@@ -15,11 +15,14 @@ from noria.records.runs import Interrupted, Outcome, Reused, Run, StepResult
 
 read_outcome: Callable[[str], Outcome] = reader(Outcome, "outcome")  # type: ignore[arg-type]  # a union is no type
 
+MANY = 4  # rows; from here on to ask for their ids at the end costs less than one by one
+
 _FIND = "SELECT id, outcome, body FROM runs WHERE model = :model AND number = :run"
 _NEW_RUN = "INSERT INTO runs (model, number, started, body) VALUES (:model, :number, :started, :body)"
 _END = "UPDATE runs SET finished = :finished, outcome = :outcome WHERE model = :model AND number = :run"
 _RESULTS = "SELECT id, step, seq, body FROM steps WHERE model = :model AND run = :run"
 _RESULTS_OF_STEP = f"{_RESULTS} AND step = :step"
+_PLACED = "SELECT place, id FROM steps WHERE model = :model AND run = :run AND seq = :seq"
 _PLACE = "UPDATE steps SET seq = :seq, place = :place WHERE id = :id"
 _INSERT = (
     "INSERT INTO steps (model, run, step, fingerprint, origin, seq, place, body) "
@@ -125,14 +128,30 @@ def _settle(
         for row in before
         if row.seq is not None and row.step in named and row.body not in given
     ]
-    for place, (result, body) in enumerate(zip(results, bodies, strict=True)):
-        if body in known:
-            moves.append({"id": known[body], "seq": seq, "place": place})
-        else:
-            known[body] = connection.insert(_INSERT, _row(model, run, seq, place, result, body))
+    fresh = {
+        body: _row(model, run, seq, place, result, body)
+        for place, (result, body) in enumerate(zip(results, bodies, strict=True))
+        if body not in known
+    }
+    moves += [
+        {"id": known[body], "seq": seq, "place": place} for place, body in enumerate(bodies) if body in known
+    ]
+    known |= _inserted(connection, fresh)
     if moves:
         connection.run(_PLACE, moves)
     return [known[body] for body in bodies]
+
+
+def _inserted(connection: Connection, rows: Mapping[str, Mapping[str, object]]) -> dict[str, int]:
+    """Insert rows of one event by their bodies, all at once; the ids that they got."""
+    if len(rows) < MANY:
+        return {body: connection.insert(_INSERT, row) for body, row in rows.items()}
+    connection.run(_INSERT, list(rows.values()))
+    first = next(iter(rows.values()))
+    ids: dict[int, int] = dict(
+        connection.all(_PLACED, {name: first[name] for name in ("model", "run", "seq")})
+    )
+    return {body: ids[cast("int", row["place"])] for body, row in rows.items()}
 
 
 def _row(model: str, run: int, seq: int, place: int, result: StepResult, body: str) -> dict[str, object]:

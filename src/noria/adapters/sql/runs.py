@@ -16,6 +16,7 @@ from noria.records.runs import Interrupted, Outcome, Run, StepResult
 RunWithEnd = tuple[Run, datetime | None, Outcome | None]
 PAGE = 20  # runs of one look for the newest that a person began
 WINDOW = 200  # runs whose results are read at once: some 5 MB
+AHEAD = 5000  # results that are read ahead: some 15 MB
 ASIDE = frozenset({"trial", "proof"})  # runs beside the wheel's own: nobody goes on with them
 
 _read_run = reader(Run)
@@ -30,6 +31,14 @@ _BEFORE = f"{_OF_MODEL} AND number < :before ORDER BY number DESC LIMIT :last"
 _RESULTS = "SELECT body, origin FROM steps WHERE model = :model AND body IS NOT NULL"
 _IN_ORDER = f"{_RESULTS} AND run = :number AND seq IS NOT NULL ORDER BY seq, place"
 _CACHED = f"{_RESULTS} AND fingerprint = :fingerprint ORDER BY id DESC LIMIT 1"
+_AHEAD = (
+    "SELECT asked.fingerprint, found.body, found.origin FROM ("
+    "SELECT fingerprint FROM steps WHERE model = :model"
+    " AND run = (SELECT MAX(number) FROM runs WHERE model = :model AND number < :run) LIMIT :most"
+    ") AS asked JOIN steps AS found ON found.id = ("  # a look into the index for each, however many runs did the same
+    "SELECT id FROM steps WHERE model = :model AND fingerprint = asked.fingerprint AND body IS NOT NULL"
+    " ORDER BY id DESC LIMIT 1)"
+)
 _WINDOW = (
     "SELECT run, body FROM steps WHERE model = :model AND body IS NOT NULL AND seq IS NOT NULL"
     " AND run > :after AND run <= :upto ORDER BY run, seq, place"
@@ -88,6 +97,12 @@ class Runs:
         with self._database.read("cached") as connection:
             found = first(connection, _CACHED, {"model": model, "fingerprint": fingerprint})
         return (_read_step(found[0]), found[1]) if found else None
+
+    @patient
+    def ahead(self, model: str, run: int) -> dict[Digest, tuple[StepResult, str]]:
+        with self._database.read("ahead") as connection:
+            rows = connection.all(_AHEAD, {"model": model, "run": run, "most": AHEAD})
+        return {fingerprint: (_read_step(body), origin) for fingerprint, body, origin in rows}
 
     @patient
     def last(self, model: str, step: str) -> StepResult | None:

@@ -101,6 +101,9 @@ class Nowhere:
     def cached(self, model: str, fingerprint: Digest) -> tuple[StepResult, str] | None:
         return None
 
+    def ahead(self, model: str, run: int) -> dict[Digest, tuple[StepResult, str]]:
+        return {}
+
     def last(self, model: str, step: str) -> StepResult | None:
         return None
 

@@ -101,6 +101,36 @@ class RunRecordsContract:
         assert records.runs.cached(MODEL, Digest("blake3:" + "1" * 64)) is None
         assert records.runs.cached("fare", digest_of(made.fingerprint)) is None
 
+    def test_reads_ahead_what_the_run_before_tells_to_ask_for(self, records: Doors) -> None:
+        first, second, third = begin(records), begin(records), begin(records)
+        made, changed = a_result("split"), a_result("train", content="old")
+        append(records, step_finished(first, made))
+        append(records, step_finished(first, changed))
+        append(records, step_finished(first, a_result("score")))
+        append(records, run_finished(second, a_result("split", reused="delay/1"), changed))
+        newer = a_result("train", content="new")
+        append(records, step_finished(third, newer))
+        ahead = records.runs.ahead(MODEL, 3)
+        assert set(ahead) == {digest_of(one.fingerprint) for one in (made, changed)}
+        assert ahead == {one: records.runs.cached(MODEL, one) for one in ahead}
+        assert ahead[digest_of(newer.fingerprint)] == (newer, "delay/3")  # the newest, whoever made it
+        assert len(records.runs.ahead(MODEL, 2)) == 3
+
+    def test_reads_nothing_ahead_of_a_first_run_or_from_another_model(self, records: Doors) -> None:
+        append(records, step_finished(begin(records), a_result("split")))
+        assert records.runs.ahead(MODEL, 1) == {}
+        assert records.runs.ahead("fare", 2) == {}
+
+    def test_keeps_many_results_of_one_event_in_their_order(self, records: Doors) -> None:
+        run = begin(records)
+        before, replaced = a_result("s3"), a_result("s5", content="old")
+        append(records, step_finished(run, before))
+        append(records, step_finished(run, replaced))
+        results = [before if n == 3 else a_result(f"s{n}") for n in (6, 5, 4, 3, 2, 1, 0)]
+        append(records, run_finished(run, *results))
+        assert records.runs.steps(MODEL, 1) == results
+        assert verify_chain(records.ledger.events(MODEL)) == 4
+
     def test_finds_the_last_result_of_a_step_whatever_its_fingerprint(self, records: Doors) -> None:
         run = begin(records)
         append(records, step_finished(run, a_result("split", code="old")))
