@@ -31,12 +31,18 @@ EXTRAS = {
     "sklearn": ("sklearn", "skops"),
     "lightgbm": ("lightgbm",),
     "xgboost": ("xgboost",),
+    "onnx": ("onnx", "onnxruntime"),
+    "torch": ("torch",),
     "pandas": ("pandas",),
     "figures": ("matplotlib", "plotext"),
     "postgres": ("psycopg2",),
     "s3": ("obstore",),
+    "delta": ("deltalake",),
+    "iceberg": ("pyiceberg",),
     "ray": ("ray",),
     "tune": ("optuna",),
+    "grpc": ("grpc",),
+    "otel": ("opentelemetry",),
 }
 """Extras of Noria and the modules that they bring."""
 
@@ -156,9 +162,10 @@ def _tried(part: str, look: Callable[[], Diagnosis]) -> Diagnosis:
 def _repository(app: App) -> Diagnosis:
     checkout = app.git.look(app.project)
     changed = len(checkout.changed) + len(checkout.untracked)
+    files = "1 file" if changed == 1 else f"{changed} files"
     return _well(
         "repository",
-        f"{checkout.commit[:9]} on {checkout.branch or 'no branch'}, {changed} files uncommitted",
+        f"{checkout.commit[:9]} on {checkout.branch or 'no branch'}, {files} uncommitted",
     )
 
 

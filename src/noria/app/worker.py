@@ -25,6 +25,7 @@ from noria import errors
 from noria.adapters.frames import read_frame, write_frame
 from noria.adapters.local_limits import held_to
 from noria.app.leaving import flush, leave
+from noria.app.telling import on_stderr
 from noria.errors import Bug, NoriaError, StepFailed
 from noria.graph.errors import SourceChanged
 from noria.graph.imported import Imported
@@ -280,14 +281,14 @@ class Worker:
             from noria.adapters.objects import open_objects
             from noria.inside.context import hold
 
-            self._opened = open_objects(self._objects, self._state)
+            self._opened = open_objects(self._objects, self._state, tell=on_stderr)
             hold(self._opened[0])
         return self._opened
 
     def _outside(self) -> Outside:
         from noria.adapters.outside import FilesOutside
 
-        return FilesOutside(self._places()[0], self._state)
+        return FilesOutside(self._places()[0], self._state, tell=on_stderr)
 
     def _put_back(self) -> None:
         """What a step may have moved: the working folder, the standard streams, what these still hold."""
