@@ -37,7 +37,7 @@ class Patience:
         self._name = name
         self._kind = kind
         self._first, self._longest = pauses
-        self._tell = tell
+        self.tell = tell
         self._in_vain = False
 
     def persist(self, act: Callable[[], R], most: float) -> R:
@@ -52,12 +52,12 @@ class Patience:
                     self._in_vain = True
                     raise
                 if not told and waited + pause >= TOLD:
-                    self._tell(f"waiting, for {most - waited:.0f} s more at most (Ctrl-C ends it): {error}")
+                    self.tell(f"waiting, for {most - waited:.0f} s more at most (Ctrl-C ends it): {error}")
                     told = True
             else:
                 self._in_vain = False
                 if told:
-                    self._tell(f"{self._name} answers again, after {time.monotonic() - began:.0f} s")
+                    self.tell(f"{self._name} answers again, after {time.monotonic() - began:.0f} s")
                 return result
             time.sleep(pause * random.uniform(0.5, 1.0))
             pause = min(2 * pause, self._longest)
