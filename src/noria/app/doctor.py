@@ -216,14 +216,15 @@ def _engine(app: App) -> Diagnosis:
     """A Ray cluster is joined, and its nodes are asked whether they can run steps, also in environments of their own."""
     groups = _groups(app) if app.policy.engine.kind == "ray" else []
     nodes, blind = app.nodes(app.shelf.folder if groups else None)
+    threads = "1 thread" if app.threads == 1 else f"{app.threads} threads"
     if blind:
         return _unshared(app, groups, blind)
     if nodes:
-        return _well("engine", f"ray, {app.threads} threads a step; {'; '.join(nodes)}")
+        return _well("engine", f"ray, {threads} a step; {'; '.join(nodes)}")
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return _well(
         "engine",
-        f"{app.policy.engine.kind}, {app.policy.engine.cpus or cores} cores, {app.threads} threads a step",
+        f"{app.policy.engine.kind}, {app.policy.engine.cpus or cores} cores, {threads} a step",
     )
 
 

@@ -323,7 +323,8 @@ def _raised(error: BaseException, subject: str, root: Path, memory: int | None) 
     fault = _fault(error)
     if not isinstance(error, NoriaError):
         told = UserCodeRaised(subject=subject, error=_words(error), where=_frames(error, root))
-        error = replace(told, remedy=_more_memory(memory)) if fault == "memory" else told
+        remedy = _more_memory(memory) if fault == "memory" else _remedy(error)
+        error = replace(told, remedy=remedy) if remedy else told
     family = next(kind.__name__ for kind in type(error).__mro__ if kind.__name__ in FAMILIES)
     return Raised(code=error.code, error=str(error), next=error.advice(), family=family, fault=fault)
 
@@ -337,6 +338,13 @@ def _fault(error: BaseException) -> Fault:
 def _lacks_memory(error: BaseException | None) -> bool:
     """Libraries translate their own failures to allocate into it, or raise from it."""
     return error is not None and (isinstance(error, MemoryError) or _lacks_memory(error.__cause__))
+
+
+def _remedy(error: BaseException) -> str:
+    """Where numpy's words do not say that it is Noria which forbids it; else nothing."""
+    if isinstance(error, ValueError) and "read-only" in str(error):
+        return "a step's inputs are mapped from the store, and nothing may change them: change a copy, as `values.copy()`"
+    return ""
 
 
 def _more_memory(allowed: int | None) -> str:
