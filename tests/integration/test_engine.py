@@ -53,6 +53,13 @@ def says():
     print("no end", end="")
 
 @p.step
+def writes():
+    import numpy as np
+    given = np.arange(3)
+    given.flags.writeable = False
+    given[0] = 7
+
+@p.step
 def vandal():
     os.chdir("/")
     sys.stdout.close()
@@ -178,6 +185,11 @@ def test_a_lost_worker_is_told_and_replaced(project: Project, step: str) -> None
     assert advice in error.advice()
     wait_gone(int(str(before)))
     assert project.value("pid") != before
+
+
+def test_who_writes_into_an_input_is_told_to_copy_it(project: Project) -> None:
+    error = project.error("writes")
+    assert "read-only" in str(error) and "change a copy" in error.advice()
 
 
 def test_a_worker_that_dies_idle_costs_nothing(project: Project) -> None:

@@ -6,17 +6,19 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from noria.adapters import bucket_sweep
+from noria.adapters import bucket, bucket_sweep, patience
 from noria.adapters.bucket import Bucket, open_bucket
 from noria.adapters.bucket_cache import Cache
 from noria.adapters.bucket_errors import (
@@ -372,7 +374,7 @@ class TestSweeps:
 REMOVE = """
 import os, signal, sys
 from pathlib import Path
-from noria.adapters import bucket_sweep
+from noria.adapters import bucket, bucket_sweep, patience
 from noria.adapters.bucket import Bucket
 from noria.adapters.objects import open_objects
 bucket_sweep.BATCH = 7
@@ -447,6 +449,34 @@ def test_a_server_that_stays_away_is_told_after_a_while(tmp_path: Path) -> None:
         assert store.get(kept) == b"before", "what this machine has needs no server"
         server.start()
         assert store.put(b"after") == digest_bytes(b"after")
+
+
+def test_a_service_that_was_never_met_is_given_up_soon_and_aloud(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It accepts and says nothing: without a first request, each would wait a minute for the first byte."""
+    monkeypatch.setattr(bucket, "BRIEFLY", dict.fromkeys(bucket.BRIEFLY, timedelta(milliseconds=100)))
+    monkeypatch.setattr(bucket, "MEETING", 0.5)
+    monkeypatch.setattr(patience, "TOLD", 0.2)
+    said: list[str] = []
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        there = f"127.0.0.1:{mute.getsockname()[1]}"
+        began = time.monotonic()
+        with (
+            environment({"AWS_ENDPOINT_URL": f"http://{there}"}),
+            pytest.raises(BucketUnavailable) as caught,
+        ):
+            open_bucket(url, unmet=True, tell=said.append).create("a", b"1")
+    assert time.monotonic() - began < 20, "and not the minute that a large request may be silent for"
+    assert there in render(caught.value)
+    assert len(said) == 1 and there in said[0]
+
+
+def test_whatever_a_service_answers_at_first_it_is_there(url: str) -> None:
+    assert open_bucket(url, unmet=True).get("a") is None
+    plain = {"AWS_ACCESS_KEY_ID": "nobody-key"}
+    with environment(plain), pytest.raises(CredentialsRefused):
+        open_bucket(url, unmet=True).get("a")
 
 
 def test_reasons_are_words_and_no_debug_print(url: str) -> None:

@@ -17,6 +17,7 @@ import pytest
 
 from noria.adapters.sql import open_records
 from noria.errors import Unavailable
+from noria.ports.leases import Busy
 from noria.testing.records.doors import begin
 from servers import PATIENCE, PostgresServer, postgres
 
@@ -98,6 +99,46 @@ def test_the_next_address_is_tried(server: PostgresServer) -> None:
     url = server.database().replace("127.0.0.1", "127.0.0.1:1,127.0.0.1", 1)
     with open_records(url) as records:
         assert begin(records).number == 1
+
+
+def test_a_lease_is_had_back_when_the_server_has_forgotten_it(server: PostgresServer) -> None:
+    url = server.database()
+    with open_records(url) as records:
+        leases = records.leases
+        assert leases is not None
+        with leases.hold("demand", "somebody"):
+            for _ in range(2):  # the lock that was had back is kept, too
+                _lose_lock(server, url)
+                _until(lambda: leases.holder("demand") is not None)
+                with pytest.raises(Busy), leases.hold("demand", "another"):
+                    pass
+        assert leases.holder("demand") is None
+
+
+def test_who_took_a_lease_meanwhile_is_told_of(
+    server: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from noria.adapters.sql import leases
+
+    monkeypatch.setattr(leases, "PAUSE", 0.5)  # so that the other one is quicker
+    url, said = server.database(), list[str]()
+    with open_records(url, tell=said.append) as records, open_records(url) as others:
+        ours, theirs = records.leases, others.leases
+        assert ours is not None and theirs is not None
+        with ours.hold("demand", "somebody"):
+            _lose_lock(server, url)
+            _until(lambda: theirs.holder("demand") is None)
+            with theirs.hold("demand", "another"):
+                _until(lambda: bool(said))
+            _until(lambda: ours.holder("demand") is not None)
+        assert ours.holder("demand") is None
+    assert len(said) == 1 and "works on demand, too" in said[0]
+
+
+def _lose_lock(server: PostgresServer, url: str) -> None:
+    (pid,) = _sessions(server, url, "pid IN (SELECT pid FROM pg_locks WHERE locktype = 'advisory')")
+    server.run(f"SELECT pg_terminate_backend({pid})")
+    _until(lambda: not _sessions(server, url, f"pid = {pid}"))
 
 
 def _sessions(server: PostgresServer, url: str, which: str) -> list[int]:

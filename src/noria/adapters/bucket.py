@@ -6,27 +6,27 @@ services' own tools do; what it cannot read itself, the keys in `~/.aws/credenti
 
 from __future__ import annotations
 
-import configparser
 import importlib
 import os
-import random
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import timedelta
-from pathlib import Path
 from typing import IO, Any, NamedTuple, TypeVar
 
+from noria.adapters.bucket_environment import endpoint, keys_of_file, plain, plain_http
 from noria.adapters.bucket_errors import (
     BadObjectsUrl,
     BucketMissing,
     BucketUnavailable,
-    NoCredentials,
     NoObjectClient,
     fault_of,
 )
 from noria.adapters.outside_errors import FileChanged
+from noria.adapters.patience import Patience, Tell, silent
+from noria.errors import NoriaError
 
 PATIENCE = 60.0  # s for which a service that does not answer is asked again
+MEETING = 15.0  # s of it where none has ever answered: the address is likelier wrong than the service away
+GREETING = "greeting"  # a key that need not be there: that it is not, is an answer, too
 FIRST, LONGEST = 0.2, 5.0  # s between two attempts: the first pause, doubled each time, and the last
 PART = 8 << 20  # bytes; S3 takes parts from 5 MiB on, and a slow line needs a minute for one of this size
 PARTS = 9000  # S3 takes 10,000 of one object
@@ -38,6 +38,13 @@ CLIENT = {
     "read_timeout": timedelta(seconds=60),  # between two bytes; a part on its way up counts as silence
     "timeout": timedelta(hours=12),  # a whole request: the client's own 30 s would cut large objects
 }
+
+BRIEFLY = {
+    "connect_timeout": timedelta(seconds=5),
+    "read_timeout": timedelta(seconds=5),
+    "timeout": timedelta(seconds=5),
+}
+"""For a greeting, which is a few bytes both ways."""
 
 T = TypeVar("T")
 
@@ -55,14 +62,27 @@ class Held(NamedTuple):
 
 class Bucket:
     """Keys below a URL's prefix. Each call is tried again while the service does not answer, for `patience` seconds;
-    raises what `bucket_errors` has. Safe for many threads; a process opens its own. `once`: a client that asks a single
-    time, for what must not be repeated unseen."""
+    raises what `bucket_errors` has. Safe for many threads; a process opens its own."""
 
-    def __init__(self, client: Any, name: str, *, once: Any = None, patience: float = PATIENCE) -> None:
+    def __init__(
+        self,
+        client: Any,
+        name: str,
+        *,
+        once: Any = None,
+        patience: float = PATIENCE,
+        tell: Tell = silent,
+        greeter: Callable[[], Any] | None = None,
+    ) -> None:
+        """`once` is a client that asks a single time, for what must not be repeated unseen; `tell` hears what is waited
+        for; `greeter` makes the client of a first question, which is given up after `MEETING` seconds."""
         self.name = name
+        self._at = endpoint() if name.startswith("s3://") else ""
         self._client = client
         self._once = once or client
-        self._patience = patience
+        self._most = patience
+        self._patience = Patience(name, BucketUnavailable, pauses=(FIRST, LONGEST), tell=tell)
+        self._greeter = greeter
         self._obstore = importlib.import_module("obstore")
 
     def create(self, key: str, data: bytes | memoryview) -> bool:
@@ -176,7 +196,7 @@ class Bucket:
                 self._raise_if_gone(error)
                 self._one_by_one(batch)
             except self._obstore.exceptions.BaseError as error:
-                raise fault_of(error, self.name, "delete") from None
+                raise self._fault(error, "delete") from None
 
     def _one_by_one(self, keys: Iterable[str]) -> None:
         """Some services stop at the first key that is not there."""
@@ -186,7 +206,7 @@ class Bucket:
             except FileNotFoundError as error:
                 self._raise_if_gone(error)
             except self._obstore.exceptions.BaseError as error:
-                raise fault_of(error, self.name, "delete") from None
+                raise self._fault(error, "delete") from None
 
     def _below(self, prefix: str, after: str | None) -> Iterator[Sequence[dict[str, Any]]]:
         return iter(self._obstore.list(self._client, prefix, offset=after, chunk_size=PAGE))
@@ -216,81 +236,82 @@ class Bucket:
 
     def _raise_if_gone(self, error: FileNotFoundError) -> None:
         """An absent bucket looks like an absent key, but for the service's own code."""
-        fault = fault_of(error, self.name, "read")
+        fault = self._fault(error, "read")
         if isinstance(fault, BucketMissing):
             raise fault from None
 
     def _tried(self, op: str, call: Callable[[], T]) -> T:
         """The call's result, asked for again after growing pauses while the service does not answer."""
-        until, pause = time.monotonic() + self._patience, FIRST
-        while True:
+        self._greet()
+        return self._patience.persist(lambda: self._translated(op, call), self._most)
+
+    def _greet(self) -> None:
+        """A service that is met for the first time is asked something small: a large request may rightly be silent for
+        a minute, and only this one can be given up sooner. Whatever it answers, it is there."""
+        if self._greeter is None:
+            return
+        client = self._greeter()
+
+        def greet() -> None:
             try:
-                return call()
-            except (FileNotFoundError, self._obstore.exceptions.BaseError) as error:
-                fault = fault_of(error, self.name, op)
-            if not isinstance(fault, BucketUnavailable) or time.monotonic() + pause > until:
-                raise fault
-            time.sleep(pause * random.uniform(0.5, 1.0))
-            pause = min(2 * pause, LONGEST)
+                self._translated("first request", lambda: self._obstore.head(client, GREETING))
+            except BucketUnavailable:
+                raise
+            except NoriaError:  # what is asked for in earnest says so better
+                return
+
+        self._patience.persist(greet, min(MEETING, self._most))
+        self._greeter = None
+
+    def _translated(self, op: str, call: Callable[[], T]) -> T:
+        try:
+            return call()
+        except (FileNotFoundError, self._obstore.exceptions.BaseError) as error:
+            raise self._fault(error, op) from None
+
+    def _fault(self, error: Exception, op: str) -> NoriaError:
+        return fault_of(error, self.name, op, at=self._at)
 
 
-def open_bucket(url: str, *, patience: float = PATIENCE) -> Bucket:
-    """The bucket of `s3://bucket/prefix`, `gs://...` or `az://container/prefix`; asks nothing yet. Raises
+def open_bucket(url: str, *, patience: float = PATIENCE, tell: Tell = silent, unmet: bool = False) -> Bucket:
+    """The bucket of `s3://bucket/prefix`, `gs://...` or `az://container/prefix`; asks nothing yet. `tell` hears what is
+    waited for; `unmet`: nobody knows yet whether anything answers there, so it is given up sooner. Raises
     `BadObjectsUrl`, `NoObjectClient`."""
     scheme, _, place = url.partition("://")
     if scheme not in SCHEMES or not place.strip("/"):
         raise BadObjectsUrl(
-            url=_plain(url), why=f"it begins with {scheme}://" if place else "it names no bucket"
+            url=plain(url), why=f"it begins with {scheme}://" if place else "it names no bucket"
         )
     try:
         stores = importlib.import_module("obstore.store")
     except ImportError as error:
-        raise NoObjectClient(url=_plain(url)) from error
+        raise NoObjectClient(url=plain(url)) from error
     retrying = {
         "max_retries": 2,
         "retry_timeout": timedelta(seconds=10),
     }  # the rest is ours, for all kinds of faults
-    options: dict[str, Any] = {"client_options": {**CLIENT, **_plain_http()}}
-    if scheme == "s3" and (keys := _keys_of_file(os.environ, _plain(url))):
+    options: dict[str, Any] = {"client_options": {**CLIENT, **plain_http()}}
+    if scheme == "s3" and (keys := keys_of_file(os.environ, plain(url))):
         options["config"] = keys
     try:
         client = stores.from_url(url.rstrip("/"), retry_config=retrying, **options)
-        once = stores.from_url(url.rstrip("/"), retry_config={**retrying, "max_retries": 0}, **options)
+        never = {**retrying, "max_retries": 0}
+        once = stores.from_url(url.rstrip("/"), retry_config=never, **options)
     except (ValueError, importlib.import_module("obstore").exceptions.BaseError) as error:
-        raise BadObjectsUrl(url=_plain(url), why=str(error).partition("\n")[0][:200]) from None
-    return Bucket(client, _plain(url), once=once, patience=patience)
+        raise BadObjectsUrl(url=plain(url), why=str(error).partition("\n")[0][:200]) from None
 
+    def greeter() -> Any:
+        briefly = {**options, "client_options": {**options["client_options"], **BRIEFLY}}
+        return stores.from_url(url.rstrip("/"), retry_config=never, **briefly)
 
-def _plain(url: str) -> str:
-    """Without what looks like credentials, and without a slash at its end."""
-    scheme, separator, rest = url.partition("://")
-    return f"{scheme}{separator}{rest.rpartition('@')[2].partition('?')[0].rstrip('/')}"
-
-
-def _plain_http() -> dict[str, bool]:
-    """Whoever writes http:// into the environment means it."""
-    given = (os.environ.get(name, "") for name in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"))
-    return {"allow_http": True} if any(url.startswith("http://") for url in given) else {}
-
-
-def _keys_of_file(given: Mapping[str, str], bucket: str) -> dict[str, str]:
-    """Keys that stand in the file of AWS's own tools, where the environment has none."""
-    if any(
-        name in given for name in ("AWS_ACCESS_KEY_ID", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_SKIP_SIGNATURE")
-    ):
-        return {}
-    path = Path(given.get("AWS_SHARED_CREDENTIALS_FILE") or "~/.aws/credentials").expanduser()
-    found = configparser.ConfigParser(interpolation=None)
-    try:
-        found.read(path)
-    except (configparser.Error, UnicodeDecodeError) as error:
-        raise NoCredentials(bucket=bucket, hint=f"{path} is no file of credentials: correct it") from error
-    profile = given.get("AWS_PROFILE", "default")
-    if not found.has_option(profile, "aws_secret_access_key"):
-        return {}
-    names = {"access_key_id": "aws_access_key_id", "secret_access_key": "aws_secret_access_key"}
-    names["session_token"] = "aws_session_token"
-    return {ours: found[profile][theirs] for ours, theirs in names.items() if theirs in found[profile]}
+    return Bucket(
+        client,
+        plain(url),
+        once=once,
+        patience=patience,
+        tell=tell,
+        greeter=greeter if unmet else None,
+    )
 
 
 def _held(meta: dict[str, Any]) -> Held:

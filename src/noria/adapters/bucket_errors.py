@@ -35,13 +35,18 @@ class BucketUnavailable(Unavailable):
     """It may answer later; it was tried for a while."""
 
     code: ClassVar[str] = "OBJECTS-UNAVAILABLE"
-    what: ClassVar[str] = "{bucket} does not answer ({op}): {why}"
+    what: ClassVar[str] = "{bucket}{where} does not answer ({op}): {why}"
     next: ClassVar[str] = (
         "is the endpoint right, and up? what was stored so far is safe: run the same command again"
     )
     bucket: str
     op: str
     why: str
+    at: str = ""
+    """Host and port, where these do not follow from the bucket's address."""
+
+    def facts(self) -> dict[str, object]:
+        return {**super().facts(), "where": _where(self.at)}
 
 
 @dataclass(eq=False)
@@ -89,11 +94,17 @@ class AccessRefused(BackendError):
 @dataclass(eq=False)
 class BucketRefused(BackendError):
     code: ClassVar[str] = "OBJECTS-REFUSED"
-    what: ClassVar[str] = "{bucket} refuses to {op}: {why}"
-    next: ClassVar[str] = "look the answer up in the service's own documentation"
+    what: ClassVar[str] = "{bucket}{where} refuses to {op}: {why}"
+    next: ClassVar[str] = (
+        "is that the address of a storage service? Then look the answer up in its own documentation"
+    )
     bucket: str
     op: str
     why: str
+    at: str = ""
+
+    def facts(self) -> dict[str, object]:
+        return {**super().facts(), "where": _where(self.at)}
 
 
 @dataclass(eq=False)
@@ -122,8 +133,9 @@ HINTS = {
 }
 
 
-def fault_of(error: Exception, bucket: str, op: str) -> NoriaError:
-    """A client's exception as the error that says who must act; `Unavailable` when it may pass."""
+def fault_of(error: Exception, bucket: str, op: str, *, at: str = "") -> NoriaError:
+    """A client's exception as the error that says who must act; `Unavailable` when it may pass. `at`: the host that was
+    asked, where the bucket's address does not say it."""
     text = str(error)
     scheme = bucket.partition("://")[0]
     said = dict(PART.findall(text))
@@ -144,8 +156,12 @@ def fault_of(error: Exception, bucket: str, op: str) -> NoriaError:
     if status == 301:  # S3, when it is asked in another region than the bucket's
         why = f"{why}; set AWS_REGION to the region of the bucket"
     if status is None or status >= 500 or status in PASSING:
-        return BucketUnavailable(bucket=bucket, op=op, why=why)
-    return BucketRefused(bucket=bucket, op=op, why=why)
+        return BucketUnavailable(bucket=bucket, op=op, why=why, at=at)
+    return BucketRefused(bucket=bucket, op=op, why=why, at=at)
+
+
+def _where(at: str) -> str:
+    return f" at {at}" if at else ""
 
 
 def _words(status: int | None, said: dict[str, str], text: str) -> str:

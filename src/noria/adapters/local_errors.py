@@ -17,7 +17,8 @@ from noria.records.tasks import Alter, Answer, Divide, Predict, Raised, RunStep,
 
 HINTS = {
     signal.SIGKILL: "was there enough memory? The system kills who takes too much of it: see `dmesg`",
-    signal.SIGSEGV: "a library crashed: try another version of it, or fewer threads; `python -X faulthandler` says where",
+    signal.SIGSEGV: "a library crashed, or wrote into an input, which nothing may change: give it a copy, another version or fewer threads; "
+    "`python -X faulthandler` says where",
     signal.SIGABRT: "a library gave up: its reason is in the last lines above",
     signal.SIGBUS: "a mapped file was cut short, or the disk under it failed",
     signal.SIGTERM: "somebody ended it; run again: finished steps are reused",

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
+from noria.adapters.patience import Tell, silent
+
 if TYPE_CHECKING:
     from noria.ports.objects import ObjectStore
     from noria.ports.slots import Slots
@@ -18,9 +20,12 @@ if TYPE_CHECKING:
 CACHE = "cache"  # in a project's state: copies of what lies in a bucket
 
 
-def open_objects(url: str | None, state: Path) -> tuple[ObjectStore, Slots]:
+def open_objects(
+    url: str | None, state: Path, *, tell: Tell = silent, unmet: bool = False
+) -> tuple[ObjectStore, Slots]:
     """Objects, and the slots beside them: in the project's own state, in a folder (`file:///...`), or in a bucket of
-    which `state` holds a cache. Asks nothing yet. Raises `BadObjectsUrl`, `NoObjectClient`, `BadCacheSize`."""
+    which `state` holds a cache. Asks nothing yet. `tell` hears what is waited for; `unmet`: nobody knows yet whether a
+    bucket answers, so its first answer is not waited for as long as the next. Raises `BadObjectsUrl`, `NoObjectClient`, `BadCacheSize`."""
     if url is None or url.startswith("file://"):
         from noria.adapters.folder import FolderStore
         from noria.adapters.slots import FolderSlots
@@ -32,7 +37,7 @@ def open_objects(url: str | None, state: Path) -> tuple[ObjectStore, Slots]:
     from noria.adapters.bucket_slots import BucketSlots
     from noria.adapters.bucket_store import BucketStore
 
-    bucket = open_bucket(url)
+    bucket = open_bucket(url, tell=tell, unmet=unmet)
     return BucketStore(bucket, Cache(_cache_folder(state / CACHE))), BucketSlots(bucket)
 
 

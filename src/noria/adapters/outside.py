@@ -11,6 +11,7 @@ from typing import IO, TYPE_CHECKING, TypeVar
 from noria.adapters.folder_sink import digest_so_far, hasher
 from noria.adapters.outside_errors import FileChanged, told
 from noria.adapters.outside_memory import Memory, Seen, is_settled, stamp_of
+from noria.adapters.patience import Tell, silent
 from noria.ports.outside import Lay
 from noria.records.base import Digest
 from noria.records.patterns import Pattern
@@ -27,10 +28,12 @@ T = TypeVar("T")
 
 
 class FilesOutside:
-    """See `noria.ports.outside.Outside`; `state` holds what was seen before, and copies of what is not kept."""
+    """See `noria.ports.outside.Outside`; `state` holds what was seen before, and copies of what is not kept;
+    `tell` hears what is waited for."""
 
-    def __init__(self, store: ObjectStore, state: Path) -> None:
+    def __init__(self, store: ObjectStore, state: Path, *, tell: Tell = silent) -> None:
         self._store = store
+        self._tell = tell
         self._state = state
         self._lying: dict[Path, str] = {}
         """Stamps of the files that the step reads where they lie."""
@@ -47,7 +50,8 @@ class FilesOutside:
     def remote(self, pattern: Pattern, *, keep: bool, lay: Lay) -> tuple[str, Sequence[ManifestFile]]:
         from noria.adapters.outside_bucket import read_bucket
 
-        return read_bucket(pattern, self._state, self._store if keep else self._cache, lay)
+        keeper = self._store if keep else self._cache
+        return read_bucket(pattern, self._state, keeper, lay, tell=self._tell)
 
     def settle(self) -> None:
         for path, stamp in self._lying.items():

@@ -12,6 +12,7 @@ from noria.adapters.bucket import Bucket, Held, open_bucket
 from noria.adapters.outside import at_once
 from noria.adapters.outside_errors import FileGone
 from noria.adapters.outside_memory import Memory, Seen
+from noria.adapters.patience import Tell, silent
 from noria.ports.outside import Lay
 from noria.records.base import Digest
 from noria.records.patterns import EVERYTHING, Pattern, matcher
@@ -32,10 +33,10 @@ class Keeper(Protocol):
 
 
 def read_bucket(
-    pattern: Pattern, state: Path, keeper: Keeper, lay: Lay
+    pattern: Pattern, state: Path, keeper: Keeper, lay: Lay, *, tell: Tell = silent
 ) -> tuple[str, Sequence[ManifestFile]]:
-    """See `Outside.remote`."""
-    bucket, found = _found(pattern)
+    """See `Outside.remote`; `tell` hears what is waited for."""
+    bucket, found = _found(pattern, tell)
     memory = Memory(state, pattern.text)
     by_name = {held.key: held for held in found}
     read = at_once(lambda name: _taken(bucket, memory, keeper, lay, by_name[name]), sorted(by_name))
@@ -43,16 +44,16 @@ def read_bucket(
     return bucket.name, [file for file, _ in read]
 
 
-def _found(pattern: Pattern) -> tuple[Bucket, Sequence[Held]]:
+def _found(pattern: Pattern, tell: Tell) -> tuple[Bucket, Sequence[Held]]:
     """What the name stands for: the object itself, else what is beneath it."""
-    bucket = open_bucket(pattern.root)
+    bucket = open_bucket(pattern.root, tell=tell, unmet=True)
     if pattern.wild:
         return bucket, _matching(bucket, pattern.below)
     if pattern.below:
         one = bucket.head(pattern.below)
         if one is not None:
             return bucket, [one]
-        bucket = open_bucket(pattern.whole)
+        bucket = open_bucket(pattern.whole, tell=tell)
     return bucket, _matching(bucket, EVERYTHING)
 
 

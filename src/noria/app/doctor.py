@@ -31,12 +31,18 @@ EXTRAS = {
     "sklearn": ("sklearn", "skops"),
     "lightgbm": ("lightgbm",),
     "xgboost": ("xgboost",),
+    "onnx": ("onnx", "onnxruntime"),
+    "torch": ("torch",),
     "pandas": ("pandas",),
     "figures": ("matplotlib", "plotext"),
     "postgres": ("psycopg2",),
     "s3": ("obstore",),
+    "delta": ("deltalake",),
+    "iceberg": ("pyiceberg",),
     "ray": ("ray",),
     "tune": ("optuna",),
+    "grpc": ("grpc",),
+    "otel": ("opentelemetry",),
 }
 """Extras of Noria and the modules that they bring."""
 
@@ -156,9 +162,10 @@ def _tried(part: str, look: Callable[[], Diagnosis]) -> Diagnosis:
 def _repository(app: App) -> Diagnosis:
     checkout = app.git.look(app.project)
     changed = len(checkout.changed) + len(checkout.untracked)
+    files = "1 file" if changed == 1 else f"{changed} files"
     return _well(
         "repository",
-        f"{checkout.commit[:9]} on {checkout.branch or 'no branch'}, {changed} files uncommitted",
+        f"{checkout.commit[:9]} on {checkout.branch or 'no branch'}, {files} uncommitted",
     )
 
 
@@ -209,14 +216,15 @@ def _engine(app: App) -> Diagnosis:
     """A Ray cluster is joined, and its nodes are asked whether they can run steps, also in environments of their own."""
     groups = _groups(app) if app.policy.engine.kind == "ray" else []
     nodes, blind = app.nodes(app.shelf.folder if groups else None)
+    threads = "1 thread" if app.threads == 1 else f"{app.threads} threads"
     if blind:
         return _unshared(app, groups, blind)
     if nodes:
-        return _well("engine", f"ray, {app.threads} threads a step; {'; '.join(nodes)}")
+        return _well("engine", f"ray, {threads} a step; {'; '.join(nodes)}")
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return _well(
         "engine",
-        f"{app.policy.engine.kind}, {app.policy.engine.cpus or cores} cores, {app.threads} threads a step",
+        f"{app.policy.engine.kind}, {app.policy.engine.cpus or cores} cores, {threads} a step",
     )
 
 

@@ -15,6 +15,7 @@ from urllib.parse import quote
 from noria.app.config import find_project, load_policy
 from noria.app.drivers import driving
 from noria.app.errors import UnknownModel
+from noria.app.telling import on_stderr
 from noria.app.users import claim
 from noria.ports.clock import Clock, RealClock
 from noria.records.base import Digest
@@ -201,7 +202,7 @@ class App:
         """The door of one step to files beyond the project."""
         from noria.adapters.outside import FilesOutside
 
-        return FilesOutside(self.store, self.state)
+        return FilesOutside(self.store, self.state, tell=on_stderr)
 
     def place(self, url: str) -> Place:
         """A folder of files, on this machine or in a bucket, for the rows of batches and their answers."""
@@ -285,11 +286,13 @@ def build_app(project: Path, policy: Policy, clock: Clock, *, looking: bool = Fa
         from noria.adapters.sql import open_records
 
         _keep_out_of_git(state)
-    store, slots = open_objects(objects_url(policy), state)
+    store, slots = open_objects(objects_url(policy), state, tell=on_stderr, unmet=True)
     return App(
         project=project,
         policy=policy,
-        records=open_records(os.environ.get("NORIA_RECORDS") or policy.store.records or state / "noria.db"),
+        records=open_records(
+            os.environ.get("NORIA_RECORDS") or policy.store.records or state / "noria.db", tell=on_stderr
+        ),
         store=store,
         slots=slots,
         clock=clock,

@@ -25,6 +25,7 @@ from noria import errors
 from noria.adapters.frames import read_frame, write_frame
 from noria.adapters.local_limits import held_to
 from noria.app.leaving import flush, leave
+from noria.app.telling import on_stderr
 from noria.errors import Bug, NoriaError, StepFailed
 from noria.graph.errors import SourceChanged
 from noria.graph.imported import Imported
@@ -280,14 +281,14 @@ class Worker:
             from noria.adapters.objects import open_objects
             from noria.inside.context import hold
 
-            self._opened = open_objects(self._objects, self._state)
+            self._opened = open_objects(self._objects, self._state, tell=on_stderr)
             hold(self._opened[0])
         return self._opened
 
     def _outside(self) -> Outside:
         from noria.adapters.outside import FilesOutside
 
-        return FilesOutside(self._places()[0], self._state)
+        return FilesOutside(self._places()[0], self._state, tell=on_stderr)
 
     def _put_back(self) -> None:
         """What a step may have moved: the working folder, the standard streams, what these still hold."""
@@ -322,7 +323,8 @@ def _raised(error: BaseException, subject: str, root: Path, memory: int | None) 
     fault = _fault(error)
     if not isinstance(error, NoriaError):
         told = UserCodeRaised(subject=subject, error=_words(error), where=_frames(error, root))
-        error = replace(told, remedy=_more_memory(memory)) if fault == "memory" else told
+        remedy = _more_memory(memory) if fault == "memory" else _remedy(error)
+        error = replace(told, remedy=remedy) if remedy else told
     family = next(kind.__name__ for kind in type(error).__mro__ if kind.__name__ in FAMILIES)
     return Raised(code=error.code, error=str(error), next=error.advice(), family=family, fault=fault)
 
@@ -336,6 +338,13 @@ def _fault(error: BaseException) -> Fault:
 def _lacks_memory(error: BaseException | None) -> bool:
     """Libraries translate their own failures to allocate into it, or raise from it."""
     return error is not None and (isinstance(error, MemoryError) or _lacks_memory(error.__cause__))
+
+
+def _remedy(error: BaseException) -> str:
+    """Where numpy's words do not say that it is Noria which forbids it; else nothing."""
+    if isinstance(error, ValueError) and "read-only" in str(error):
+        return "a step's inputs are mapped from the store, and nothing may change them: change a copy, as `values.copy()`"
+    return ""
 
 
 def _more_memory(allowed: int | None) -> str:

@@ -132,7 +132,7 @@ def _facts(view: RunView) -> list[str]:
             ),
             (
                 "machine",
-                f"{machine.host}: {machine.cpu}, {machine.cores} cores, {size(machine.memory)}, {machine.threads} threads",
+                f"{machine.host}: {machine.cpu}, {count(machine.cores, 'core')}, {size(machine.memory)}, {count(machine.threads, 'thread')}",
             ),
             ("seed", asked.seed),
             ("parameters", "\n".join(given)),

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
+from noria.adapters.patience import Patience
 from noria.adapters.sql.errors import ClosedStore, OtherProcess
 
 if TYPE_CHECKING:
@@ -54,6 +55,8 @@ class Database(Protocol):
 
     store: str
     """Its name in errors, without a password."""
+    patience: Patience
+    """With which questions are asked again when the connection was lost under them."""
 
     def read(self, op: str) -> AbstractContextManager[Connection]:
         """A connection for questions; each statement sees what was committed before it."""

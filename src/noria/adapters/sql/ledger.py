@@ -116,7 +116,7 @@ class Ledger:
                 raise StoreLost(store=error.store, op=op, reason="in the middle of committing") from error
             return made[0][0]
 
-        return persist(once)
+        return persist(self._database, once)
 
 
 def _landed(connection: Connection, unknown: Sequence[tuple[Any, list[Event]]]) -> bool:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import functools
-import time
 from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, Protocol, TypeVar
 
+from noria.adapters.patience import Patience, Tell, silent
 from noria.adapters.sql.errors import StoreLost
+
+if TYPE_CHECKING:
+    from noria.adapters.sql.database import Database
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -16,24 +19,31 @@ PATIENCE = 15.0  # s; a server that restarts is back within seconds, one that do
 FIRST, LONGEST = 0.05, 1.0  # s of the pauses, doubled from the first to the longest
 
 
-def patient(question: Callable[P, R]) -> Callable[P, R]:
+class Door(Protocol):
+    """What asks a database."""
+
+    @property
+    def _database(self) -> Database: ...
+
+
+D = TypeVar("D", bound=Door)
+
+
+def patience(store: str, tell: Tell = silent) -> Patience:
+    """A database's."""
+    return Patience(store, StoreLost, pauses=(FIRST, LONGEST), tell=tell)
+
+
+def patient(question: Callable[Concatenate[D, P], R]) -> Callable[Concatenate[D, P], R]:
     """A question changes nothing, so it may be asked again: after a pause, for `PATIENCE` seconds at most."""
 
     @functools.wraps(question)
-    def asked(*args: P.args, **kwargs: P.kwargs) -> R:
-        return persist(lambda: question(*args, **kwargs))
+    def asked(door: D, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        return persist(door._database, lambda: question(door, *args, **kwargs))
 
     return asked
 
 
-def persist(act: Callable[[], R]) -> R:
+def persist(database: Database, act: Callable[[], R]) -> R:
     """Do it, and do it again after `StoreLost`: only for what is harmless twice, or was not done at all."""
-    deadline, pause = time.monotonic() + PATIENCE, FIRST
-    while True:
-        try:
-            return act()
-        except StoreLost:
-            if time.monotonic() + pause > deadline:
-                raise
-        time.sleep(pause)
-        pause = min(2 * pause, LONGEST)
+    return database.patience.persist(act, PATIENCE)

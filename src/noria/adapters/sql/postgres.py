@@ -9,8 +9,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
+from noria.adapters.patience import Tell, silent
 from noria.adapters.sql.database import BUSY, NOTHING, Connection, NotUnique, Pool, Row, Values
 from noria.adapters.sql.errors import CommitUnknown, DriverMissing, StoreBusy
+from noria.adapters.sql.patience import patience
 from noria.adapters.sql.sqlstate import NOT_UNIQUE, Failed, known, shown
 from noria.errors import NoriaError
 
@@ -27,12 +29,13 @@ LOOK = 0.05  # s between two looks for it: making all tables takes some 0.2 s
 class Postgres:
     """See `noria.adapters.sql.database.Database`."""
 
-    def __init__(self, url: str, *, busy: float = BUSY) -> None:
+    def __init__(self, url: str, *, busy: float = BUSY, tell: Tell = silent) -> None:
         try:
             import noria.adapters.sql.wire as wire
         except ImportError as error:
             raise DriverMissing(store=shown(url), package="psycopg2", extra="postgres") from error
         self.store = shown(url)
+        self.patience = patience(self.store, tell)
         self._wire = wire
         self._url = url
         self._busy = busy

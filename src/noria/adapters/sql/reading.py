@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import ClassVar
 from urllib.parse import quote
 
+from noria.adapters.patience import Tell, silent
 from noria.adapters.sql.database import BUSY, Connection, Database
 from noria.adapters.sql.errors import ForeignDatabase, StoreLost
 from noria.adapters.sql.patience import persist
@@ -44,23 +45,23 @@ class OtherSchema(BackendError):
     known: str
 
 
-def open_reading(where: str | Path, *, busy: float = BUSY) -> Records:
-    """The records at a path or URL, to look at. Raises `NoRecords`, `OtherSchema`, `ForeignDatabase`, and a
+def open_reading(where: str | Path, *, busy: float = BUSY, tell: Tell = silent) -> Records:
+    """The records at a path or URL, to look at; `tell` hears what is waited for. Raises `NoRecords`, `OtherSchema`, `ForeignDatabase`, and a
     `BackendError` for one that cannot be used."""
-    database = _database(where, busy)
+    database = _database(where, busy, tell)
     try:
-        persist(lambda: _check(database))
+        persist(database, lambda: _check(database))
     except BaseException:
         database.close()
         raise
     return Records(database)
 
 
-def _database(where: str | Path, busy: float) -> Database:
+def _database(where: str | Path, busy: float, tell: Tell) -> Database:
     if str(where).startswith(("postgresql://", "postgres://")):
         from noria.adapters.sql.reading_postgres import ReadPostgres
 
-        return ReadPostgres(str(where), busy=busy)
+        return ReadPostgres(str(where), busy=busy, tell=tell)
     path = _path(where)
     if not path.exists():
         raise NoRecords(store=str(path))

@@ -19,8 +19,9 @@ def prepare(database: Database) -> None:
     """Create the tables, or migrate them, in one transaction: of two processes that open a store at once, one
     does it. Raises `UnknownSchema` for a store that a newer Noria has written, `ForeignDatabase` for one that
     is not ours."""
-    if not persist(lambda: _current(database)) and not database.make():
-        persist(lambda: _bring_up(database))  # all of it or nothing: after a lost connection it is done again
+    if not persist(database, lambda: _current(database)) and not database.make():
+        # all of it or nothing: after a lost connection it is done again
+        persist(database, lambda: _bring_up(database))
 
 
 def _bring_up(database: Database) -> None:

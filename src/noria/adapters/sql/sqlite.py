@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from noria.adapters.sql.database import BUSY, NOTHING, Connection, NotUnique, Pool, Row, Values
 from noria.adapters.sql.errors import StoreBusy, StoreDamaged, StoreFailed
+from noria.adapters.sql.patience import patience
 from noria.errors import NoriaError
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ class Sqlite:
 
     def __init__(self, path: Path, *, busy: float = BUSY) -> None:
         self.store = str(path)
+        self.patience = patience(self.store)
         self._path = path
         self._busy = busy
         self._pool: Pool[sqlite3.Connection] = Pool(self.store, self._connect, sqlite3.Connection.close)

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from types import TracebackType
 
+from noria.adapters.patience import Tell, silent
 from noria.adapters.sql.database import BUSY, Database
 from noria.adapters.sql.errors import StoreFailed, UnsupportedStore
 from noria.adapters.sql.feedback import FeedbackLog
@@ -60,14 +61,15 @@ class Records:
         self.close()
 
 
-def open_records(where: str | Path, *, busy: float = BUSY) -> Records:
+def open_records(where: str | Path, *, busy: float = BUSY, tell: Tell = silent) -> Records:
     """The records at a path or URL (`sqlite:///noria.db`, `postgresql://host/database`), created or migrated as
     needed.
 
-    `busy` is for how many seconds a writer waits for another before it raises `StoreBusy`. Raises a
+    `busy` is for how many seconds a writer waits for another before it raises `StoreBusy`; `tell` hears
+    what a lost connection is waited for. Raises a
     `BackendError` for a store of a newer Noria, for a foreign database and for one that cannot be used.
     """
-    database = _database(where, busy)
+    database = _database(where, busy, tell)
     try:
         prepare(database)
     except BaseException:
@@ -76,11 +78,11 @@ def open_records(where: str | Path, *, busy: float = BUSY) -> Records:
     return Records(database)
 
 
-def _database(where: str | Path, busy: float) -> Database:
+def _database(where: str | Path, busy: float, tell: Tell) -> Database:
     if isinstance(where, str) and where.startswith(("postgresql://", "postgres://")):
         from noria.adapters.sql.postgres import Postgres
 
-        return Postgres(where, busy=busy)
+        return Postgres(where, busy=busy, tell=tell)
     path = _path(where)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -97,6 +97,13 @@ class Wire:
                 page = [cursor.mogrify(one, values) for values in rows[start : start + AT_ONCE]]
                 self.ask(before + between.join(page))
 
+    def listen(self, wake: int) -> None:
+        """Wait until the server says something unasked, as that it leaves, or the descriptor `wake` has something."""
+        poll = select.poll()
+        poll.register(self._raw.fileno(), select.POLLIN)
+        poll.register(wake, select.POLLIN)
+        poll.poll()
+
     def close(self) -> None:
         """Let go of it; what was not committed is undone by the server. A second time is harmless."""
         self._raw.close()
