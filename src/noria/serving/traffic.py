@@ -20,12 +20,12 @@ from noria.records.versions import Version
 from noria.serving import wire
 from noria.serving.change import Wanted, without, worked_out
 from noria.serving.chores import Chores
-from noria.serving.errors import NotLoaded, RoutingStale, WorkerFailed
 from noria.serving.fleet import Fleet
 from noria.serving.follow import find
 from noria.serving.kept import Kept
 from noria.serving.log import Narrator, stack
 from noria.serving.metrics import Metrics
+from noria.serving.service_errors import NotLoaded, RoutingStale, WorkerFailed
 from noria.serving.tally import Place, added
 from noria.serving.worker_process import Plan
 
