@@ -95,6 +95,8 @@ class RoutingView(msgspec.Struct, frozen=True):
     """Why versions that it named are not in it any more."""
     kept: bool = True
     """Whether the service that comes after this one takes it up."""
+    restoring: tuple[int, ...] = ()
+    """Versions of the table of before the service began, whose workers are being started; then that table holds."""
 
 
 class Changed(msgspec.Struct, frozen=True):

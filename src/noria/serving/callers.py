@@ -87,8 +87,8 @@ class Callers:
             self._adopting -= 1
         if self._desk.parting is not None:
             self._desk.parting(made)
-        elif self._desk.closing and made.between:
-            made.transport.close()
+        elif self._desk.closing:
+            made.let_go()
 
     def leave(self) -> None:
         """Let nobody in, give back each connection as soon as it is between two requests, and end with the last."""
