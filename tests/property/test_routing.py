@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from noria.records.base import canonical, parse
 from noria.records.routing import Challenger, Routing, free_start, overlap, place
 from noria.serving.change import Wanted, WantedChallenger, without, worked_out
-from noria.serving.errors import BadRouting
+from noria.serving.service_errors import BadRouting
 
 UNITS = [f"unit {number}" for number in range(5_000)]
 shares = st.floats(0.0, 1.0)

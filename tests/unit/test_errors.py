@@ -16,7 +16,7 @@ from noria import errors
 from noria.adapters.sql.conflicts import Contradiction
 from noria.errors import LONGEST, ConfigError, Corrupt, NoriaError, problem, render
 from noria.ports.serving import NOTHING_STORED, UnknownPrediction
-from noria.serving.errors import NothingToServe
+from noria.serving.service_errors import NothingToServe
 
 
 @dataclass(eq=False)

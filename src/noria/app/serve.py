@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, ClassVar
 
 from noria.app.gone import require_servable
+from noria.app.living import withdraw_gone
 from noria.app.log_columns import require_columns
 from noria.app.promote import find_version
 from noria.app.tokens import tokens_of
@@ -131,6 +132,7 @@ def serving(
     _check_once(models)
     require_columns(app)
     require_host(app, host)
+    withdraw_gone(app)
     process = subprocess.Popen(
         _command(app, models, host, port, load or app.policy.service.load, tls),
         stdin=subprocess.PIPE,  # its end tells the worker that nobody is left to serve for

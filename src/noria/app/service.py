@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
 
+from noria.app.living import listens
 from noria.errors import NoriaError, NotFound, Unavailable, UsageError
 from noria.records.base import canonical
 from noria.records.routing import Routing
@@ -94,6 +95,8 @@ class RoutingView(msgspec.Struct, frozen=True):
     """Why versions that it named are not in it any more."""
     kept: bool = True
     """Whether the service that comes after this one takes it up."""
+    restoring: tuple[int, ...] = ()
+    """Versions of the table of before the service began, whose workers are being started; then that table holds."""
 
 
 class Changed(msgspec.Struct, frozen=True):
@@ -107,20 +110,7 @@ class Changed(msgspec.Struct, frozen=True):
 
 def services_here(app: App) -> tuple[Service, ...]:
     """Those that run on this machine, of every model."""
-    return tuple(one for one in app.records.services.services() if one.admin and _listens(one.admin))
-
-
-def _listens(path: str) -> bool:
-    """Whether somebody does: a service that was killed leaves its socket's file, and its record."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        probe.settimeout(1.0)
-        try:
-            probe.connect(path)
-        except (ConnectionRefusedError, FileNotFoundError):
-            return False
-        except OSError:  # it is another user's, or busy: who asks it is told
-            return True
-    return True
+    return tuple(one for one in app.records.services.services() if one.admin and listens(one.admin))
 
 
 def service_of(app: App, model: str, id: str | None = None) -> Service:

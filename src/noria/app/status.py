@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from noria.app.alarms.standing import alarms_of
 from noria.app.judging.approve import waits
 from noria.app.judging.last_drill import last_drill
-from noria.app.read import ModelView, RunView, VersionView, find_run, list_models, list_runs, running
+from noria.app.living import lives
+from noria.app.read import ModelView, RunView, VersionView, find_run, list_models, list_runs
 from noria.app.watch import LeftOut
 from noria.graph.traffic import own_rows
 from noria.monitor.blocks import block_span, from_the_future
@@ -168,7 +169,7 @@ def _needs_maturity(app: App, facts: ModelStatus) -> bool:
 def _service(service: Service, now: datetime) -> ServiceView:
     return ServiceView(
         service=service,
-        alive=running(service.pid),
+        alive=lives(service, now),
         age=max(0.0, (now - service.seen).total_seconds()),
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+from collections.abc import Sequence
 
 from noria.app.service import (
     Changed,
@@ -129,10 +130,16 @@ def _show(service: Service, args: argparse.Namespace) -> int:
         return 0
     say(f"{service.model} at {service.url}, generation {view.table.generation}", *_lines(view.table))
     say(*fields((f"{service.model}:{version} is out", why) for version, why in view.problems.items()))
+    if view.restoring:
+        say(f"the table of before holds once {_versions(service.model, view.restoring)} can answer")
     say("", *_worker_table(view))
     if not view.kept:
         note("this table ends with the service: another one without a port of its own keeps its table")
     return 0
+
+
+def _versions(model: str, versions: Sequence[int]) -> str:
+    return " and ".join(f"{model}:{version}" for version in versions)
 
 
 def _told(changed: Changed, args: argparse.Namespace, what: str) -> int:

@@ -124,7 +124,11 @@ def _service(view: ServiceView) -> str:
         if service.follows.isdecimal()
         else f"{service.model}@{service.follows}"
     )
-    state = f"heard of {span(view.age)} ago" if view.alive else paint("dead", "red")
+    state = (
+        f"heard of {span(view.age)} ago"
+        if view.alive
+        else paint(f"gone, last heard of {span(view.age)} ago", "red")
+    )
     problem = f"; {paint(service.problem, 'red')}" if service.problem else ""
     answers = f"with {service.model}:{service.version}" if service.version else "once it is asked"
     return f"{service.url} answers for {follows} {answers}, process {service.pid}, {state}{problem}"

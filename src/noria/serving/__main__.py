@@ -25,8 +25,8 @@ from noria.ports.surroundings import FIXED, in_force, surroundings
 from noria.records.policy import ServicePolicy
 from noria.serving.address import host_and_port, listen, reserve, url_of
 from noria.serving.connection import BODY_SECONDS
-from noria.serving.errors import OwnSurroundings
 from noria.serving.log import narrator
+from noria.serving.service_errors import OwnSurroundings
 from noria.serving.wiring import Wiring
 
 if TYPE_CHECKING:

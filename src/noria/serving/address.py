@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import socket
 
-from noria.serving.errors import BadHost, NotLoopback, PortTaken
+from noria.serving.service_errors import BadHost, NotLoopback, PortTaken
 
 
 def require_guarded(host: str, *, auth: str, tokens: bool) -> None:

@@ -81,6 +81,7 @@ class Admin:
             "workers": _workers(traffic),
             "kept": traffic.kept.path is not None,
             "problems": {str(version): why for version, why in traffic.problems.items()},
+            "restoring": traffic.restoring,
         }
 
     def _of(self, named: dict[str, str | None]) -> Traffic:

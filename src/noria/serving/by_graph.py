@@ -25,12 +25,12 @@ from noria.records.versions import Version
 from noria.serving.answers import Answers
 from noria.serving.asked import Reader
 from noria.serving.beyond import explained
-from noria.serving.errors import TrialFailed
 from noria.serving.log import Narrator
 from noria.serving.quick import QuickReader, Values
 from noria.serving.quickened import few_rows, opened, stands
 from noria.serving.sample import as_requests, training_rows
 from noria.serving.served import ByColumns, Few
+from noria.serving.service_errors import TrialFailed
 
 if TYPE_CHECKING:
     import polars as pl

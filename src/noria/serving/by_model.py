@@ -24,9 +24,9 @@ from noria.records.versions import Version
 from noria.serving.answers import Answers
 from noria.serving.asked import Reader
 from noria.serving.columns import ReadColumns, read_columns
-from noria.serving.errors import TrialFailed
 from noria.serving.quick import QuickReader, Values
 from noria.serving.served import Few
+from noria.serving.service_errors import TrialFailed
 
 if TYPE_CHECKING:
     import numpy as np

@@ -8,10 +8,11 @@ import socket
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Any
 
+from noria.serving.arrivals import Arrivals
 from noria.serving.chores import Chores
 from noria.serving.connection import Connection, Desk
+from noria.serving.log import Narrator
 from noria.serving.post import Post
 from noria.serving.tls import Certificates
 
@@ -28,28 +29,47 @@ class Callers:
     """
 
     def __init__(
-        self, desk: Desk, post: Post, certificates: Certificates | None, *, inside: Desk | None = None
+        self,
+        desk: Desk,
+        post: Post,
+        certificates: Certificates | None,
+        narrate: Narrator,
+        *,
+        inside: Desk | None = None,
     ) -> None:
         self.over = asyncio.Event()
         self._desk = desk
         self._inside = [inside] if inside is not None else []
         self._post = post
         self._certificates = certificates
-        self._servers: list[asyncio.AbstractServer] = []
+        self._narrate = narrate
+        self._arrivals: list[Arrivals] = []
         self._chores = Chores()
         self._adopting = 0
         """Connections that have come from elsewhere, and are not open here yet."""
         self._draining = False
         self._ending: asyncio.TimerHandle | None = None
 
-    async def accept(self, listening: socket.socket) -> None:
+    def accept(self, listening: socket.socket) -> None:
         """Let in who connects to this socket, from now on."""
-        loop, certificates = asyncio.get_running_loop(), self._certificates
-        more: dict[str, Any] = {}
-        if certificates is not None:
-            more = {"ssl": certificates.context, "ssl_handshake_timeout": HANDSHAKE}
-        server = await loop.create_server(self._connection, sock=listening, backlog=BACKLOG, **more)
-        self._servers.append(server)
+        listening.listen(BACKLOG)
+        loop = asyncio.get_running_loop()
+        self._arrivals.append(Arrivals(listening, self._come, loop, troubled=self._troubled))
+
+    def _come(self, one: socket.socket) -> None:
+        if self._certificates is None:
+            self.adopt([one], 0)
+        else:
+            self._chores.begin(self._agree(one, self._certificates))
+
+    async def _agree(self, one: socket.socket, certificates: Certificates) -> None:
+        """On TLS; who does not is let go. Until then it is no connection, and keeps nobody from ending."""
+        one.setblocking(False)
+        loop = asyncio.get_running_loop()
+        with suppress(OSError):  # its handshake failed, took too long, or it has gone
+            await loop.connect_accepted_socket(
+                self._connection, one, ssl=certificates.context, ssl_handshake_timeout=HANDSHAKE
+            )
 
     def adopt(self, connections: Sequence[socket.socket], moves: int) -> None:
         """Go on with connections that have moved `moves` times."""
@@ -67,8 +87,8 @@ class Callers:
             self._adopting -= 1
         if self._desk.parting is not None:
             self._desk.parting(made)
-        elif self._desk.closing and made.between:
-            made.transport.close()
+        elif self._desk.closing:
+            made.let_go()
 
     def leave(self) -> None:
         """Let nobody in, give back each connection as soon as it is between two requests, and end with the last."""
@@ -107,6 +127,9 @@ class Callers:
         for connection in list(self._desk.connections):
             part(connection)
 
+    def _troubled(self, error: OSError) -> None:
+        self._narrate("accept.failed", open=len(self._desk.connections), why=str(error))
+
     def _connection(self, moves: int = 0) -> Connection:
         return Connection(self._desk, asyncio.get_running_loop(), moves)
 
@@ -126,9 +149,9 @@ class Callers:
         return True
 
     def _shut(self) -> None:
-        for server in self._servers:
-            server.close()
-        self._servers.clear()
+        for each in self._arrivals:
+            each.close()
+        self._arrivals.clear()
 
     def _end_with_the_last(self, empty: int = 0) -> None:
         """End once two looks, one after the other, find nobody: a sibling's request may wait to be accepted still. Each

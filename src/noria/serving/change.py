@@ -9,7 +9,7 @@ import msgspec
 
 from noria.records.base import Record
 from noria.records.routing import Challenger, Routing, free_start, overlap
-from noria.serving.errors import BadRouting
+from noria.serving.service_errors import BadRouting
 
 
 class WantedChallenger(Record, forbid_unknown_fields=True):

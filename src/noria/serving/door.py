@@ -176,7 +176,7 @@ class Door:
         self._calls = _calls(entrance, neighbours, metrics, narrate, gate, self._certificates)
         self._chores = Chores()
         self._post = Post(channel, self._act, lambda: self._callers.drain())
-        self._callers = Callers(self._desk, self._post, self._certificates)
+        self._callers = Callers(self._desk, self._post, self._certificates, narrate)
         self._admit()
 
     async def live(self) -> None:
@@ -221,7 +221,7 @@ class Door:
 
     async def _open(self, sockets: list[socket.socket]) -> None:
         for one in sockets:
-            await self._callers.accept(one)
+            self._callers.accept(one)
         if self._calls is not None:
             await self._calls.open()
         self._post.say(wire.Listening())

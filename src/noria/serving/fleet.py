@@ -18,9 +18,9 @@ from typing import Protocol
 from noria.serving import wire
 from noria.serving.account import Account, Lost
 from noria.serving.chores import Chores
-from noria.serving.errors import WorkerFailed
 from noria.serving.homes import Homes
 from noria.serving.log import Narrator
+from noria.serving.service_errors import WorkerFailed
 from noria.serving.tally import Place
 from noria.serving.worker_process import Plan, State, Worker, start
 

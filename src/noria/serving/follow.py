@@ -12,10 +12,10 @@ from noria.ports.records import ServiceRecords, VersionRecords
 from noria.records.service import Service
 from noria.records.versions import Version
 from noria.serving import wire
-from noria.serving.errors import NothingToServe
 from noria.serving.fleet import Fleet
 from noria.serving.log import Narrator, stack
 from noria.serving.metrics import Metrics
+from noria.serving.service_errors import NothingToServe
 from noria.serving.worker_process import Plan
 
 POLL = 0.25  # s; one small read, and a promotion is live before anybody has looked it up

@@ -10,7 +10,6 @@ import asyncio
 from dataclasses import dataclass, field
 
 from noria.errors import NoriaError
-from noria.serving.errors import ModelFailed, ModelLoading
 from noria.serving.fleet import Fleet
 from noria.serving.follow import RETRY, Follower
 from noria.serving.labels import Labels
@@ -18,6 +17,7 @@ from noria.serving.log import Narrator, stack
 from noria.serving.metrics import Metrics
 from noria.serving.neighbours import LOAD_SECONDS
 from noria.serving.repository import READY, UNAVAILABLE, Repository
+from noria.serving.service_errors import ModelFailed, ModelLoading
 from noria.serving.tally import Place, added
 from noria.serving.tending import Tending
 from noria.serving.traffic import Traffic

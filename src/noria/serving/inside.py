@@ -9,13 +9,13 @@ from functools import partial
 from noria.serving.answering import Answering
 from noria.serving.cause import Cause, reference
 from noria.serving.connection import Headers, Raw
-from noria.serving.errors import StrangeSibling
 from noria.serving.forms import Form, infer, predict
 from noria.serving.log import Narrator
 from noria.serving.messages import Request, Response, refusal
 from noria.serving.metrics import VersionMetrics
 from noria.serving.paths import V1, V2
 from noria.serving.routes import Route, Routes
+from noria.serving.service_errors import StrangeSibling
 from noria.serving.siblings import CALL, FRONT, INSIDE, PROTOCOL, WAY, WITHIN
 
 Send = Callable[[bytes | Response], None]

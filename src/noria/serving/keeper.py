@@ -20,7 +20,6 @@ from pathlib import Path
 from noria.serving.access import Access
 from noria.serving.admin import Admin
 from noria.serving.connection import Connection, Desk, Raw
-from noria.serving.errors import ModelFailed, NotLoadable
 from noria.serving.exposition import page
 from noria.serving.hosted import Hosted
 from noria.serving.house import House
@@ -29,6 +28,7 @@ from noria.serving.messages import TEXT, Request, Response, reply
 from noria.serving.metrics import Metrics
 from noria.serving.paths import INDEX, LOAD, MODELS, UNLOAD, V1
 from noria.serving.routes import Route, Routes
+from noria.serving.service_errors import ModelFailed, NotLoadable
 
 MODES = 0o600  # of the hub's socket: whoever may act as this user may reach it
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from noria.errors import NoriaError
 from noria.ports.serving import PredictionLog
 from noria.serving.bundle import Bundle
-from noria.serving.errors import NoGrpc
 from noria.serving.log import Narrator
 from noria.serving.served import Served
+from noria.serving.service_errors import NoGrpc
 from noria.serving.veil import Veil
 
 if TYPE_CHECKING:

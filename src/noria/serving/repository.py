@@ -10,9 +10,10 @@ from typing import Any
 import msgspec
 
 from noria.ports.records import VersionRecords
-from noria.serving.errors import BadShape, NotByRequest, NotLoadable
+from noria.serving.errors import BadShape, NotByRequest
 from noria.serving.follow import Follower
 from noria.serving.messages import Request, parsed
+from noria.serving.service_errors import NotLoadable
 
 READY, UNAVAILABLE = "READY", "UNAVAILABLE"
 

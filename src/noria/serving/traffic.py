@@ -20,12 +20,12 @@ from noria.records.versions import Version
 from noria.serving import wire
 from noria.serving.change import Wanted, without, worked_out
 from noria.serving.chores import Chores
-from noria.serving.errors import NotLoaded, RoutingStale, WorkerFailed
 from noria.serving.fleet import Fleet
 from noria.serving.follow import find
 from noria.serving.kept import Kept
 from noria.serving.log import Narrator, stack
 from noria.serving.metrics import Metrics
+from noria.serving.service_errors import NotLoaded, RoutingStale, WorkerFailed
 from noria.serving.tally import Place, added
 from noria.serving.worker_process import Plan
 
@@ -61,6 +61,8 @@ class Traffic:
     table: Routing = field(init=False)
     problems: dict[int, str] = field(default_factory=dict)
     """Why versions that the table named are not in it any more."""
+    restoring: tuple[int, ...] = ()
+    """Versions of the table of before, whose workers are being started still; until then no other table can take its place."""
 
     def __post_init__(self) -> None:
         self.table = Routing(model=self.model, champion=0)
@@ -144,16 +146,19 @@ class Traffic:
         async with self._lane:
             now = self.champion.version or 0
             before = await asyncio.to_thread(self._read) or Routing(model=self.model, champion=now)
-            self.table = Routing(model=self.model, champion=now, generation=before.generation)
+            self.table = Routing(
+                model=self.model, champion=now
+            )  # of no generation: who goes by this one is told that it is stale
             table = without(before, now)
-            for version in table.beside():
+            self.restoring = table.beside()
+            for version in self.restoring:
                 alone = Routing(model=self.model, champion=now, shadows=(version,))
                 try:
                     await self._start(alone)
                 except Exception as error:  # whatever keeps it from being loaded; the champion answers
                     self._put_down(version, error)
                     table = without(table, version)
-            self.table, self._restored = before, True
+            self.table, self.restoring, self._restored = before, (), True
             await self._hold(table, "as before")
 
     def _read(self) -> Routing | None:

@@ -218,7 +218,9 @@ class Worker:
             lambda: Connection(self._inside, loop), str(path), backlog=BACKLOG
         )
         path.chmod(MODES)
-        self._callers = Callers(self._desk, self._post, self._certificates, inside=self._inside)
+        self._callers = Callers(
+            self._desk, self._post, self._certificates, self._narrate, inside=self._inside
+        )
         self._post.open()
 
     def _beside(self, metrics: VersionMetrics) -> Neighbours:
@@ -244,7 +246,7 @@ class Worker:
                 if self._door is not None:
                     self._chores.begin(self._open(self._door))
                 for one in sockets:
-                    self._chores.begin(self._callers.accept(one))
+                    self._callers.accept(one)
             case wire.Take(moves=moves):
                 self._callers.adopt(sockets, moves)
             case wire.Leave():

@@ -13,7 +13,7 @@ from typing import Literal
 from noria.records.base import canonical
 from noria.serving import wire
 from noria.serving.bundle import Bundle, Entrance
-from noria.serving.errors import WorkerFailed
+from noria.serving.service_errors import WorkerFailed
 
 READY = 300.0  # s for a worker to load its version: a large model over a network takes a minute or two
 

@@ -80,7 +80,7 @@ def test_services_by_their_process(app: App) -> None:
     assert [(view.alive, view.age) for view in found.services] == [(True, 3.0), (False, 3.0)]
     text = "\n".join(status_lines(found))
     assert f"answers for delay@champion with delay:1, process {os.getpid()}, heard of 3.00 s ago" in text
-    assert f"process {ended.pid}, dead" in text
+    assert f"process {ended.pid}, gone, last heard of 3.00 s ago" in text
 
 
 def test_risk_and_label_debt(app: App) -> None:

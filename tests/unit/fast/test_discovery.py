@@ -43,7 +43,7 @@ def by_names(model, rows):
 
 def by_class(model, rows):
     """A docstring is no work."""
-    return model.predict(rows.drop("d").select("a", "c", "b").to_numpy())
+    return model.predict(rows.drop("d").select_seq("a", "c", "b").to_numpy())
 
 
 def as_doubles(model, rows):

@@ -30,6 +30,10 @@ class Nowhere:
         raise AssertionError(f"{len(sockets)} connections were given away")
 
 
+def _say(event: str, /, **facts: object) -> None:
+    raise AssertionError(f"{event}: {facts}")
+
+
 @pytest.fixture(scope="module")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     return Authority(tmp_path_factory.mktemp("authority"))
@@ -38,9 +42,9 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 async def _open(authority: Authority) -> tuple[Callers, Desk, int]:
     certificates = Certificates(TlsPolicy(certificate=str(authority.certificate), key=str(authority.key)))
     desk = Desk(lambda raw, send: send(b"{}"), lambda error: None, max_body=1000)
-    callers = Callers(desk, cast("Post", Nowhere()), certificates)
+    callers = Callers(desk, cast("Post", Nowhere()), certificates, _say)
     listening = socket.create_server(("127.0.0.1", 0), backlog=CLIENTS)
-    await callers.accept(listening)
+    callers.accept(listening)
     return callers, desk, listening.getsockname()[1]
 
 

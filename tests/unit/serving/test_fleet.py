@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from noria.serving.errors import WorkerFailed
 from noria.serving.fleet import Fleet
+from noria.serving.service_errors import WorkerFailed
 
 BUNDLE = SimpleNamespace(grpc=None, version=SimpleNamespace(name="delay:1", number=1))
 

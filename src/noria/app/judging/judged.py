@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from noria.app.judging.asked import anchor_of, asks_for_anchor, with_anchor, with_standing_gates
 from noria.app.judging.gathered import Gathered, Ground, own_ground
 from noria.app.judging.shares import earlier, shared
+from noria.app.living import lives
 from noria.errors import ConfigError, StepFailed
 from noria.gates.calibration import Forecasts
 from noria.gates.costs import Measured
@@ -246,8 +247,4 @@ def _is_served(app: App, model: str, champion: int | None) -> bool:
     if champion is None:
         return False
     found = [one for one in app.records.services.services(model) if one.version == champion]
-    if not found:
-        return False
-    from noria.app.read import running
-
-    return any(running(one.pid) for one in found)
+    return any(lives(one, app.clock.now()) for one in found)

@@ -13,6 +13,7 @@ ANSWERING = frozenset({"predict_proba", "predict", "decision_function", "inplace
 MOVING = frozenset(  # these choose, reorder or repack columns, and compute nothing
     {
         "select",
+        "select_seq",
         "drop",
         "to_numpy",
         "to_pandas",
