@@ -125,7 +125,7 @@ class LogWriter:
     def _segment(self, layout: Layout, rows: int) -> _Open:
         """The open segment; a new one where that is of another layout, or full or old and nothing waits for it."""
         open_now = self._open
-        fits = open_now is not None and open_now.layout == layout
+        fits = open_now is not None and (open_now.layout is layout or open_now.layout == layout)
         if open_now is not None and fits and (self._pending or open_now.takes(self._rows + rows)):
             return open_now
         self.close()

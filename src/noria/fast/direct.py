@@ -26,10 +26,10 @@ Values = Callable[[Sequence[Any]], Sequence[Any]]
 
 
 def open_direct(
-    plan: Plan, fast: Fast, names: Sequence[str], row: Callable[[Row], Row] | None = None
+    plan: Plan, fast: Fast, names: Sequence[str], row: Callable[[dict[str, Any]], Row] | None = None
 ) -> Direct:
     """`names`: of a request's values, in their order. `row`: the transforms' row function, all else bound, where predict
-    reads a transform's output; it is given the values in Python's terms."""
+    reads a transform's output; it is given the values by name, in a dict that is its own."""
     return Direct(plan, fast, names, row)
 
 
@@ -42,7 +42,7 @@ class Direct:
     """
 
     def __init__(
-        self, plan: Plan, fast: Fast, names: Sequence[str], row: Callable[[Row], Row] | None
+        self, plan: Plan, fast: Fast, names: Sequence[str], row: Callable[[dict[str, Any]], Row] | None
     ) -> None:
         self._columns = plan.columns
         self._names = tuple(names)
@@ -81,7 +81,7 @@ class Direct:
             return lambda values: (values[only],)
         return itemgetter(*places)
 
-    def _made(self, row: Callable[[Row], Row]) -> Values:
+    def _made(self, row: Callable[[dict[str, Any]], Row]) -> Values:
         """The same through the transforms' row function."""
         names, columns = self._names, self._columns
         if len(columns) == 1:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from operator import sub, truediv
+from operator import itemgetter, sub, truediv
 from typing import TYPE_CHECKING, Any
 
 from noria.fast.compiled import Block, Change, Compiled, Filled, Number, OneHot, Ordinal, Scalar, Scaled
@@ -233,30 +233,28 @@ def _itself(value: Any) -> Any:
 
 
 def _looked_up(table: Table, *, single: bool) -> Callable[[Any], Any]:
-    """One look-up for what is known; the rest is rarer."""
-    if not single:
-        return table.numbers
-    known = {level: numbers[0] for level, numbers in table.known.items()}
+    return _Codes(table) if single else table.numbers
 
-    def one(value: Any) -> float:
-        found = known.get(value)
-        return table.numbers(value)[0] if found is None else found
 
-    return one
+class _Codes:
+    """What each level of a category becomes where that is one number: one look-up for what is known; the rest is rarer."""
+
+    def __init__(self, table: Table) -> None:
+        self.known = {level: numbers[0] for level, numbers in table.known.items()}
+        self._table = table
+
+    def __call__(self, value: Any) -> float:
+        found = self.known.get(value)
+        return self.other(value) if found is None else found
+
+    def other(self, value: Any) -> float:
+        """Of what is not known. Raises `CannotAnswer` where the original refuses it."""
+        return self._table.numbers(value)[0]
 
 
 def _joined(parts: Sequence[tuple[int, Callable[[Any], Any], bool]]) -> Encode:
     if not any(several for _, _, several in parts):
-        as_they_are = [source for source, _, _ in parts]
-        mapped = [(at, function) for at, (_, function, _) in enumerate(parts) if function is not _itself]
-
-        def flat(values: Sequence[Any]) -> list[Any]:
-            made = [values[source] for source in as_they_are]
-            for at, function in mapped:
-                made[at] = function(made[at])
-            return made
-
-        return flat
+        return _flat([(source, function) for source, function, _ in parts])
 
     def spread(values: Sequence[Any]) -> list[Any]:
         made: list[Any] = []
@@ -268,6 +266,31 @@ def _joined(parts: Sequence[tuple[int, Callable[[Any], Any], bool]]) -> Encode:
         return made
 
     return spread
+
+
+def _flat(parts: Sequence[tuple[int, Callable[[Any], Any]]]) -> Encode:
+    """A number of each input."""
+    places = [source for source, _ in parts]
+    chosen = (
+        itemgetter(*places) if len(places) > 1 else lambda values: (values[places[0]],)
+    )  # of one place it gives no tuple
+    codes = [(at, code.known, code.other) for at, (_, code) in enumerate(parts) if isinstance(code, _Codes)]
+    mapped = [
+        (at, function)
+        for at, (_, function) in enumerate(parts)
+        if function is not _itself and not isinstance(function, _Codes)
+    ]
+
+    def flat(values: Sequence[Any]) -> list[Any]:
+        made = list(chosen(values))
+        for at, known, other in codes:
+            found = known.get(made[at])
+            made[at] = other(made[at]) if found is None else found
+        for at, function in mapped:
+            made[at] = function(made[at])
+        return made
+
+    return flat
 
 
 def _name(compiled: Compiled, source: int) -> str:

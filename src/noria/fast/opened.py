@@ -161,14 +161,18 @@ def _guarded(fast: Fast, one: One) -> One:
         if len(values) != width:
             raise WrongWidth(given=len(values), wanted=width)
         try:
-            return one(filled(values) if None in values else values)
+            nulls = values.count(None)
+            return one(filled(values, nulls) if nulls else values)
         except (struct.error, TypeError, ValueError, OverflowError) as error:
             raise _unfit(compiled, values, numeric) from error
 
-    def filled(values: Sequence[Any]) -> Sequence[Any]:
-        return [
-            NAN if value is None and number else value for value, number in zip(values, numbers, strict=True)
-        ]
+    def filled(values: Sequence[Any], nulls: int) -> Sequence[Any]:
+        made, at = list(values), -1
+        for _ in range(nulls):
+            at = values.index(None, at + 1)
+            if numbers[at]:
+                made[at] = NAN
+        return made
 
     return answer
 

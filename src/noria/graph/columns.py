@@ -34,6 +34,7 @@ BIGGEST = {
 }  # beyond it a number would become infinite
 
 _ISO = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d(?::\d\d)?)(?:\.(\d{1,9}))?([Zz]|[+-]\d\d:?\d\d)?")
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:Z|[+-]\d\d:\d\d)")  # as most programs write it
 _LISTED = re.compile(
     r"(?:fixed_size_list<(?:item: )?(.+)>\[(\d+)\]|(?:large_)?list<(?:item: )?(.+)>)"
 )  # which of the two widths of offsets Arrow has is storage
@@ -294,6 +295,15 @@ def _timestamp(unit: str, zone: str | None) -> Kind:
     a_second: int = 10**places
 
     def convert(value: Any) -> int:
+        if not zone or type(value) is not str or _MOMENT.fullmatch(value) is None:
+            return looked_at(value)
+        try:
+            return within(value, int(datetime.fromisoformat(value).timestamp()) * a_second)
+        except ValueError as error:  # a 13th month, an hour 25
+            raise Misfit(shown(value)) from error
+
+    def looked_at(value: Any) -> int:
+        """However it is written."""
         found = _ISO.fullmatch(_text(value))
         if found is None or bool(found[4]) != bool(zone):
             raise Misfit(shown(value))
@@ -307,6 +317,9 @@ def _timestamp(unit: str, zone: str | None) -> Kind:
         ticks = int(moment.timestamp()) * a_second  # whole seconds, which a float holds
         if fraction:
             ticks += int(fraction.ljust(places, "0"))
+        return within(value, ticks)
+
+    def within(value: Any, ticks: int) -> int:
         first, last = reach(unit, zone)
         if not first <= ticks <= last:
             raise Misfit(f"{shown(value)}, beyond {years(unit)}")

@@ -53,8 +53,7 @@ def row_function(
     if not links:
         return _itself
     if len(links) == 1 and links[0][1] == (request,):
-        function = links[0][2]
-        return lambda row: function(row)
+        return links[0][2]
 
     def made(row: Row) -> Row:
         known = {request: row}

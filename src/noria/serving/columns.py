@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import msgspec
 
@@ -55,12 +55,10 @@ class ReadColumns(msgspec.Struct, frozen=True):
 
     def places(self, columns: Sequence[int]) -> list[int] | None:
         """Where some of the columns lie in `block`; None where one of them does not."""
-        found: list[int] = []
-        for at in columns:
-            if self.others[at] is not None:
-                return None
-            found.append(self._place(at))
-        return found
+        counted = iter(range(len(self.others)))
+        place = [next(counted) if values is None else None for values in self.others]
+        found = [place[at] for at in columns]
+        return None if None in found else cast("list[int]", found)
 
     def with_values(self, changed: Mapping[int, Sequence[Any]]) -> ReadColumns:
         """Itself with other values in some of the columns."""

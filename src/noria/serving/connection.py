@@ -19,6 +19,7 @@ import httptools
 
 from noria.errors import NoriaError
 from noria.serving.errors import BadHttp, BodyTooLarge, BodyTooSlow, HeadersTooLarge, TooManyConnections
+from noria.serving.heads import IN_VAIN, Head, head_of
 from noria.serving.http_text import ANY, ROWS, TABLE, TOLD, UNTYPED, bodies_of, welcome, written
 from noria.serving.messages import Request, Response, refusal
 
@@ -63,6 +64,7 @@ class Raw:
         self.method = method
         self.url = url
         self.headers = headers
+        """But for its body's length."""
         self.body = body
         self.keep = keep
         self.plain = plain
@@ -73,6 +75,12 @@ class Raw:
         self.connection = connection
         self.span: Span | None = None
         """Its trace, where it has one."""
+
+    def with_body(self, body: bytes) -> Raw:
+        """Another request of its connection, with the same head."""
+        return Raw(
+            self.method, self.url, self.headers, body, self.keep, self.plain, self.connection, self.table
+        )
 
     def send(self, answer: bytes | Response) -> None:
         """Answer it, once; bytes are a body of JSON with status 200."""
@@ -100,11 +108,16 @@ class Desk:
     stranger: Callable[[Headers], NoriaError | None] | None = None
     """What is wrong with the token of a request whose body is not here yet; None: whoever comes may send one."""
     connections: set[Connection] = field(default_factory=set)
+    brief: int = 0
+    """Bytes of a request up to which nothing has to be asked of it but whether its connection knows its head."""
     date: bytes = b""
     closing: bool = False
     """Every answer from now on is the last of its connection."""
     parting: Callable[[Connection], object] | None = None
     """Takes over a connection that is between two requests, instead of closing it, while this process leaves."""
+
+    def __post_init__(self) -> None:
+        self.brief = min(self.max_body, UNPROVEN)
 
     def tick(self) -> None:
         self.date = b"date: " + formatdate(usegmt=True).encode() + b"\r\n"
@@ -124,11 +137,14 @@ class Connection(asyncio.Protocol):
     """A client's connection. Requests of one connection are answered in their order, one at a time."""
 
     __slots__ = (
+        "_alone",
         "_body",
         "_desk",
         "_ended",
         "_head",
+        "_head_known",
         "_headers",
+        "_in_vain",
         "_kinds",
         "_loop",
         "_parser",
@@ -156,6 +172,9 @@ class Connection(asyncio.Protocol):
         self._body: list[bytes] = []
         self._kinds = ANY
         self._head = 0
+        self._alone = b""
+        self._head_known: Head | None = None
+        self._in_vain = 0
         self._size = 0
         self._slow = 0
         self._trailing = False
@@ -203,6 +222,18 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._stopped:
             return
+        head = self._head_known
+        if head is not None and not self.unfinished and len(data) <= self._desk.brief:
+            body = head.body(data)
+            if body is not None:
+                self._in_vain = 0
+                self._came(head.raw.with_body(body))
+                return
+        self._parse(data)
+
+    def _parse(self, data: bytes) -> None:
+        if not self.unfinished and self._in_vain < IN_VAIN:
+            self._alone = data
         if not self.unfinished and not self._working:
             self.since = self._loop.time()
         self.unfinished = True
@@ -215,6 +246,7 @@ class Connection(asyncio.Protocol):
         except httptools.HttpParserError as error:
             if not self._stopped:  # else the parser stumbles over what follows a request that was refused
                 self._refuse(BadHttp(problem=str(error) or type(error).__name__))
+        self._alone = b""
         if self.unfinished:
             self._count_head(len(data))
 
@@ -254,6 +286,7 @@ class Connection(asyncio.Protocol):
         elif name == b"accept":
             self._kinds &= welcome(value)
         elif name == b"content-length":
+            self._headers.pop()  # the body is as long as it is; so the same head comes again
             if int(value) > self._desk.max_body and not self._stopped:
                 self._refuse(BodyTooLarge(limit=self._desk.max_body))
         elif name == b"transfer-encoding":
@@ -297,6 +330,16 @@ class Connection(asyncio.Protocol):
         self._url, self._headers, self._body, self._size, self._head = b"", [], [], 0, 0
         self._kinds, self._slow, self._trailing = ANY, 0, False
         self.unfinished = False
+        if self._alone:
+            self._learn(raw)
+        self._came(raw)
+
+    def _learn(self, raw: Raw) -> None:
+        """Remember its head for the next request, where it came in one piece."""
+        self._in_vain += 1
+        self._head_known = head_of(self._alone, raw)
+
+    def _came(self, raw: Raw) -> None:
         if self._working:
             self._waiting.append(raw)
             if len(self._waiting) >= PIPELINED or self._parked() > self._desk.max_body:

@@ -93,7 +93,7 @@ class QuickWay:
         read = form.read(raw.body)
         if read is None:
             return False
-        if self._columns is not None and type(read) is Read and len(read) > AT_ONCE:
+        if type(read) is Read and len(read.rows) > AT_ONCE and self._columns is not None:
             columns = list(zip(*read.rows, strict=True))
             read = read_columns(columns, self._reader, len(read), nulls=read.nulls)
         self._metrics.began()
@@ -131,7 +131,7 @@ class QuickWay:
             assert self._columns is not None
             self._columns.answer(taken, read)
             return
-        if few is None or len(read) > AT_ONCE:
+        if few is None or len(read.rows) > AT_ONCE:
             self._in_a_batch(taken, read)
             return
         self._turn -= 1
@@ -194,7 +194,7 @@ class QuickWay:
         took = perf_counter() - taken.began
         rows, at = read.rows, taken.at
         shown = rows if self._shown is None else [self._shown(row) for row in rows]
-        keys = [self._places(row, at) for row in shown]
+        keys = [self._places(shown[0], at)] if len(shown) == 1 else [self._places(row, at) for row in shown]
         span = taken.raw.span
         trace = None if span is None else span.trace
         logged = Logged(at, int(took * 1e6), taken.cause.way, shown, keys, answers, trace)
@@ -226,8 +226,8 @@ class QuickWay:
         metrics, reader, rows = self._metrics, self._reader, read.rows
         if read.nulls:
             metrics.nulls(reader.nulls(rows))
-        if reader.categorical:
-            metrics.unknown(reader.unknown(rows))
+        if reader.categorical and (unknown := reader.unknown(rows)):
+            metrics.unknown(unknown)
         metrics.answered(len(rows), took, _not_finite(answers))
         metrics.request(taken.route, 200)
 

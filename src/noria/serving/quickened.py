@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, cast
 
 from noria.declare import Resolved
-from noria.fast.direct import open_direct
+from noria.fast.direct import Row, open_direct
 from noria.fast.opened import Fast, open_model, read_compiled
 from noria.fast.standing import stand_in
 from noria.graph.answer import Graph
@@ -15,9 +15,9 @@ from noria.graph.open import Stand
 from noria.graph.rowwise import row_function
 from noria.ports.objects import ObjectStore
 from noria.records.fast import FastPath
-from noria.records.versions import Version
+from noria.records.versions import Signature, Version
 from noria.serving.by_model import few_by
-from noria.serving.rows import python_values
+from noria.serving.rows import python_readers
 from noria.serving.served import Few
 
 
@@ -46,8 +46,21 @@ def few_rows(version: Version, resolved: Resolved, graph: Graph, models: Mapping
         return None
     signature = version.signature
     names = [column.name for column in signature.request]
-    one, values = (
-        open_direct(path.plan, models[path.plan.estimator], names, row).one,
-        python_values(signature),
-    )
-    return few_by(lambda given: one(values(given)), single=len(signature.answer) == 1)
+    one = open_direct(path.plan, models[path.plan.estimator], names, _of_request(row, signature)).one
+    return few_by(one, single=len(signature.answer) == 1)
+
+
+def _of_request(row: Callable[[Row], Row], signature: Signature) -> Callable[[dict[str, Any]], Row]:
+    """A row function of rows as the quick reader gives them, which it makes Python's in their place."""
+    changed = list(python_readers(signature).items())
+    if not changed:
+        return row
+
+    def made(given: dict[str, Any]) -> Row:
+        for name, read in changed:
+            value = given[name]
+            if value is not None:
+                given[name] = read(value)
+        return row(given)
+
+    return made

@@ -43,22 +43,41 @@ def places(signature: Signature, hashed: Collection[str] = ()) -> Place:
     unit = (at_of[signature.unit], read[signature.unit]) if signature.unit else None
     time = (at_of[signature.time], _as_micros(columns[signature.time])) if signature.time else None
 
-    if len(key) == 1 and unit is None and time is None and columns[signature.key[0]].type == "string":
-        only = key[0][0]
-        return lambda row, received: (row[only], row[only], received)
+    texts = {name for name, column in columns.items() if column.type == "string" or name in hashed}
+    if len(key) == 1 and texts >= {*signature.key, signature.unit or signature.key[0]}:
+        return _by_texts(key[0][0], unit and unit[0], time)
 
     def place(row: Sequence[Any], received: int) -> tuple[str | None, str | None, int]:
         own = key_text([read(row[at]) for at, read in key]) if key else None
         whose = own
         if unit is not None and row[unit[0]] is not None:
             whose = key_text([unit[1](row[unit[0]])])
-        moment = received
-        if time is not None and row[time[0]] is not None:
-            found = time[1](row[time[0]])
-            moment = received if found is None else found
-        return own, whose, moment
+        return own, whose, _moment(row, time, received)
 
     return place
+
+
+_Time = tuple[int, Callable[[Any], int | None]]
+"""The place of the column that says when a row happened, and its microseconds."""
+
+
+def _by_texts(key: int, unit: int | None, time: _Time | None) -> Place:
+    """Where key and unit are texts, which they are in the log as well."""
+
+    def place(row: Sequence[Any], received: int) -> tuple[str | None, str | None, int]:
+        own = row[key]
+        whose = own if unit is None or row[unit] is None else row[unit]
+        return own, whose, received if time is None else _moment(row, time, received)
+
+    return place
+
+
+def _moment(row: Sequence[Any], time: _Time | None, received: int) -> int:
+    """When a row happened; when it was received where it does not say."""
+    if time is None or row[time[0]] is None:
+        return received
+    found = time[1](row[time[0]])
+    return received if found is None else found
 
 
 ByColumn = Callable[["ReadColumns", int], tuple[Any, Any, Any]]
@@ -85,22 +104,11 @@ def places_by_column(signature: Signature, hashed: Collection[str] = ()) -> ByCo
     return by_column
 
 
-def python_values(signature: Signature) -> Callable[[Sequence[Any]], Sequence[Any]]:
-    """From a row as the quick reader gives it to the values that Arrow gives back: times for ticks, days for counts."""
-    changed = [
-        (at, read) for at, column in enumerate(signature.request) if (read := as_python(column)) is not _same
-    ]
-    if not changed:
-        return _same
-
-    def values(row: Sequence[Any]) -> list[Any]:
-        made = list(row)
-        for at, read in changed:
-            if made[at] is not None:
-                made[at] = read(made[at])
-        return made
-
-    return values
+def python_readers(signature: Signature) -> dict[str, Callable[[Any], Any]]:
+    """By column, from a value as the quick reader gives it to what Arrow gives back, where the two are not the same: times
+    for ticks, days for counts."""
+    readers = {column.name: as_python(column) for column in signature.request}
+    return {name: read for name, read in readers.items() if read is not _same}
 
 
 def log_schema(signature: Signature, hashed: Collection[str] = (), *, traced: bool = False) -> bytes:
@@ -183,7 +191,7 @@ def as_python(column: RequestColumn) -> Callable[[Any], Any]:
     zone, micros = zone_of(timed[2]) if timed[2] else None, _as_micros(column)
     if timed[2] == "UTC":  # the same moments, in half of the time
         start = _START.replace(tzinfo=zone)
-        return lambda ticks: start + timedelta(microseconds=micros(ticks) or 0)
+        return lambda ticks: start + timedelta(0, 0, micros(ticks) or 0)
 
     def read(ticks: Any) -> datetime:
         moment = _START + timedelta(microseconds=micros(ticks) or 0)

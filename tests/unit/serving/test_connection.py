@@ -11,6 +11,7 @@ import pytest
 
 from noria.errors import NoriaError
 from noria.serving.connection import BODY_SECONDS, HEADERS, KEEP_ALIVE, Connection, Desk, Raw
+from noria.serving.heads import IN_VAIN, head_of
 from noria.serving.messages import Response
 
 Send = Callable[[bytes | Response], None]
@@ -400,3 +401,45 @@ def test_while_a_process_ends_each_answer_is_the_last(house: House) -> None:
     house.desk.closing = True
     house.asked[0][1](b"1")
     assert b"connection: close\r\n" in wire.sent and wire.closed
+
+
+AGAIN = "POST /a HTTP/1.1\r\nhost: a\r\nContent-Length: {}\r\ntraceparent: {}\r\n\r\n"
+
+
+def parsed(connection: Connection, monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """What is given to the parser from now on."""
+    given: list[bytes] = []
+    parse = Connection._parse
+
+    def noted(self: Connection, data: bytes) -> None:
+        given.append(data)
+        parse(self, data)
+
+    monkeypatch.setattr(Connection, "_parse", noted)
+    return given
+
+
+def test_a_head_that_comes_again_is_not_parsed(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    connection, wire = house.connected()
+    given = parsed(connection, monkeypatch)
+    bodies = [b"{}", b'{"a": 1}', b'{"a": "something longer"}']
+    for body in bodies:
+        connection.data_received(AGAIN.format(len(body), "one").encode() + body)
+        house.asked[-1][1](b"1")
+    assert [raw.body for raw, _ in house.asked] == bodies
+    assert len(given) == 1
+    assert wire.sent.count(b"200 OK") == 3
+
+
+def test_whose_head_is_another_each_time_is_not_remembered_for_ever(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection, _ = house.connected()
+    learnt: list[bytes] = []
+    monkeypatch.setattr(
+        "noria.serving.connection.head_of", lambda data, raw: learnt.append(data) or head_of(data, raw)
+    )
+    for number in range(50):
+        connection.data_received(AGAIN.format(2, number).encode() + b"{}")
+        house.asked[-1][1](b"1")
+    assert len(learnt) == IN_VAIN
