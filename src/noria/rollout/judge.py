@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 from noria.records.rollouts import GOOD, Firsts, Judged, Observed, RolloutPolicy, Standing, Verdict
 from noria.rollout.copies import may_turn_to_copies
+from noria.rollout.standby import may_stand_by
 from noria.statistics import Stretch, compare, compare_rates, distance, share_bounds
 from noria.statistics.rates import rate_verdict, split_log_evidence
 
@@ -51,8 +52,10 @@ def metrics_of(policy: RolloutPolicy) -> tuple[str, ...]:
 
 
 def part_of(policy: RolloutPolicy) -> float:
-    """A metric's part of the error budget; of a canary that may go on as a shadow, in each of both."""
-    return policy.false_alarm / len(metrics_of(policy)) / (2.0 if may_turn_to_copies(policy) else 1.0)
+    """A metric's part of the error budget; of a canary that may go on as a shadow, and of a blue-green whose predecessor stands
+    by, in each of both."""
+    twice = may_turn_to_copies(policy) or may_stand_by(policy)
+    return policy.false_alarm / len(metrics_of(policy)) / (2.0 if twice else 1.0)
 
 
 def missing(policy: RolloutPolicy, judged: Judged) -> list[Standing]:
