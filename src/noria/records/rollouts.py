@@ -100,6 +100,9 @@ class Losses(Record):
     """The challenger's mean minus the champion's, of as many rows of each, in stretches of blocks in time order."""
     width: float = 1.0
     """Of the range of the loss."""
+    spread: float = 0.0
+    """Standard deviation that the units' own levels give to the mean of the differences, where units come again and stay with
+    their version."""
     labelled: int = 0
     waiting: int = 0
     """Answers without a label: the debt."""
