@@ -28,13 +28,14 @@ from noria.records.rollouts import (
     Rehearsal,
     Rollout,
     RolloutPolicy,
+    Standby,
     Strategy,
     Watching,
     Withdrawing,
 )
 from noria.rollout.copies import had_copies, in_evidence
 from noria.rollout.drive import Held, Move, Never, NotYet, turn
-from noria.rollout.machine import Table, aborted, paused, resumed, stepped, wanted
+from noria.rollout.machine import Table, aborted, convicted, paused, resumed, stepped, wanted
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 OLD, NEW = 1, 2
@@ -74,6 +75,8 @@ class World:
     way_back: bool = True
     convicts: bool = False
     thin: Thin | None = None
+    bad_after: bool = False
+    """Whether it is found to be worse once it is the champion and its predecessor stands by."""
     history: list[Rollout] = field(default_factory=list)
     alias: int = OLD
     table: Table = field(default_factory=Table)
@@ -142,6 +145,8 @@ class OneDoor:
                 return NotYet("no service runs")
             if not self.world.loads and table != Table():
                 return Never("it does not load")
+            if table.shadow == self.world.alias:
+                return NotYet("the service has not followed the alias yet")
             if (
                 self.world.current.revision == rollout.revision
             ):  # the service's own generation refuses what is stale
@@ -156,6 +161,10 @@ class OneDoor:
                 return owed(self.world.convicts)
             if not self.world.up:
                 return NotYet("no service runs")
+            if isinstance(rollout.phase, Standby):
+                if self.world.table != wanted(rollout):
+                    return Observed(displaced=self.world.time)
+                return seen(rollout, bad=self.world.bad_after)
             assert isinstance(rollout.phase, Watching)
             if self.world.table != wanted(rollout):  # nobody asks the challenger
                 return Observed(displaced=self.world.time)
@@ -203,6 +212,18 @@ POLICIES = st.sampled_from(("canary",) * 5 + ("shadow", "blue-green", "replace")
         lambda quality: RolloutPolicy(strategy=strategy, steps=STEPS, quality=quality)
     )
 )
+STANDBY = st.builds(
+    World,
+    policy=st.builds(
+        RolloutPolicy,
+        strategy=st.just("blue-green"),
+        standby=st.just(180.0),
+        quality=st.sampled_from((None, 0.02)),
+    ),
+    bad_at=st.sampled_from((None, None, 0)),
+    convicts=st.booleans(),
+    bad_after=st.booleans(),
+)
 WORLDS = st.builds(
     World,
     policy=POLICIES,
@@ -231,12 +252,20 @@ THIN = st.builds(
 
 
 class Rollouts(RuleBasedStateMachine):
-    @initialize(world=st.one_of(WORLDS, THIN))
+    @initialize(world=st.one_of(WORLDS, THIN, STANDBY))
     def begin(self, world: World) -> None:
         self.world = world
         self.stale = [world.current, world.current]
         self.person = False
-        self.same = World(world.policy, world.bad_at, world.loads, world.way_back, world.convicts, world.thin)
+        self.same = World(
+            world.policy,
+            world.bad_at,
+            world.loads,
+            world.way_back,
+            world.convicts,
+            world.thin,
+            world.bad_after,
+        )
 
     @rule(who=st.integers(0, 1))
     def reads(self, who: int) -> None:
@@ -280,13 +309,21 @@ class Rollouts(RuleBasedStateMachine):
         self._says(resumed(self.world.current))
 
     @precondition(lambda self: not self.person)
-    @rule(what=st.sampled_from(("abort", "step")))
+    @rule(what=st.sampled_from(("abort", "step", "back")))
     def person_decides(self, what: str) -> None:
         now = self.world.time
         rollout = self.world.current
+        if what == "back":
+            return self._goes_back(convicted(rollout, "by ada", now))
         new = aborted(rollout, "by ada", now) if what == "abort" else stepped(rollout, now)
         self.person |= new is not rollout
         self._says(new)
+
+    def _goes_back(self, new: Rollout) -> None:
+        """`noria rollback`, after a switch: alias and rollout in one transaction."""
+        if new is not self.world.current:
+            self.person = True
+            assert self.world.append(new, Move(before=NEW, after=OLD, why="by ada"))
 
     def _says(self, new: Rollout) -> None:
         if new is not self.world.current:
@@ -332,6 +369,16 @@ class Rollouts(RuleBasedStateMachine):
         phase = self.world.current.phase
         if isinstance(phase, Watching) and phase.copies:
             assert self.world.table in (Table(shadow=NEW), Table())
+
+    @invariant()
+    def who_stands_by_answers_nobody_and_only_after_the_switch(self) -> None:
+        phase = self.world.current.phase
+        if self.world.table.shadow == OLD:
+            assert self.world.alias == NEW
+            assert self.world.table == Table(shadow=OLD)
+            assert isinstance(phase, Standby | Withdrawing)
+        if isinstance(phase, Standby):
+            assert self.world.alias == NEW
 
     @invariant()
     def history_is_one(self) -> None:
@@ -410,6 +457,44 @@ def test_an_undecided_step_goes_on_as_copies_or_ends(
     world = World(policy, None, thin=thin)
     finish(world)
     assert outcome(world) == (result, NEW if result == "promoted" else OLD, Table(), visited)
+
+
+@pytest.mark.parametrize(
+    ("bad_after", "convicts", "quality", "end"),
+    [
+        (False, False, None, ("promoted", NEW)),
+        (True, False, None, ("rolled back", OLD)),
+        (False, True, 0.02, ("rolled back", OLD)),
+        (False, False, 0.02, ("promoted", NEW)),
+    ],
+)
+def test_a_predecessor_stands_by_after_the_switch(
+    bad_after: bool, convicts: bool, quality: float | None, end: tuple[str, int]
+) -> None:
+    policy = RolloutPolicy(strategy="blue-green", standby=180.0, quality=quality)
+    world = World(policy, None, convicts=convicts, bad_after=bad_after)
+    finish(world)
+    assert outcome(world) == (*end, Table(), ((0, 0.0), (1, 0.0)))
+    assert Table(shadow=OLD) in world.tables
+    phases = [type(one.phase) for one in world.history]
+    assert (Owing in phases) == (quality is not None and not bad_after)
+
+
+def test_a_person_ends_the_standby_and_a_third_champion_ends_it_too() -> None:
+    def standing_by() -> World:
+        world = World(RolloutPolicy(strategy="blue-green", standby=1e6), None)
+        while not isinstance(world.current.phase, Standby) or not world.current.phase.opened:
+            turn(OneDoor(world), world.current)
+        return world
+
+    said = standing_by()
+    assert said.append(stepped(said.current, said.time), None)
+    finish(said)
+    assert outcome(said)[:3] == ("promoted", NEW, Table())
+    third = standing_by()
+    third.alias = 3
+    finish(third)
+    assert outcome(third)[:3] == ("superseded", 3, Table())
 
 
 def test_labels_convict_who_was_promoted_without_them() -> None:

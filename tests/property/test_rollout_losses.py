@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from noria.statistics import compare, compare_unpaired, even_differences
+from noria.records.rollouts import Losses, Observed, RolloutPolicy
+from noria.rollout.judge import judge
+from noria.statistics import compare, compare_unpaired, even_differences, unit_spread
 from noria.statistics.symmetric import log_evidence_path
 from noria.statistics.unpaired import LEAST_ROWS, Rows
 from property.bounds import surely_over
@@ -102,6 +104,56 @@ def test_how_many_rows_it_takes_is_known_before_they_come() -> None:
     assert even_differences(*alternating(10, 400)).tolist() == pytest.approx([0.1] * 8)
     assert even_differences(*alternating(1_000, 800)).size == 0
     assert even_differences(*alternating(1_000, 800), smallest=0.01).tolist() == [0.0, 0.0]
+
+
+def recurring(
+    random: np.random.Generator, units: int, between: float, more: float = 0.0
+) -> tuple[Rows, Rows]:
+    """40 days of 500 rows of the same units, a fifth of them the challenger's, each with a level of loss of its own."""
+    days = np.repeat(np.arange(40), 500)
+    unit = random.integers(0, units, days.size)
+    theirs = (random.random(units) < 0.2)[unit]
+    level = np.clip(0.2 + between * random.standard_normal(units), 0.0, 1.0)[unit] + 0.1 * np.sin(days)
+    losses = (random.random(days.size) < level + more * theirs).astype(np.float64)
+    when, share = DAY + days * np.timedelta64(1, "D"), np.full(days.size, 0.2)
+    own, other = (Rows(when[at], share[at], losses[at], unit[at]) for at in (~theirs, theirs))
+    return own, other
+
+
+def judged(pair: tuple[Rows, Rows], spread: float) -> str:
+    losses = Losses(differences=tuple(even_differences(*pair)), spread=spread)
+    found = judge(RolloutPolicy(quality=0.0), Observed(losses=losses)).of("quality")
+    assert found is not None
+    return found.verdict
+
+
+def test_units_that_come_again_are_no_evidence_of_who_answers_them() -> None:
+    """Fifty customers with levels of their own, versions alike. Planted: without what the units bring."""
+    random = np.random.default_rng(SEED)
+    pairs = [recurring(random, 50, 0.15) for _ in range(12)]
+    wrong = sum(judged(pair, unit_spread(*pair)) in ("worse", "better") for pair in pairs)
+    assert not surely_over(wrong, 12, ALPHA)
+    assert surely_over(sum(judged(pair, 0.0) in ("worse", "better") for pair in pairs), 12, ALPHA)
+
+
+def test_the_spread_of_units_is_theirs_and_not_that_of_days_or_rows() -> None:
+    random = np.random.default_rng(SEED)
+    alike = [unit_spread(*recurring(random, 50, 0.0)) for _ in range(8)]
+    apart = [unit_spread(*recurring(random, 200, 0.1)) for _ in range(8)]
+    assert np.mean(alike) < 0.008, "0.035 where levels differ by 0.1"
+    assert np.mean(apart) == pytest.approx(0.1 * math.sqrt(1 / 40 + 1 / 160), rel=0.15)
+    own, other = recurring(random, 200, 0.1)
+    once = [
+        replace(rows, units=np.arange(rows.losses.size) + 1_000_000 * at)
+        for at, rows in enumerate((own, other))
+    ]
+    assert unit_spread(*once) == 0.0 == unit_spread(*(replace(rows, units=None) for rows in (own, other)))
+
+
+def test_harm_beyond_what_units_bring_is_seen() -> None:
+    random = np.random.default_rng(SEED)
+    pairs = [recurring(random, 1_000, 0.1, more=0.15) for _ in range(3)]
+    assert [judged(pair, unit_spread(*pair)) for pair in pairs] == ["worse"] * 3
 
 
 def test_days_that_differ_while_the_share_grows_mislead_means_of_all_rows_and_not_differences_of_days() -> (

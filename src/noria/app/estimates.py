@@ -55,6 +55,22 @@ class Estimate(Record, kw_only=True):
     """Why there is none."""
 
 
+def estimate_words(one: Estimate) -> list[str]:
+    """Beside the label debt, with its warning: it decides nothing."""
+    if one.why:
+        return [f"none: {one.why}"]
+    lines = []
+    if one.log_loss is not None:
+        auc = "" if one.auc is None else f", AUC {one.auc:.3f}"
+        told = f"log loss {one.log_loss:.4g}, accuracy {one.accuracy or 0.0:.3f}{auc}"
+        lines += [f"{told} of {one.unlabelled:,} answers without a label", f"if {one.warning}"]
+    if one.calibration_error is not None and one.bias is not None:
+        low, high = (("?" if end is None else f"{end:+.3f}") for end in (one.bias_lower, one.bias_upper))
+        told = f"error {one.calibration_error:.3f}, bias {one.bias:+.3f} [{low}, {high}]"
+        lines.append(f"calibration of {one.labelled:,} with one: {told}")
+    return lines
+
+
 def estimate(app: App, version: Version) -> Estimate:
     """Reads the log, unlike the monitors: asked for, not watched. It decides nothing."""
     answer = _probability(version)
@@ -80,7 +96,7 @@ def _estimated(app: App, frame: pl.DataFrame, answer: str, version: Version) -> 
 
     column = ANSWER + answer
     if column not in frame.columns or not frame.height:
-        return Estimate(why="there are no answers")
+        return Estimate(why=f"there are no answers in the last {SPAN} blocks")
     found = of_one(frame[column], frame[LABEL])
     if isinstance(found, str):
         return Estimate(why=found)

@@ -5,51 +5,28 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from datetime import datetime
-from math import log
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from noria.app.alarms.budget import recorded
 from noria.app.alarms.standing import list_alarms
 from noria.app.attribution import attribution
 from noria.app.baseline import hidden_since
 from noria.app.estimates import Estimate, estimate
+from noria.app.monitor_tests import Test, drift_tests, risk_tests
 from noria.app.skew import Skew, skew
 from noria.app.status import Labels, status
 from noria.monitor.blocks import block_span
-from noria.monitor.drift import rung
 from noria.records.alarms import Standing
 from noria.records.attribution import Attribution
 from noria.records.base import Record, parse
-from noria.records.monitoring import Plan, RiskState, SegmentRisk
-from noria.records.sights import Baseline, Evidence, Sight
+from noria.records.monitoring import Plan, RiskState
+from noria.records.sights import Baseline, Sight
 from noria.records.versions import Version
 
 if TYPE_CHECKING:
     import polars as pl
 
     from noria.app.wiring import App
-
-
-State = Literal["quiet", "tolerated", "alarm", "deaf"]
-"""`tolerated`: it has changed for certain, and is not proved to have changed by more than the tolerance, which alarms."""
-
-
-class Test(Record, kw_only=True):
-    """One sequential test, after the newest block."""
-
-    family: Literal["risk", "segment", "drift", "prediction"]
-    subject: str = ""
-    state: State
-    e_value: float
-    """The highest so far, which is what alarms."""
-    threshold: float
-    share: float
-    """How far it is on its way, by the exponent: 1 at the alarm."""
-    blocks: int
-    note: str
-    """Figures beside the evidence, and what would be needed."""
-    history: tuple[float, ...] = ()
-    """Evidence after each block, the oldest first."""
 
 
 class MonitorsView(Record, kw_only=True):
@@ -104,13 +81,19 @@ def monitors(
 
     sights = app.records.monitors.sights(name, number)
     states = app.records.monitors.states(name, number)
+    scored = app.records.monitors.blocks(name, number)
     newest = sights[-1] if sights else None
+    baseline = parse(app.store.get(newest.baseline), Baseline) if newest else Baseline()
     plan = recorded(app, name, number)
-    why = _unwatched(app, newest) if newest else ()
+    why = (*baseline.why, *hidden_since(baseline, newest, app.policy.service.log).why) if newest else ()
     return replace(
         view,
         plan=plan,
-        tests=(*_risk(states), *_drift(sights, "drift"), *_drift(sights, "prediction")),
+        tests=(
+            *risk_tests(states, scored),
+            *drift_tests(sights, "drift", baseline),
+            *drift_tests(sights, "prediction", baseline),
+        ),
         newest=newest,
         rows=tuple(one.rows for one in sights),
         why=why,
@@ -168,83 +151,6 @@ def blocks(app: App, model: str | None = None) -> pl.DataFrame:
         "column": pl.String,
     }
     return pl.DataFrame(rows, schema={**schema, **shares}, orient="row")
-
-
-def _unwatched(app: App, newest: Sight) -> tuple[str, ...]:
-    baseline = parse(app.store.get(newest.baseline), Baseline)
-    return (*baseline.why, *hidden_since(baseline, newest, app.policy.service.log).why)
-
-
-def _risk(states: Sequence[RiskState]) -> Iterator[Test]:
-    if not states:
-        return
-    last = states[-1]
-    past = tuple(state.e_value for state in states)
-    note = f"bound {last.bound:.4g}"
-    deaf: State | None = "deaf" if last.deaf else None
-    yield _test("risk", "", last.e_value, max(past), last.threshold, last.blocks, note, past, state=deaf)
-    for at, one in sorted(enumerate(last.segments), key=lambda item: -item[1].e_value / item[1].threshold):
-        past = tuple(state.segments[at].e_value for state in states if len(state.segments) > at)
-        yield _test("segment", one.name, one.e_value, max(past), one.threshold, one.blocks, _of(one), past)
-
-
-def _of(one: SegmentRisk) -> str:
-    loss = "no rows yet" if one.loss is None else f"loss {one.loss:.4g}"
-    return f"{loss}, bound {one.bound:.4g}{', declared' if one.declared else ''}"
-
-
-def _drift(sights: Sequence[Sight], family: Literal["drift", "prediction"]) -> Iterator[Test]:
-    if not sights:
-        return
-    newest: dict[str, Evidence] = getattr(sights[-1], family)
-    for name, one in sorted(newest.items(), key=lambda item: -item[1].share):
-        past = tuple(
-            getattr(sight, family)[name].e_value for sight in sights if name in getattr(sight, family)
-        )
-        seen = sum(not sight.cut for sight in sights) - sights[-1].thin
-        note = f"distance {one.distance:.2g}, {one.moved} moved most"
-        changed = one.peak >= one.threshold
-        state: State = "alarm" if rung(one) else "tolerated" if changed else "quiet"
-        if state == "tolerated":
-            note += f"; not proved to be beyond the tolerance (proof {one.proved:.3g} of {one.proof:.3g})"
-        yield _test(
-            family, name, one.e_value, one.peak, one.threshold, seen, note, past, state=state, share=one.share
-        )
-
-
-def _test(
-    family: Literal["risk", "segment", "drift", "prediction"],
-    subject: str,
-    now: float,
-    peak: float,
-    threshold: float,
-    blocks: int,
-    note: str,
-    past: tuple[float, ...],
-    *,
-    state: State | None = None,
-    share: float | None = None,
-) -> Test:
-    """`state`: by the evidence alone, unless it is given."""
-    known = state or ("alarm" if peak >= threshold else "quiet")
-    return Test(
-        family=family,
-        subject=subject,
-        state=known,
-        e_value=peak,
-        threshold=threshold,
-        share=min(1.0, log(max(peak, 1.0)) / log(threshold)) if share is None else min(1.0, share),
-        blocks=blocks,
-        note=note + _needed(known, threshold / max(now, 1.0)),
-        history=past,
-    )
-
-
-def _needed(state: State, times: float) -> str:
-    """Of the evidence of now, what is needed to ring."""
-    if state == "deaf":
-        return "; no loss can ring it: the holdout has too few blocks"
-    return f"; {times:.3g} times the evidence is needed" if state == "quiet" and times > 1.0 else ""
 
 
 def _risk_rows(app: App, model: str) -> Iterator[tuple[object, ...]]:

@@ -16,7 +16,7 @@ from noria.app.promote import find_version
 from noria.app.rollouts.services import champion_services, hold
 from noria.app.service import ServiceRefused, ServiceSilent, routing_of
 from noria.records.events import AliasMoved, Change
-from noria.records.rollouts import Owing, Rollout, RolloutEnded, RolloutMoved, Withdrawing
+from noria.records.rollouts import Rollout, RolloutEnded, RolloutMoved, Withdrawing
 from noria.records.service import Service
 from noria.registry.moves import move, previous
 from noria.registry.references import CHAMPION
@@ -90,11 +90,7 @@ def _ended(app: App, model: str, moved: AliasMoved, by: str) -> Rollout | None:
     if last is None or not last.open:
         return None
     now, why = app.clock.now(), f"rolled back by {by}"
-    new = (
-        machine.convicted(last, why, now)
-        if isinstance(last.phase, Owing)
-        else machine.aborted(last, why, now)
-    )
+    new = machine.convicted(last, why, now) if last.switched else machine.aborted(last, why, now)
     return None if new is last else new
 
 

@@ -41,6 +41,7 @@ def rollout_of(model: Section) -> RolloutPolicy | None:
         block=section.text("block", usual.block, BLOCK),
         labels=cast("Literal['later', 'wait']", section.text("labels", usual.labels, LABELS)),
         bake=section.seconds("bake", usual.bake),
+        standby=section.seconds("standby", usual.standby),
         patience=section.seconds("patience", None),
         undecided=cast("Undecided", section.text("undecided", usual.undecided, UNDECIDED)),
     )
@@ -53,6 +54,11 @@ def _check_together(section: Section, policy: RolloutPolicy) -> None:
     if "steps" in section and policy.strategy != "canary":
         section.fault(
             "steps", f"does nothing with strategy {shown(policy.strategy)}: only a canary has steps"
+        )
+    if "standby" in section and policy.strategy != "blue-green":
+        section.fault(
+            "standby",
+            f"does nothing with strategy {shown(policy.strategy)}: only after the switch of a blue-green",
         )
     for key in ("labels", "block"):
         if key in section and policy.quality is None:

@@ -49,6 +49,17 @@ class Skew(Record, kw_only=True):
     """Why there is nothing to compare."""
 
 
+def skew_words(one: Skew) -> list[str]:
+    if one.why:
+        return [f"nothing to compare: {one.why}"]
+    head = f"{one.rows:,} row{'' if one.rows == 1 else 's'} as asked beside the data of {one.version}"
+    found = [
+        f"{name}: {each.differ:.1%} differ, as {each.asked} asked and {each.had} in training"
+        for name, each in one.columns.items()
+    ]
+    return [head, *(found or ["no value differs"])]
+
+
 def skew(app: App, version: Version) -> Skew:
     """Of all requests of the last quarter, whichever version answered. Reads the log: asked for, not watched."""
     import polars as pl

@@ -165,11 +165,15 @@ def alarm_lines(view: AlarmView) -> list[str]:
 
 def _evidence(alarm: Alarm) -> str:
     test = f"{alarm.e_value:.4g} of {alarm.threshold:.4g}" if alarm.threshold else ""
-    figures = [
-        f"{name} {figure(value) if isinstance(value, float) else value}"
-        for name, value in alarm.figures.items()
-    ]
+    figures = [f"{name} {_told_figure(value)}" for name, value in alarm.figures.items()]
     return "\n".join([test, *figures] if test else figures)
+
+
+def _told_figure(value: object) -> object:
+    """Of an alarm that is about several things, those of each in a line."""
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_told_figure(one)}" for name, one in value.items())
+    return figure(value) if isinstance(value, float) else value
 
 
 def _told(one: Delivery) -> str:

@@ -7,10 +7,11 @@ import math
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from noria.app.estimates import Estimate
-from noria.app.monitors import MonitorsView, Test, monitors
+from noria.app.estimates import estimate_words
+from noria.app.monitor_tests import Test
+from noria.app.monitors import MonitorsView, monitors
 from noria.app.output import UnknownForm, write_output
-from noria.app.skew import Skew
+from noria.app.skew import skew_words
 from noria.app.wiring import App, open_app, open_reading
 from noria.cli.alarms import state_of
 from noria.cli.commands import Subparsers, parser_of, project
@@ -135,8 +136,8 @@ def _facts(view: MonitorsView) -> list[tuple[str, object]]:
         ("unanswered", _unanswered(newest) if newest and newest.unanswered else None),
         ("thin", _thin(newest.thin) if newest else None),
         ("change of loss", view.attribution and _attribution(view.attribution)),
-        ("estimate", view.estimate and _estimate(view.estimate)),
-        ("skew", view.skew and _skew(view.skew)),
+        ("estimate", view.estimate and "\n".join(estimate_words(view.estimate))),
+        ("skew", view.skew and "\n".join(skew_words(view.skew))),
     ]
 
 
@@ -154,25 +155,6 @@ def _thin(blocks: int) -> str:
     return f"{count(blocks, 'block')} had too few rows for the tests of drift" if blocks else ""
 
 
-def _estimate(one: Estimate) -> str:
-    """Beside the label debt, with its warning: it decides nothing."""
-    if one.why:
-        return f"none: {one.why}"
-    lines = []
-    if one.log_loss is not None:
-        auc = "" if one.auc is None else f", AUC {one.auc:.3f}"
-        lines.append(
-            f"log loss {one.log_loss:.4g}, accuracy {one.accuracy or 0.0:.3f}{auc} of {one.unlabelled:,} answers without a label"
-        )
-        lines.append(f"if {one.warning}")
-    if one.calibration_error is not None and one.bias is not None:
-        low, high = (("?" if end is None else f"{end:+.3f}") for end in (one.bias_lower, one.bias_upper))
-        lines.append(
-            f"calibration of {one.labelled:,} with one: error {one.calibration_error:.3f}, bias {one.bias:+.3f} [{low}, {high}]"
-        )
-    return "\n".join(lines)
-
-
 def _attribution(one: Attribution) -> str:
     if one.why:
         return f"not taken apart: {one.why}"
@@ -181,17 +163,6 @@ def _attribution(one: Attribution) -> str:
         f"{one.blocks[1]} blocks beside {one.blocks[0]} of the holdout; it describes, and proves no cause",
     ]
     return "\n".join(told)
-
-
-def _skew(one: Skew) -> str:
-    if one.why:
-        return f"nothing to compare: {one.why}"
-    head = f"{count(one.rows, 'row')} as asked beside the data of {one.version}"
-    found = [
-        f"{name}: {each.differ:.1%} differ, as {each.asked} asked and {each.had} in training"
-        for name, each in one.columns.items()
-    ]
-    return "\n".join([head, *(found or ["no value differs"])])
 
 
 def _columns(view: MonitorsView) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from noria.app.output import UnknownForm, write_output
 from noria.client.place import Place, explained, place_of
@@ -24,10 +24,7 @@ class Monitors:
     @property
     def record(self) -> MonitorsView:
         """How they stand now: `tests`, `alarms`, `labels`, `plan`."""
-        from noria.app.monitors import monitors
-
-        with self._place.look() as app:
-            return monitors(app, self._model)
+        return self._look()
 
     def history(self) -> pl.DataFrame:
         """A row a block and test, of every version: `version`, `start`, `family`, `subject`, `e_value`, `threshold`, and
@@ -45,6 +42,34 @@ class Monitors:
         with self._place.look() as app:
             return blocks(app, self._model)
 
+    def calibration(self) -> pl.DataFrame:
+        """A row a bin of the answers whose labels have come: `answered`, `happened`, `lower`, `upper`, `rows`; none where
+        answers are no probabilities, or too few have a label. Reads the log."""
+        import polars as pl
+
+        found = self._look(estimated=True).estimate
+        names = ("answered", "happened", "lower", "upper", "rows")
+        rows = [tuple(getattr(one, name) for name in names) for one in (found.bins if found else ())]
+        types: list[Any] = [pl.Float64] * 4 + [pl.Int64]
+        return pl.DataFrame(rows, schema=dict(zip(names, types, strict=True)), orient="row")
+
+    def skew(self) -> pl.DataFrame:
+        """A row a column whose values were asked otherwise than the newest data have them, by the rows' keys: `column`,
+        `differ` (the share of rows), `asked` and `had` (an example), `rows` (found in both). Reads the log."""
+        import polars as pl
+
+        found = self._look(skewed=True).skew
+        each = found.columns.items() if found else ()
+        rows = [(name, one.differ, one.asked, one.had, found.rows if found else 0) for name, one in each]
+        schema: dict[str, Any] = {
+            "column": pl.String,
+            "differ": pl.Float64,
+            "asked": pl.String,
+            "had": pl.String,
+            "rows": pl.Int64,
+        }
+        return pl.DataFrame(rows, schema=schema, orient="row")
+
     def save(self, path: str | Path) -> Path:
         """Write a page (`.html`) or a picture (`.png`). Raises `UnknownForm`, `OutputRefused`, `NeedsMatplotlib`."""
         from noria.app.pages.evidence import evidence_page, evidence_picture
@@ -56,6 +81,12 @@ class Monitors:
             view = self.record
             write_output(Path(path), evidence_picture(view) if form == ".png" else evidence_page(view))
         return Path(path)
+
+    def _look(self, *, estimated: bool = False, skewed: bool = False) -> MonitorsView:
+        from noria.app.monitors import monitors
+
+        with self._place.look() as app:
+            return monitors(app, self._model, estimated=estimated, skewed=skewed)
 
     def __repr__(self) -> str:
         view = self.record

@@ -118,7 +118,7 @@ class Alarms:
     def of(self, version: int, topic: str) -> Standing | None:
         """The alarm of this cause that stands."""
         for one in self.standing.values():
-            if one.stands and one.alarm.version == version and one.alarm.topic == topic:
+            if one.stands and one.alarm.version == version and topic in one.alarm.topics:
                 return one
         return None
 
@@ -137,9 +137,10 @@ class Alarms:
         return mute if mute is not None and mute.until is not None and now < mute.until else None
 
     def _raised(self, change: AlarmRaised) -> None:
-        """A cause that is muted makes a muted alarm: it is told when the mute ends, and starts nothing before."""
+        """What is muted altogether makes a muted alarm: it is told when the first mute ends, and starts nothing before."""
         alarm = change.alarm
-        mute = self._mute(alarm.topic, alarm.raised)
+        mutes = [self._mute(topic, alarm.raised) for topic in alarm.topics]
+        mute = None if None in mutes else min(filter(None, mutes), key=lambda one: one.until or alarm.raised)
         self.standing[alarm.id] = Standing(
             alarm=alarm,
             state="open" if mute is None else "muted",
@@ -174,10 +175,11 @@ class Alarms:
             why=change.why,
             told=told,
         )
-        if change.to == "muted" and change.until is not None:
-            self._mutes[known.alarm.topic] = change
-        elif change.by != NORIA:
-            self._mutes.pop(known.alarm.topic, None)
+        for topic in known.alarm.topics:
+            if change.to == "muted" and change.until is not None:
+                self._mutes[topic] = change
+            elif change.by != NORIA:
+                self._mutes.pop(topic, None)
 
 
 NORIA = "noria"  # who changes a state where no person does

@@ -138,11 +138,18 @@ class Alarm(Record):
     """The evidence beside `e_value` and `risk`, by name."""
     number: int = 1
     """Of the same cause on the same version: an alarm that was resolved may come back as another."""
+    subjects: tuple[str, ...] = ()
+    """All that it is about, where several things of one block have one cause; `subject` is then short for them."""
 
     @property
     def topic(self) -> str:
         """The cause: two alarms of one topic and version are the same alarm, told twice."""
         return f"{self.monitor}/{self.subject}" if self.subject else self.monitor
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """The causes that it stands for: while it stands, none of them is raised again."""
+        return tuple(f"{self.monitor}/{one}" for one in self.subjects) or (self.topic,)
 
     @property
     def id(self) -> str:

@@ -42,6 +42,9 @@ class RolloutPolicy(Record, kw_only=True):
     """`later`: it may be promoted before its labels came, and is judged again as they come; `wait`: not before."""
     bake: float = 0.0
     """Seconds that the last step lasts at least."""
+    standby: float = 0.0
+    """Of a blue-green: seconds after the switch in which the predecessor answers copies of all requests, and takes over again
+    when what it replaced it is found to be worse."""
     patience: float | None = None
     """Seconds that a step may last without a verdict; then the champion answers everything again. None: for ever."""
     undecided: Undecided = "end"
@@ -97,6 +100,9 @@ class Losses(Record):
     """The challenger's mean minus the champion's, of as many rows of each, in stretches of blocks in time order."""
     width: float = 1.0
     """Of the range of the loss."""
+    spread: float = 0.0
+    """Standard deviation that the units' own levels give to the mean of the differences, where units come again and stay with
+    their version."""
     labelled: int = 0
     waiting: int = 0
     """Answers without a label: the debt."""
@@ -216,10 +222,20 @@ class Watching(Record, tag="watching"):
     """As of `Opening`."""
 
 
-class Withdrawing(Record, tag="withdrawing"):
-    """The champion is to answer everything; it may do so already."""
+class Standby(Record, tag="standby"):
+    """After a blue-green's switch: the version is the champion, and its predecessor answers copies of all requests."""
 
-    result: Literal["aborted", "undecided"]
+    since: datetime
+    """When the alias moved."""
+    opened: bool = False
+    """Whether the copies are sent."""
+
+
+class Withdrawing(Record, tag="withdrawing"):
+    """The champion is to answer everything, and nobody is to get copies; it may be so already. `promoted` and `superseded`
+    after a switch: the champion is the version, or a third one."""
+
+    result: Literal["aborted", "undecided", "promoted", "superseded"]
     why: str
 
 
@@ -235,7 +251,7 @@ class Ended(Record, tag="ended"):
     at: datetime
 
 
-Phase = Rehearsing | Opening | Watching | Withdrawing | Owing | Ended
+Phase = Rehearsing | Opening | Watching | Standby | Withdrawing | Owing | Ended
 
 
 class Pause(Record):
@@ -279,6 +295,13 @@ class Rollout(Record, kw_only=True):
         """The shares that it goes through; one of 0 for copies alone, none for a replacement."""
         policy = self.policy
         return policy.steps if policy.strategy == "canary" else () if policy.strategy == "replace" else (0.0,)
+
+    @property
+    def switched(self) -> bool:
+        """Whether the version has become the champion by it, and it is under way still."""
+        phase = self.phase
+        after = isinstance(phase, Withdrawing) and phase.result in ("promoted", "superseded")
+        return after or isinstance(phase, Owing | Standby)
 
 
 class RolloutStarted(Record, tag="rollout.started"):

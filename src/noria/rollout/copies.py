@@ -11,7 +11,8 @@ from collections.abc import Sequence
 
 import msgspec
 
-from noria.records.rollouts import Judged, Opening, Rollout, RolloutPolicy, Watching
+from noria.records.rollouts import Judged, Opening, Rollout, RolloutPolicy, Standby, Watching
+from noria.rollout.standby import before_standby, on_standby
 
 
 def may_turn_to_copies(policy: RolloutPolicy) -> bool:
@@ -48,9 +49,11 @@ def last_judged(history: Sequence[Rollout], *, copies: bool) -> Judged | None:
 
 def in_evidence(rollout: Rollout) -> Rollout:
     """The rollout as whoever counts is to see it: a canary with the stretches in which it had a share; while it answers copies
-    alone, a shadow with the stretches in which it did."""
+    alone, a shadow with the stretches in which it did; after a blue-green's switch, the predecessor as the shadow."""
+    if isinstance(rollout.phase, Standby):
+        return on_standby(rollout)
     if rollout.policy.strategy != "canary":
-        return rollout
+        return before_standby(rollout)
     copies = are_copies(rollout)
     policy = msgspec.structs.replace(rollout.policy, strategy="shadow") if copies else rollout.policy
     stretches = tuple(one for one in rollout.stretches if (one.share == 0.0) == copies)

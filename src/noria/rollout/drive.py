@@ -18,6 +18,7 @@ from noria.records.rollouts import (
     Rehearsal,
     Rehearsing,
     Rollout,
+    Standby,
     Watching,
     Withdrawing,
 )
@@ -25,6 +26,7 @@ from noria.rollout.machine import (
     Table,
     aborted,
     advance,
+    alone,
     convicted,
     is_due,
     leads_on,
@@ -116,16 +118,21 @@ def turn(door: Door, rollout: Rollout) -> Turned:
 def _displaced(door: Door, rollout: Rollout) -> Turned | None:
     """Somebody has moved the alias meanwhile: what was compared is not what would be replaced."""
     champion, now, phase = door.champion(), door.now(), rollout.phase
-    if isinstance(phase, Owing):
+    if rollout.switched:
         if champion == rollout.version:
             return None
         if champion == rollout.champion:
             return _kept(door, rollout, convicted(rollout, "by a person", now))
-        return _kept(door, rollout, superseded(rollout, f"version {champion} is the champion", now))
+        return _moved_on(door, rollout, superseded(rollout, f"version {champion} is the champion", now))
     if champion == rollout.champion or isinstance(phase, Withdrawing | Ended):
         return None
     why = f"the champion is version {champion} now" if champion else "there is no champion any more"
     return _kept(door, rollout, aborted(rollout, why, now))
+
+
+def _moved_on(door: Door, rollout: Rollout, new: Rollout) -> Turned | None:
+    """None where it is being withdrawn already."""
+    return None if new is rollout else _kept(door, rollout, new)
 
 
 def _turn(door: Door, rollout: Rollout) -> Turned:
@@ -140,6 +147,8 @@ def _turn(door: Door, rollout: Rollout) -> Turned:
             return _promote(door, rollout) if is_due(rollout) else _open(door, rollout)
         case Watching():
             return _look(door, rollout)
+        case Standby(opened=opened):
+            return _look(door, rollout) if opened else _stand_by(door, rollout)
         case Owing():
             return _owe(door, rollout)
 
@@ -161,7 +170,19 @@ def _look(door: Door, rollout: Rollout) -> Turned:
     seen = door.observe(rollout)
     if isinstance(seen, NotYet):
         return Turned(rollout, waiting=seen.why)
-    return _kept(door, rollout, advance(rollout, seen, door.now()))
+    new = advance(rollout, seen, door.now())
+    return _kept(door, rollout, new, _back(rollout, new))
+
+
+def _stand_by(door: Door, rollout: Rollout) -> Turned:
+    match door.hold(rollout, wanted(rollout)):
+        case Held():
+            return _kept(door, rollout, opened(rollout, door.now()))
+        case Never(why=why):
+            told = f"its predecessor cannot stand by: {why}"
+            return _kept(door, rollout, alone(rollout, told, door.now()))
+        case NotYet(why=why):
+            return Turned(rollout, waiting=why)
 
 
 def _promote(door: Door, rollout: Rollout) -> Turned:
@@ -185,15 +206,16 @@ def _owe(door: Door, rollout: Rollout) -> Turned:
     new = advance(rollout, seen, door.now())
     if new is rollout and not seen.losses.unripe:
         new = matured(rollout, seen, door.now())
-    return _kept(door, rollout, new, _back(new))
+    return _kept(door, rollout, new, _back(rollout, new))
 
 
-def _back(rollout: Rollout) -> Move | None:
-    """The alias goes back to whom a version had replaced that its labels convict."""
-    phase = rollout.phase
+def _back(rollout: Rollout, new: Rollout) -> Move | None:
+    """The alias goes back to whom a version had replaced that its labels, or its predecessor on standby, convict."""
+    phase = new.phase
     if not isinstance(phase, Ended) or phase.result != "rolled back":
         return None
-    why = f"rollout {rollout.name}, by its labels: {phase.why}"
+    by = "beside its predecessor" if isinstance(rollout.phase, Standby) else "by its labels"
+    why = f"rollout {rollout.name}, {by}: {phase.why}"
     return Move(before=rollout.version, after=rollout.champion, why=why)
 
 

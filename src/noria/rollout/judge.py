@@ -12,10 +12,13 @@ from collections.abc import Callable
 
 from noria.records.rollouts import GOOD, Firsts, Judged, Observed, RolloutPolicy, Standing, Verdict
 from noria.rollout.copies import may_turn_to_copies
+from noria.rollout.standby import may_stand_by
 from noria.statistics import Stretch, compare, compare_rates, distance, share_bounds
+from noria.statistics.paired import verdict_of
 from noria.statistics.rates import rate_verdict, split_log_evidence
 
 _SIDE = 0.5  # of a metric's part of the budget: with a margin of 0 "worse" and "better" may both be wrong
+_UNITS = 0.1  # of a side of the losses' part: for which units came to which version
 _EVEN = 0.5  # of a unit that only one of both versions failed at, on copies of the same requests
 _LARGEST = 700.0  # exp of it is a number still
 _FURTHEST = 1_000.0  # times the units so far; beyond, "how many more" is no answer
@@ -51,8 +54,10 @@ def metrics_of(policy: RolloutPolicy) -> tuple[str, ...]:
 
 
 def part_of(policy: RolloutPolicy) -> float:
-    """A metric's part of the error budget; of a canary that may go on as a shadow, in each of both."""
-    return policy.false_alarm / len(metrics_of(policy)) / (2.0 if may_turn_to_copies(policy) else 1.0)
+    """A metric's part of the error budget; of a canary that may go on as a shadow, and of a blue-green whose predecessor stands
+    by, in each of both."""
+    twice = may_turn_to_copies(policy) or may_stand_by(policy)
+    return policy.false_alarm / len(metrics_of(policy)) / (2.0 if twice else 1.0)
 
 
 def missing(policy: RolloutPolicy, judged: Judged) -> list[Standing]:
@@ -197,22 +202,37 @@ def _quality(margin: float, seen: Observed, alpha: float) -> Standing:
             e_value=None,
             units=(0, 0),
         )
+    side = alpha * _SIDE
     found = compare(
-        losses.differences, margin=margin, width=losses.width, alpha=alpha * _SIDE, method="symmetric"
+        losses.differences,
+        margin=margin,
+        width=losses.width,
+        alpha=side * (1.0 - _UNITS),
+        method="symmetric",
     )
+    apart = unit_radius(losses.spread, side * _UNITS)
+    lower, upper = found.lower - apart, found.upper + apart
+    verdict = verdict_of(lower, upper, margin)
     return Standing(
         metric="quality",
-        verdict=found.verdict,
+        verdict=verdict,
         measure="loss",
         estimate=found.estimate,
-        lower=found.lower,
-        upper=found.upper,
+        lower=lower,
+        upper=upper,
         limit=margin,
         alpha=alpha,
         e_value=found.e_value,
         units=(differences, differences),
-        needed=found.needed,
+        needed=found.needed if verdict == found.verdict else None,
     )
+
+
+def unit_radius(spread: float, alpha: float) -> float:
+    """How far apart two versions that are alike may lie because of which units came to which, with probability alpha a side: no
+    more differences tell, only more units (`noria.statistics.unit_spread`). By the bound of a normal tail, whose slack
+    beside its quantile is for the looks at which the units become more."""
+    return spread * math.sqrt(2.0 * math.log(1.0 / alpha))
 
 
 def _finite(value: float) -> float | None:

@@ -1,11 +1,12 @@
 """A rollout's next record, from what was seen or what a person says. Nothing here looks at a clock, a service or a log.
 
-    rehearsing -> opening 0 -> watching 0 -> opening 1 -> ... -> owing -> ended (promoted)
-                     |  ^          |                                |
-                     |  +- copies -+                                |
-                     +-------------+-> withdrawing -> ended         +-> ended (rolled back)
+    rehearsing -> opening 0 -> watching 0 -> opening 1 -> ... -> [standby -> withdrawing ->] owing -> ended (promoted)
+                     |  ^          |                                |                          |
+                     |  +- copies -+                                |                          |
+                     +-------------+-> withdrawing -> ended         +--------------------------+-> ended (rolled back)
 
 `copies`: of a canary whose step was undecided, opened and watched likewise; a verdict there leads back to the step (`copies`).
+`standby`: of a blue-green after its switch, while its predecessor answers copies, opened and watched likewise (`standby`).
 
 Each function gives a record of the next revision, or the same one where nothing is to change; the ledger takes it only after
 the revision that it was made from, so that two who drive, or one who was killed and began again, end in one history.
@@ -31,12 +32,14 @@ from noria.records.rollouts import (
     Rehearsing,
     Result,
     Rollout,
+    Standby,
     Stretch,
     Watching,
     Withdrawing,
 )
 from noria.rollout.copies import had_copies, may_turn_to_copies
 from noria.rollout.judge import judge, missing, worse
+from noria.rollout.standby import copies_on_standby, may_stand_by
 from noria.rollout.words import because, good_words, standing_words, undecided_words
 
 SPLIT = "the units do not come to the versions as their shares say: routing itself is broken"
@@ -53,6 +56,8 @@ class Table(msgspec.Struct, frozen=True):
 def wanted(rollout: Rollout) -> Table:
     """The table that a rollout's phase asks for; the champion alone where it does not say otherwise."""
     phase = rollout.phase
+    if isinstance(phase, Standby):
+        return Table(shadow=rollout.champion)
     if not isinstance(phase, Opening | Watching) or not rollout.steps:
         return Table()
     if rollout.policy.strategy == "canary" and not phase.copies:
@@ -76,6 +81,10 @@ def rehearsed(rollout: Rollout, rehearsal: Rehearsal) -> Rollout:
 def opened(rollout: Rollout, now: datetime) -> Rollout:
     """Every worker goes by the step's table."""
     phase = rollout.phase
+    if isinstance(phase, Standby) and not phase.opened:
+        stretch = Stretch(step=len(rollout.steps), share=0.0, since=now)
+        standing_by = msgspec.structs.replace(phase, opened=True)
+        return _next(rollout, standing_by, stretches=(*rollout.stretches, stretch))
     if not isinstance(phase, Opening):
         return rollout
     stretch = Stretch(step=phase.step, share=wanted(rollout).share, since=now)
@@ -92,6 +101,8 @@ def advance(rollout: Rollout, seen: Observed, now: datetime) -> Rollout:
     """What one look makes of it."""
     if isinstance(rollout.phase, Owing):
         return _judged_again(rollout, seen, now)
+    if isinstance(rollout.phase, Standby):
+        return _judged_on_standby(rollout, seen, now)
     if not isinstance(rollout.phase, Watching):
         return rollout
     if seen.gone:
@@ -111,7 +122,11 @@ def settled(rollout: Rollout, now: datetime) -> Rollout:
     phase = rollout.phase
     if not isinstance(phase, Withdrawing):
         return rollout
-    return _ended(rollout, phase.result, phase.why, now)
+    return (
+        _stays(rollout, phase.why, now)
+        if phase.result == "promoted"
+        else _ended(rollout, phase.result, phase.why, now)
+    )
 
 
 def is_due(rollout: Rollout) -> bool:
@@ -123,9 +138,17 @@ def promoted(rollout: Rollout, now: datetime) -> Rollout:
     """The alias has moved, in the same transaction. It owes labels where some may still convict it."""
     if not is_due(rollout):
         return rollout
-    if rollout.policy.quality is None or not rollout.steps or _known_by_labels(rollout):
-        return _ended(rollout, "promoted", reason(rollout), now)
-    return _next(rollout, Owing(since=now))
+    if may_stand_by(rollout.policy):
+        return _next(rollout, Standby(since=now))
+    return _stays(rollout, reason(rollout), now)
+
+
+def alone(rollout: Rollout, why: str, now: datetime) -> Rollout:
+    """After a switch: the predecessor is to get no copies any more, or cannot answer them; the version stays."""
+    if not isinstance(rollout.phase, Standby):
+        return rollout
+    phase = Withdrawing(result="promoted", why=f"{reason(rollout)}; {why}")
+    return _next(rollout, phase, stretches=_closed(rollout, now), pause=None)
 
 
 def reason(rollout: Rollout) -> str:
@@ -163,8 +186,10 @@ def resumed(rollout: Rollout) -> Rollout:
 
 def stepped(rollout: Rollout, now: datetime) -> Rollout:
     """On to the next step, whatever is known: a person's word. From copies back to the canary's step; after the last one,
-    the alias moves."""
+    the alias moves; after a switch, nobody stands by any longer."""
     phase = rollout.phase
+    if isinstance(phase, Standby):
+        return alone(rollout, "nobody stands by any longer, by a person's word", now)
     if not isinstance(phase, Watching):
         return rollout
     return _next(rollout, _after(phase), stretches=_closed(rollout, now), pause=None)
@@ -172,19 +197,22 @@ def stepped(rollout: Rollout, now: datetime) -> Rollout:
 
 def aborted(rollout: Rollout, why: str, now: datetime, judged: Judged | None = None) -> Rollout:
     """The champion is to answer everything again. Of one that has been promoted, nothing is left to abort."""
-    if isinstance(rollout.phase, Owing | Ended | Withdrawing):
+    if isinstance(rollout.phase, Owing | Standby | Ended | Withdrawing):
         return rollout
     return _withdrawn(rollout, "aborted", why, now, judged)
 
 
 def superseded(rollout: Rollout, by: str, now: datetime) -> Rollout:
-    """Its labels are waited for no longer, because the next rollout begins."""
+    """Its labels are waited for no longer, because the next rollout begins; or it is the champion no longer."""
+    if isinstance(rollout.phase, Standby):
+        phase = Withdrawing(result="superseded", why=by)
+        return _next(rollout, phase, stretches=_closed(rollout, now), pause=None)
     return _ended(rollout, "superseded", by, now) if isinstance(rollout.phase, Owing) else rollout
 
 
 def convicted(rollout: Rollout, why: str, now: datetime) -> Rollout:
-    """The alias has gone back, in the same transaction."""
-    return _ended(rollout, "rolled back", why, now) if isinstance(rollout.phase, Owing) else rollout
+    """The alias has gone back, in the same transaction; whoever got copies is the champion, and gets none."""
+    return _went_back(rollout, why, now) if rollout.switched else rollout
 
 
 # -- how it goes on
@@ -220,6 +248,37 @@ def _is_enough(rollout: Rollout, phase: Watching, judged: Judged, lasted: float)
 def _after(phase: Watching) -> Opening:
     """What follows a step that is through: no step is skipped, and copies lead to the step that was undecided."""
     return Opening(step=phase.step if phase.copies else phase.step + 1)
+
+
+def _judged_on_standby(rollout: Rollout, seen: Observed, now: datetime) -> Rollout:
+    """By what both versions made of the same requests, the predecessor of copies."""
+    phase = rollout.phase
+    assert isinstance(phase, Standby)
+    if not phase.opened:
+        return rollout
+    if seen.gone:
+        return alone(rollout, f"its predecessor's workers are gone: {seen.gone}", now)
+    judged = judge(rollout.policy, seen)
+    if worse(judged):
+        return _went_back(rollout, because(worse(judged)), now, judged)
+    if seen.displaced is not None:
+        again = msgspec.structs.replace(phase, opened=False)
+        return _next(rollout, again, stretches=_closed(rollout, seen.displaced))
+    if rollout.pause or (now - phase.since).total_seconds() < rollout.policy.standby:
+        return rollout
+    return alone(rollout, copies_on_standby(judged), now)
+
+
+def _stays(rollout: Rollout, why: str, now: datetime) -> Rollout:
+    """The version is the champion: for good, or until its labels convict it."""
+    if rollout.policy.quality is None or not rollout.steps or _known_by_labels(rollout):
+        return _ended(rollout, "promoted", why, now)
+    return _next(rollout, Owing(since=now))
+
+
+def _went_back(rollout: Rollout, why: str, now: datetime, judged: Judged | None = None) -> Rollout:
+    closed = msgspec.structs.replace(rollout, stretches=_closed(rollout, now))
+    return _ended(closed, "rolled back", why, now, judged)
 
 
 def _judged_again(rollout: Rollout, seen: Observed, now: datetime) -> Rollout:

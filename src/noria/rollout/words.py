@@ -13,6 +13,7 @@ from noria.records.rollouts import (
     Rehearsing,
     Rollout,
     RolloutPolicy,
+    Standby,
     Standing,
     Watching,
     Withdrawing,
@@ -71,6 +72,11 @@ def phase_words(rollout: Rollout) -> str:
             return f"{_step(rollout, step)}, was undecided: copies of all requests"
         case Watching(step=step):
             return _step(rollout, step)
+        case Standby(opened=opened):
+            copies = "gets" if opened else "is to get"
+            return f"promoted; its predecessor, version {rollout.champion}, {copies} copies of all requests"
+        case Withdrawing(result="promoted" | "superseded" as result):
+            return f"{result}; its predecessor is to get no copies any more"
         case Withdrawing(why=why):
             return f"being taken back: {why}"
         case Owing():

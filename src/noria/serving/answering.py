@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+from noria.errors import StepFailed
 from noria.ports.clock import Clock
 from noria.serving.batching import Batcher
 from noria.serving.careful_way import CarefulWay
@@ -80,7 +81,12 @@ class Answering:
         self.named(asked)
         if asked.version is not None:
             return await self.careful(form(), raw, ASKED, seconds=seconds)
-        response = await self.careful(form(), raw, OWN, seconds=seconds)
+        try:
+            response = await self.careful(form(), raw, OWN, seconds=seconds)
+        except StepFailed:  # as `Paths.copied`
+            if dispatch.paths is not None:
+                dispatch.paths.copy(raw)
+            raise
         if dispatch.paths is not None:
             dispatch.paths.copy(raw)
         return response

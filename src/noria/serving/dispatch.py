@@ -11,6 +11,7 @@ import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from noria.errors import StepFailed
 from noria.records.routing import Routing
 from noria.serving import wire
 from noria.serving.chores import Chores
@@ -24,6 +25,7 @@ from noria.serving.shadows import Shadow
 from noria.serving.siblings import Siblings, Unanswered
 
 Send = Callable[[bytes | Response], None]
+COPIED = (200, StepFailed.status)
 
 
 @dataclass(frozen=True)
@@ -36,13 +38,14 @@ class Paths:
     aliases: Mapping[str, int]
 
     def copied(self, raw: Raw, send: Send) -> Send:
-        """To send an answer, and the request to the shadows after it."""
+        """To send an answer, and the request to the shadows after it; also one that the version itself failed at, or nothing
+        would tell who is the sick one. What was refused, or came to a queue that was full, is no shadow's either."""
         if not self.shadows:
             return send
 
         def sent(answer: bytes | Response) -> None:
             send(answer)
-            if type(answer) is bytes or answer.status == 200:  # type: ignore[union-attr]
+            if type(answer) is bytes or answer.status in COPIED:  # type: ignore[union-attr]
                 self.copy(raw)
 
         return sent

@@ -41,6 +41,7 @@ from noria.statistics.unpaired import (
     block_differences,
     compare_unpaired,
     even_differences,
+    unit_spread,
 )
 
 __all__ = [
@@ -109,5 +110,6 @@ __all__ = [
     "running_risk",
     "share_bounds",
     "split_evidence",
+    "unit_spread",
     "without_labels",
 ]

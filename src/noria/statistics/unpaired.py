@@ -32,6 +32,9 @@ class Rows:
     starts: NDArray[np.datetime64]  # (n,) of each row's block
     shares: Floats  # (n,) the challenger's share of the units when each was asked
     losses: Floats  # (n,)
+    units: NDArray[np.int64] | None = (
+        None  # (n,) whose rows they are, as numbers; None: each row is a unit of its own
+    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,11 +87,8 @@ def even_differences(
     `smallest`: the difference of means that matters, as a share of the range. Where fewer than `losses` are expected of so
     much, whatever is rarer cannot make one.
     """
-    ours, theirs = _parts(champion, challenger)
-    common = np.intersect1d(ours, theirs)
-    own, other = _within(common, ours, champion.losses), _within(common, theirs, challenger.losses)
-    counts = np.minimum(*(np.bincount(place, minlength=common.size) for place, _ in (own, other)))
-    gained = _first(*other, counts) - _first(*own, counts)
+    own, other, counts = _as_many(champion, challenger)
+    gained = challenger.losses[other] - champion.losses[own]
     sums = np.cumsum(np.vstack([gained, gained**2, gained**4]), axis=1)
     most = losses / smallest if smallest > 0.0 else np.inf
     found, start, before = [], 0, np.zeros(3)
@@ -99,6 +99,32 @@ def even_differences(
             found.append((now[0] - before[0]) / (end - start))
             start, before = end, now
     return np.array(found, np.float64)
+
+
+def unit_spread(champion: Rows, challenger: Rows) -> float:
+    """The standard deviation that the units' own levels of loss give to the mean of `even_differences`.
+
+    A unit stays with its version, so it brings what is its own to each difference, and no number of them averages that out: of
+    fifty customers ten of which are a challenger's, these may be the ones with the larger losses. The variance between units is
+    the mean product of two rows of the same unit, each less the mean of its part over both versions (the pairs of the analysis
+    of variance with one random effect); weighed by the pairs of each version it is that of the difference. 0 where no unit comes twice.
+    """
+    if champion.units is None or challenger.units is None:
+        return 0.0
+    own, other, counts = _as_many(champion, challenger)
+    part = np.repeat(np.arange(counts.size), counts)
+    losses = (champion.losses[own], challenger.losses[other])
+    means = sum(np.bincount(part, each, counts.size) for each in losses) / np.maximum(2 * counts, 1)
+    products = pairs = weight = 0.0
+    for units, each in zip((champion.units[own], challenger.units[other]), losses, strict=True):
+        _, unit = np.unique(units, return_inverse=True)
+        rest = each - means[part]
+        together = np.bincount(unit).astype(np.float64)
+        mine = float((together * (together - 1.0)).sum())
+        products += float((np.bincount(unit, rest) ** 2).sum() - (rest**2).sum())
+        pairs += mine
+        weight += mine / max(units.size, 1) ** 2
+    return float(np.sqrt(max(0.0, products / pairs) * weight)) if pairs else 0.0
 
 
 def _wanted(sums: Floats, rows: int, losses: float) -> float:
@@ -121,20 +147,27 @@ def _parts(champion: Rows, challenger: Rows) -> tuple[NDArray[np.intp], NDArray[
     return numbers[: champion.losses.size], numbers[champion.losses.size :]
 
 
-def _within(
-    common: NDArray[np.intp], numbers: NDArray[np.intp], losses: Floats
-) -> tuple[NDArray[np.intp], Floats]:
-    """Of the rows within common parts: the place of each one's part, and its loss; by parts, otherwise in their order."""
-    known = np.isin(numbers, common)
+def _as_many(champion: Rows, challenger: Rows) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
+    """The champion's rows that count, and the challenger's, by parts and in their order; how many of each in each part."""
+    ours, theirs = _parts(champion, challenger)
+    common = np.intersect1d(ours, theirs)
+    own, other = _within(common, ours), _within(common, theirs)
+    counts = np.minimum(*(np.bincount(place, minlength=common.size) for _, place in (own, other)))
+    return _first(*own, counts), _first(*other, counts), counts
+
+
+def _within(common: NDArray[np.intp], numbers: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """The rows within common parts, and the place of each one's part; by parts, otherwise in their order."""
+    known = np.flatnonzero(np.isin(numbers, common))
     place = np.searchsorted(common, numbers[known])
     order = np.argsort(place, kind="stable")
-    return place[order], losses[known][order]
+    return known[order], place[order]
 
 
-def _first(place: NDArray[np.intp], losses: Floats, counts: NDArray[np.intp]) -> Floats:
-    """The first `counts` losses of each part."""
+def _first(rows: NDArray[np.intp], place: NDArray[np.intp], counts: NDArray[np.intp]) -> NDArray[np.intp]:
+    """The first `counts` rows of each part."""
     rank = np.arange(place.size) - np.searchsorted(place, place)
-    return losses[rank < counts[place]]
+    return rows[rank < counts[place]]
 
 
 def compare_unpaired(

@@ -108,7 +108,7 @@ class World:
         if self.table.challenger is not None:
             challengers = (Challenger(version=self.table.challenger, share=self.table.share),)
         shadows = () if self.table.shadow is None else (self.table.shadow,)
-        routing = Routing(model=model, champion=OLD, challengers=challengers, shadows=shadows)
+        routing = Routing(model=model, champion=self.champion, challengers=challengers, shadows=shadows)
         return [RoutingView(table=routing, workers=(), problems={})]
 
     # -- callers
@@ -123,7 +123,8 @@ class World:
         days: Sequence[datetime] = (START,),
     ) -> list[str]:
         """So many new units, one after the other, each asking once; their keys. `failing` and `slow` are shares of what comes
-        to the challenger, and `answer` what it answers where the champion says 0.1. `days`: of the rows, in turn."""
+        to the challenger, and `answer` what it answers where the champion says 0.1. `days`: of the rows, in turn. Once it is the
+        champion and the predecessor stands by, the shares are of what comes to it as before."""
         keys = [f"u{self.asked + at}" for at in range(units)]
         self.asked += units
         rows: dict[tuple[int, str], list[Row]] = defaultdict(list)
@@ -135,6 +136,9 @@ class World:
                 (now, day, key, QUICK, 0.1),
                 (now, day, key, took, answer),
             )
+            if self.table.shadow == OLD:
+                self._on_standby(rows, key, own, new, fails=fails)
+                continue
             if self.table.challenger is not None and self.random.random() < self.table.share:
                 rows[(OLD, "instead") if fails else (NEW, "canary")].append(new)
             else:
@@ -147,6 +151,17 @@ class World:
         for (version, way), answered in rows.items():
             self._log(version, way, answered)
         return keys
+
+    def _on_standby(
+        self, rows: dict[tuple[int, str], list[Row]], key: str, own: Row, new: Row, *, fails: bool
+    ) -> None:
+        """The version is the champion, and its predecessor gets the copy."""
+        if fails:
+            when = int(new[0].timestamp() * 1e6)
+            self.app.failures("delay").note(Failure(at=when, version=NEW, unit=key, way=""))
+        else:
+            rows[NEW, ""].append(new)
+        rows[OLD, "shadow"].append(own)
 
     def label(self, keys: Sequence[str], *, late: bool = False) -> None:
         """Whether they were late, all of them: 1 or 0 is right."""

@@ -156,6 +156,32 @@ def test_a_mute_outlives_the_version_and_ends_by_a_word(app: App) -> None:
     assert told(app)[-1] == ("raised", "origin")
 
 
+def test_a_mute_of_several_columns_mutes_each_and_no_other(app: App) -> None:
+    """What is lost beside a muted column is told, and the muted one waits for the end of its mute."""
+    lose(app, 0, "origin", "carrier")
+    mute(app, "delay:1/missing/origin+1", 7 * DAY, by="ada", why="known")
+    promote_second(app)
+    settle(app, "delay", 3)
+    lose(app, 2, "origin", "carrier", "distance", version=3)
+    assert {one.alarm.id: one.state for one in list_alarms(app)} == {
+        "delay:3/missing/distance": "open",
+        "delay:3/missing/origin+1": "muted",
+    }
+    deliver(app)
+    assert told(app) == [("raised", "origin+1"), ("resolved", "origin+1"), ("raised", "distance")]
+    wait(app, 7 * DAY)
+    settle(app, "delay", 3)
+    deliver(app)
+    assert told(app)[-1] == ("raised", "origin+1")
+
+
+def lose(app: App, day: int, *subjects: str, version: int = 1) -> None:
+    """Columns that are missing in one block."""
+    share = {"share": 1.0, "rows": 900.0}
+    alarms = [replace(found(app, day, subject=one, version=version), figures=share) for one in subjects]
+    app.records.ledger.append("delay", changes_for(app, "delay", alarms), at=app.clock.now())
+
+
 def test_the_end_of_what_nobody_was_told_of_is_told_to_nobody(app: App) -> None:
     """A cause that is muted on the version before; of another one the beginning was told, and so is its end in a mute."""
     raise_it(app)

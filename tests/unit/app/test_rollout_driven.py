@@ -14,7 +14,7 @@ import pytest
 
 from noria.app.rollouts import look
 from noria.app.rollouts.rehearse import logged_rows
-from noria.records.rollouts import Ended, Opening, Owing, RolloutPolicy, Watching
+from noria.records.rollouts import Ended, Opening, Owing, RolloutPolicy, Standby, Watching
 from noria.rollout.judge import part_of
 from noria.rollout.machine import Table
 from noria.statistics.rates import Stretch, rate_verdict
@@ -69,6 +69,55 @@ def test_a_sick_challenger_is_taken_back_and_its_sickness_named(
         needed <= found.events[0] <= needed + 2 * A_LOOK * sum(sick.values())
     )  # at the first look after that
     assert (here.table, here.champion) == (Table(), OLD)
+
+
+STANDBY = RolloutPolicy(
+    strategy="blue-green", undecided="switch", units=40, margin=0.03, latency_ms=30.0, standby=600.0
+)
+
+
+@pytest.mark.parametrize(
+    ("metric", "sick"), [("errors", {"failing": 0.02}), ("slow", {"slow": 1.0})], ids=["2 % fail", "all slow"]
+)
+def test_who_is_sick_only_once_it_answers_for_real_is_taken_back_by_its_predecessor_on_standby(
+    here: World, metric: str, sick: dict[str, float]
+) -> None:
+    here.begin(msgspec.structs.replace(STANDBY, margin=0.001))
+    here.drive(Watching)
+    here.ask(100)
+    assert isinstance(here.drive(Standby), Standby)
+    here.drive()
+    assert (here.champion, here.table) == (NEW, Table(shadow=OLD))
+    before = here.asked
+    while not isinstance(here.rollout.phase, Ended):
+        assert here.asked < 4_000
+        here.ask(A_LOOK, **sick)
+        here.drive()
+    ended, judged = here.rollout.phase, here.rollout.judged
+    assert (ended.result, ended.why[: len(metric) + 7]) == ("rolled back", f"{metric}: worse")
+    assert (here.champion, here.rollout.stretches[-1].until is not None) == (OLD, True)
+    found = judged.of(metric) if judged else None
+    assert found is not None and judged is not None
+    assert (found.events[1], judged.of("slow" if metric == "errors" else "errors").verdict) != (0, "worse")  # type: ignore[union-attr]
+    assert found.events[0] <= events_that_theory_needs(here.rollout.policy) + 2 * A_LOOK * sum(sick.values())
+    assert found.units[0] <= here.asked - before, "what was counted before the switch counts no more"
+
+
+def test_who_stays_well_beside_its_predecessor_on_standby_stays(here: World) -> None:
+    here.begin(STANDBY)
+    here.drive(Watching)
+    here.ask(100, failing=0.01)
+    here.drive(Standby)
+    here.drive()
+    while isinstance(here.rollout.phase, Standby):
+        assert here.asked < 4_000
+        here.ask(A_LOOK)
+        here.drive()
+    here.drive(Ended)
+    ended = here.rollout.phase
+    assert isinstance(ended, Ended)
+    assert (ended.result, here.champion, here.table) == ("promoted", NEW, Table())
+    assert "nothing worse beside its predecessor on" in ended.why
 
 
 def test_labels_that_come_after_the_promotion_convict_it(here: World) -> None:

@@ -44,6 +44,17 @@ def test_the_settings_of_a_rollout() -> None:
     )
 
 
+def test_a_predecessor_may_stand_by_after_the_switch_of_a_blue_green_alone() -> None:
+    """Both kinds of copies share the error budget."""
+    text = '[model.delay.rollout]\nstrategy = "{}"\nstandby = "1h"\n'
+    found = policy(text.format("blue-green"))
+    assert found is not None and found.standby == 3600.0
+    assert part_of(found) == 0.05 / 2 / 2
+    for strategy in ("canary", "shadow", "replace"):
+        with pytest.raises(BadPolicy, match="only after the switch of a blue-green"):
+            policy(text.format(strategy))
+
+
 def test_a_rollout_whose_record_knows_no_undecided_ends_and_is_judged_as_it_was() -> None:
     """What a project that does not say gets is written down: of old nothing was, and the error budget was not halved."""
     old = parse(b'{"patience":3600.0}', RolloutPolicy)

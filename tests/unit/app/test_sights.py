@@ -208,6 +208,39 @@ def test_a_caller_that_drops_a_column_is_told_once(app: App) -> None:
     assert seen(app, 1, nearly, first=2) == [], "forty rows are too few to miss a tenth among"
 
 
+def test_a_join_that_is_lost_is_one_alarm_that_names_its_columns(app: App) -> None:
+    """For as long as any of them is missing; then it is over as one."""
+
+    def lost(*names: str) -> Change:
+        return lambda day, rows: rows | dict.fromkeys(names, [None] * ROWS)
+
+    assert seen(app, 1) == []
+    assert seen(app, 1, lost("distance", "carrier"), first=1) == ["missing/distance+1"]
+    (one,) = list_alarms(app)
+    assert one.said == "2 columns are missing in one block: distance, carrier, in 100.0% of 250 rows"
+    assert one.alarm.cause.startswith("whoever sends the requests has lost them together")
+    assert one.alarm.figures["carrier"]["share"] == 1.0
+    assert seen(app, 1, lost("carrier"), first=2) == [], "it stands for this column, too"
+    assert seen(app, 1, lost("carrier", "steady"), first=3) == ["missing/steady"]
+    stands = {one.alarm.id: one for one in list_alarms(app)}["delay:3/missing/distance+1"]
+    assert (stands.seen, stands.said.partition(" is")[0]) == (3, "carrier")
+    assert seen(app, 3, first=4) == []
+    assert list_alarms(app) == []
+
+
+def test_categories_that_vanish_at_once_are_one_alarm_a_column(app: App) -> None:
+    def in_small_letters(day: int, rows: dict[str, Any]) -> dict[str, Any]:
+        return rows | {"carrier": [name.lower() for name in rows["carrier"]]}
+
+    assert seen(app, 1) == []
+    assert sorted(seen(app, 1, in_small_letters, first=1)) == [
+        "categories/carrier",
+        "vanished/carrier=AA+2",
+    ]
+    (gone,) = [one.said for one in list_alarms(app) if one.alarm.monitor == "vanished"]
+    assert gone.startswith("none of 250 rows with a carrier has AA, B6, UA, and no block")
+
+
 def test_values_that_are_missing_new_or_too_many(app: App) -> None:
     def broken(day: int, rows: dict[str, Any]) -> dict[str, Any]:
         distance = rows["distance"].astype(object)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,10 @@ from msgspec.structs import replace
 
 import noria
 from noria.app.blame import blamed
+from noria.app.estimates import ProbabilityBin
 from noria.app.monitors import monitors
+from noria.app.pages.evidence import evidence_page, evidence_picture
+from noria.app.skew import ColumnSkew, Skew
 from noria.cli import main
 from noria.cli.monitor import monitor_lines
 from noria.records.attribution import Attribution
@@ -148,8 +152,55 @@ def test_pages_and_pictures(folder: Path, tmp_path: Path, capsys: pytest.Capture
     assert "vanished/carrier=B6" in page and "<svg" in page
     said(folder, capsys, "--output", str(tmp_path / "m.png"))
     assert (tmp_path / "m.png").read_bytes().startswith(b"\x89PNG")
+    assert ">2025-03-" in page, "blocks stand by their dates"
     assert "known are .html, .png" in said(folder, capsys, "--output", str(tmp_path / "m.txt"), code=2)
     assert "error[" in said(folder, capsys, "another", code=3)
+
+
+def test_what_was_asked_for_stands_on_the_page_and_in_the_picture(folder: Path) -> None:
+    with opened(folder, FIRST + 10 * DAY) as app:
+        view = monitors(app, "delay", estimated=True, skewed=True)
+        plain = replace(view, estimate=None, skew=None)
+    assert view.estimate is not None
+    page = evidence_page(view)
+    assert "a change of what the label depends on is not seen" in page
+    assert "nothing to compare: no row that was asked about is in the data of delay:3" in page
+    bins = tuple(
+        ProbabilityBin(answered=at / 10, happened=at / 8, lower=at / 20, upper=at / 5, rows=9)
+        for at in range(1, 4)
+    )
+    asked = replace(
+        view,
+        estimate=replace(view.estimate, bins=bins),
+        skew=Skew(
+            version="delay:4", rows=80, columns={"temp": ColumnSkew(differ=0.25, asked="21.5", had="70.7")}
+        ),
+    )
+    page = evidence_page(asked)
+    assert "how often it happened" in page
+    for text in ("80 rows as asked beside the data of delay:4", "25.0%", "21.5", "70.7"):
+        assert text in page
+    assert "how often it happened" not in evidence_page(plain)
+    assert size(evidence_picture(asked)) > size(evidence_picture(plain)), "two panels more, a row"
+
+
+def size(png: bytes) -> tuple[int, int]:
+    width, height = struct.unpack(">II", png[16:24])
+    return height, width
+
+
+def test_a_drift_that_is_quiet_tells_how_far_it_has_moved_and_how_far_it_is(folder: Path) -> None:
+    with opened(folder, FIRST) as app:
+        view = monitors(app, "delay")
+        newest = [one.columns["distance"].mean for one in app.records.monitors.sights("delay", 3)][-7:]
+    (found,) = [test for test in view.tests if test.subject == "distance"]
+    assert found.shift is not None and found.state == "quiet"
+    assert found.shift.mean == pytest.approx(np.mean(newest), rel=1e-9)
+    assert found.shift.before is not None
+    told = f"mean {found.shift.mean:.5g} ({found.shift.before:.5g} in training)"
+    assert told in found.note and "(0.1 is tolerated)" in found.note
+    assert f"; {found.share:.0%} of the way, " in found.note
+    assert found.starts == tuple(FIRST + DAY * day for day in range(9))
 
 
 def test_what_a_notebook_sees(folder: Path, tmp_path: Path) -> None:
@@ -160,6 +211,8 @@ def test_what_a_notebook_sees(folder: Path, tmp_path: Path) -> None:
     gone = found.blocks().filter(column="empty")
     assert gone["missing"].to_list() == [1.0] * 9
     assert found.save(tmp_path / "m.png").exists()
+    assert found.calibration().columns == ["answered", "happened", "lower", "upper", "rows"]
+    assert found.skew().height == 0
     assert "delay:3" in repr(found)
     assert "<svg" in found._repr_html_()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
@@ -13,7 +14,7 @@ from hypothesis import example, given
 from hypothesis import strategies as some
 
 from noria.adapters.folder import FolderStore
-from noria.app.pages.axes import Axis, axis_over
+from noria.app.pages.axes import DAY, Axis, axis_of_dates, axis_over
 from noria.app.pages.exhibits import Hall, Shown, text
 from noria.app.pages.html import Html, escape, join, tag
 from noria.app.pages.lines import Chart, Line, line_chart, thinned
@@ -308,3 +309,29 @@ def test_a_wide_and_long_table_shows_its_beginning(hall: Hall) -> None:
     assert drawn.count("<tr>") == 13
     assert "100 rows of 30 columns; here the first 12 and 24 columns" in drawn
     assert "0 rows of 0 columns" in hall.render(Shown("report", "", hall._artifacts.save(pl.DataFrame())))
+
+
+@pytest.mark.parametrize(
+    ("days", "first", "step"),
+    [
+        (0.5, "03-04 12:00", 3 / 24),
+        (3.0, "03-04 12:00", 0.5),
+        (40.0, "2013-03-11", 7.0),
+        (320.0, "2013-04-01", 56.0),
+        (4000.0, "2013-11-11", 728.0),
+    ],
+)
+def test_dates_stand_at_midnights_and_weeks_begin_on_mondays(days: float, first: str, step: float) -> None:
+    begin = datetime(2013, 3, 4, 10, tzinfo=UTC).timestamp()  # a Monday
+    axis = axis_of_dates(np.array([begin, begin + days * DAY]))
+    ticks = [at for at, _ in axis.ticks()]
+    assert next(axis.ticks())[1] == first
+    assert np.diff(ticks) == pytest.approx(step * DAY)
+    assert 2 <= len(ticks) <= 6
+    assert all(axis.low <= at <= axis.high for at in ticks)
+    if step >= 7:
+        assert {datetime.fromtimestamp(at, UTC).weekday() for at in ticks} == {0}
+
+
+def test_one_moment_has_an_axis_too() -> None:
+    assert [text for _, text in axis_of_dates(np.array([1.5 * DAY])).ticks()]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from noria.app.alarms.standing import alarms_of, channels_for, told_of
+from noria.app.alarms.together import grouped, in_one
 from noria.errors import Conflict
 from noria.records.alarms import NORIA, AlarmMoved, AlarmRaised, Alarms, AlarmSeen, AlarmState, Standing
 from noria.records.events import Change
@@ -26,21 +27,27 @@ def changes_for(app: App, model: str, found: Iterable[Alarm]) -> list[Change]:
     if not found:
         return []
     known = alarms_of(app, model)
-    return [_change(app, known, alarm) for alarm in found]
+    again: dict[str, list[Alarm]] = {}
+    new: dict[bool, list[Alarm]] = {False: [], True: []}  # by whether they are muted
+    for alarm in found:
+        standing = known.of(alarm.version, alarm.topic)
+        if standing is not None:
+            again.setdefault(standing.alarm.id, []).append(alarm)
+        else:
+            new[known.muted(alarm.topic, alarm.raised)].append(alarm)
+    seen = [_seen(id, in_one(alarms)) for id, alarms in again.items()]
+    raised = [_raised(app, known, one, silent) for silent, alarms in new.items() for one in grouped(alarms)]
+    return [*seen, *raised]
 
 
-def _change(app: App, known: Alarms, alarm: Alarm) -> Change:
-    standing = known.of(alarm.version, alarm.topic)
-    if standing is not None:
-        return AlarmSeen(
-            model=alarm.model,
-            alarm=standing.alarm.id,
-            block=alarm.block,
-            why=alarm.why,
-            figures=alarm.figures,
-        )
+def _seen(standing: str, alarm: Alarm) -> AlarmSeen:
+    return AlarmSeen(
+        model=alarm.model, alarm=standing, block=alarm.block, why=alarm.why, figures=alarm.figures
+    )
+
+
+def _raised(app: App, known: Alarms, alarm: Alarm, silent: bool) -> AlarmRaised:
     alarm = replace(alarm, number=known.count(alarm.version, alarm.topic) + 1)
-    silent = known.muted(alarm.topic, alarm.raised)
     return AlarmRaised(alarm=alarm, deliver=() if silent else channels_for(app, alarm))
 
 
@@ -89,7 +96,7 @@ def quiet(app: App, sight: Sight, found: Collection[str], now: datetime) -> list
         return over
     for one in alarms_of(app, sight.model).standing.values():
         mine = one.stands and one.alarm.version == sight.version and one.alarm.monitor in LIMITS
-        if mine and one.alarm.topic not in found and _kept(app, sight, one.last) >= QUIET:
+        if mine and not {*one.alarm.topics} & {*found} and _kept(app, sight, one.last) >= QUIET:
             why = f"not found in the {QUIET} blocks until {sight.end:%Y-%m-%d %H:%M}"
             over.append(_over(app, one, why, now))
     return over

@@ -5,13 +5,22 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import numpy as np
 
 TICKS = 5
+DATES = 6.5  # six of ten letters each stand beside one another
 STEEP = 1e3  # times the smallest value from which a logarithmic axis shows more than a straight one
+HOUR, DAY, YEAR = 3600.0, 86400.0, 364 * 86400.0  # s; a year of whole weeks
+MONDAY = 4 * DAY  # the first one after 1970 began
+STEPS = (
+    *(60.0 * minutes for minutes in (1, 5, 15)),
+    *(HOUR * hours for hours in (1, 3, 6, 12)),
+    *(DAY * days for days in (1, 2, 7, 14, 28, 56, 91, 182, 364)),
+)
 TINY = 1e-300  # a spread below it cannot be divided into ticks without leaving the range of normal floats
 
 
@@ -24,6 +33,8 @@ class Axis:
     log: bool = False
     whole: bool = False
     """Whole numbers alone: epochs, iterations."""
+    dates: bool = False
+    """Seconds since 1970, told as dates in UTC."""
 
     def share(self, value: float) -> float:
         """Where a value lies, from 0 to 1."""
@@ -33,6 +44,9 @@ class Axis:
 
     def ticks(self) -> Iterator[tuple[float, str]]:
         """Round values inside of the range, with their text."""
+        if self.dates:
+            yield from _dates(self.low, self.high)
+            return
         values = _decades(self.low, self.high) if self.log else _round(self.low, self.high, self.whole)
         step = values[1] - values[0] if len(values) > 1 else 0.0
         for value in values:
@@ -52,6 +66,13 @@ def axis_over(values: np.ndarray, *, steep: float | None = None, whole: bool = F
     return Axis(low - pad, high + pad, whole=whole)
 
 
+def axis_of_dates(values: np.ndarray) -> Axis:
+    """An axis that shows all of these moments, at least one, in seconds since 1970."""
+    low, high = float(values.min()), float(values.max())
+    pad = 0.0 if low < high else DAY / 2
+    return Axis(low - pad, high + pad, dates=True)
+
+
 def placed(axis: Axis, value: float, begin: float, end: float) -> float:
     """A value's place between two coordinates."""
     return begin + axis.share(value) * (end - begin)
@@ -64,6 +85,16 @@ def _round(low: float, high: float, whole: bool) -> list[float]:
     step = max(1.0, step) if whole else step
     first = math.ceil(low / step - 1e-9)
     return [number * step for number in range(first, math.floor(high / step + 1e-9) + 1)]
+
+
+def _dates(low: float, high: float) -> Iterator[tuple[float, str]]:
+    """Midnights, Mondays where a tick stands for weeks, and times of the day where the range is short."""
+    rough = (high - low) / DATES
+    step = next((step for step in STEPS if step >= rough), math.ceil(rough / YEAR) * YEAR)
+    spelled = "%Y-%m-%d" if step >= DAY else "%m-%d %H:%M"
+    for number in range(math.ceil((low - MONDAY) / step), math.floor((high - MONDAY) / step) + 1):
+        at = MONDAY + number * step
+        yield at, datetime.fromtimestamp(at, UTC).strftime(spelled)
 
 
 def _decades(low: float, high: float) -> list[float]:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from noria.app.monitors import MonitorsView, Test
+from noria.app.monitor_tests import Test
+from noria.app.monitors import MonitorsView
+from noria.app.pages.asked import asked_panels, estimate_parts, skew_parts
 from noria.app.pages.html import Html, tag
 from noria.app.pages.lines import Chart, Line, line_chart
 from noria.app.pages.picture import DOT, INK, NeedsMatplotlib
@@ -39,6 +42,8 @@ def evidence_parts(view: MonitorsView) -> list[Html]:
         *(line_chart(_chart(test), x_label="block") for test in nearest(view.tests)),
         tag("h2", "Tests"),
         table(("test", "state", "evidence", "alarm at", "blocks", ""), [_row(test) for test in view.tests]),
+        *(estimate_parts(view.estimate) if view.estimate else ()),
+        *(skew_parts(view.skew) if view.skew else ()),
     ]
 
 
@@ -59,24 +64,32 @@ def evidence_picture(view: MonitorsView) -> bytes:
         from matplotlib.figure import Figure
     except ImportError as error:
         raise NeedsMatplotlib() from error
-    drawn = nearest(view.tests)
+    drawn: list[Callable[[Any], None]] = [
+        *(partial(_panel, test=test) for test in nearest(view.tests)),
+        *asked_panels(view),
+    ]
     columns = min(3, max(1, len(drawn)))
     rows = max(1, math.ceil(len(drawn) / columns))
     sheet: Any = Figure(figsize=(4.6 * columns, 2.9 * rows + 0.6), dpi=150, layout="constrained")
     FigureCanvasAgg(sheet)
     head = f"{view.model}:{view.version}: evidence of {count(len(view.tests), 'test')}, {when(view.at)}"
     sheet.suptitle(head, x=0.01, ha="left", color=INK, fontsize=12, weight="bold")
-    for number, test in enumerate(drawn):
-        _panel(sheet.add_subplot(rows, columns, number + 1), test)
+    for number, panel in enumerate(drawn):
+        panel(sheet.add_subplot(rows, columns, number + 1))
     packed = io.BytesIO()
     sheet.savefig(packed, format="png", metadata={"Software": None})
     return packed.getvalue()
 
 
 def _panel(axes: Any, test: Test) -> None:
+    from matplotlib import dates
+
+    told: Any = dates  # without types
     past = np.maximum(np.array(test.history), 1e-3)
-    axes.xaxis.get_major_locator().set_params(integer=True)
-    axes.plot(np.arange(1, len(past) + 1), past, color=RUNG if test.state == "alarm" else DOT, linewidth=1.6)
+    axes.plot(test.starts, past, color=RUNG if test.state == "alarm" else DOT, linewidth=1.6)
+    days = told.AutoDateLocator(minticks=3, maxticks=6)
+    axes.xaxis.set_major_locator(days)
+    axes.xaxis.set_major_formatter(told.ConciseDateFormatter(days))
     axes.axhline(test.threshold, color=RUNG, linestyle="--", linewidth=1)
     axes.axhline(1.0, color=QUIET, linewidth=0.8)
     axes.set_yscale("log")
@@ -84,18 +97,18 @@ def _panel(axes: Any, test: Test) -> None:
     said = "" if test.state == "quiet" else f": {test.state}"
     colour = RUNG if test.state == "alarm" else INK
     axes.set_title(title_of(test) + said, fontsize=9, loc="left", color=colour)
-    axes.set_xlabel("block", fontsize=8, color=INK)
+    axes.set_xlabel("block of", fontsize=8, color=INK)
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(labelsize=8, colors=INK)
 
 
 def _chart(test: Test) -> Chart:
     """Evidence in powers of ten: what counts is how often it has multiplied."""
-    at = np.arange(1, len(test.history) + 1)
+    at = np.array([start.timestamp() for start in test.starts])
     past = np.log10(np.maximum(np.array(test.history), 1e-3))
     bar = np.full(len(at), math.log10(test.threshold))
     lines = (Line("evidence", at, past), Line("alarm", at, bar))
-    return Chart(title=f"{title_of(test)}: evidence, in powers of ten", lines=lines)
+    return Chart(title=f"{title_of(test)}: evidence, in powers of ten", lines=lines, across="dates")
 
 
 def _row(test: Test) -> tuple[object, ...]:

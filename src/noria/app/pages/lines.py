@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from noria.app.pages.axes import STEEP, Axis, axis_over, placed
+from noria.app.pages.axes import STEEP, Axis, axis_of_dates, axis_over, placed
 from noria.app.pages.html import Html, tag
 from noria.app.pages.words import count, figure
 
@@ -47,6 +47,8 @@ class Chart:
     """The step that logged them."""
     best: str = ""
     """The label of the line that is told apart where there are too many for a colour each."""
+    across: Literal["steps", "dates", "numbers"] = "steps"
+    """What `x` are: whole numbers, moments in seconds since 1970, or any."""
 
 
 def line_chart(chart: Chart, *, x_label: str = "step") -> Html:
@@ -58,7 +60,7 @@ def line_chart(chart: Chart, *, x_label: str = "step") -> Html:
     if not shown:
         return tag("figure", _caption(chart), tag("p", "no finite value", class_="soft"), class_="chart")
     y = axis_over(np.concatenate(shown), steep=STEEP)
-    x = axis_over(np.concatenate([line.x[mask] for line, mask in finite]), whole=True)
+    x = _across(chart, np.concatenate([line.x[mask] for line, mask in finite]))
     many = len(chart.lines) > COLOURS
     order = sorted(
         enumerate(chart.lines), key=lambda one: many and one[1].label == chart.best
@@ -75,6 +77,12 @@ def line_chart(chart: Chart, *, x_label: str = "step") -> Html:
     )
     lost = sum(len(mask) - int(mask.sum()) for _, mask in finite)
     return tag("figure", _caption(chart, y.log), picture, _legend(chart, many), _lost(lost), class_="chart")
+
+
+def _across(chart: Chart, values: np.ndarray) -> Axis:
+    if chart.across == "dates":
+        return axis_of_dates(values)
+    return axis_over(values, whole=chart.across == "steps")
 
 
 def grid(x: Axis, y: Axis, *, across: bool = True) -> Iterator[Html]:

@@ -24,12 +24,14 @@ from noria.records.rollouts import (
     Rollout,
     RolloutEnded,
     RolloutMoved,
+    Standby,
     Strategy,
 )
 from noria.registry.references import CHAMPION
 from noria.rollout.copies import in_evidence
 from noria.rollout.drive import Held, Move, Never, NotYet
 from noria.rollout.machine import Table, wanted
+from noria.rollout.standby import turned
 
 if TYPE_CHECKING:
     from noria.app.wiring import App
@@ -85,7 +87,9 @@ class AppDoor:
         answers = self._evidence(counted).answers
         trials = answers.read(self._app.failures(rollout.model).read(), counted.stretches)
         seen = observed(counted, trials, self._labels(counted), now)
-        gone = next((view.problems.get(str(rollout.version), "") for view in found), "")
+        if isinstance(rollout.phase, Standby):
+            seen = turned(seen)
+        gone = next((view.problems.get(str(counted.version), "") for view in found), "")
         if all(goes_by(view, table) for view in found):
             return seen
         if gone:

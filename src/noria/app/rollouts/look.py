@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from noria.app.rollouts.door import AppDoor
 from noria.app.rollouts.verbs import Standing
-from noria.records.rollouts import Judged, Rollout, Watching
+from noria.records.rollouts import Judged, Rollout, Standby, Watching
 from noria.rollout.copies import are_copies, last_judged, turned_to_copies
 from noria.rollout.drive import NotYet
 from noria.rollout.judge import judge
@@ -22,7 +22,8 @@ UNSEEN = "labels are looked at by whoever drives it, and shown from its next ste
 
 def standing(app: App, rollout: Rollout) -> Standing:
     """Judged anew while its step holds; else as it was at its last change. Labels are looked at by whoever drives it."""
-    if not isinstance(rollout.phase, Watching):
+    phase = rollout.phase
+    if not (isinstance(phase, Watching) or (isinstance(phase, Standby) and phase.opened)):
         return Standing(rollout, rollout.judged)
     door = AppDoor(app, rollout, labels=False)
     seen = door.observe(rollout)

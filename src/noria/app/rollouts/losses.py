@@ -16,13 +16,13 @@ from noria.app.labelled import labelled
 from noria.monitor.blocks import block_span
 from noria.monitor.maturity import maturity
 from noria.ports.engine import Engine, ask
-from noria.ports.serving import AT, TIME, VERSION, WAY
+from noria.ports.serving import AT, TIME, UNIT, VERSION, WAY
 from noria.records.rollouts import Losses, Rollout
 from noria.records.tasks import Score, Scored
 from noria.records.versions import Version
 from noria.statistics import even_differences
 from noria.statistics.exact import hashes_of
-from noria.statistics.unpaired import Rows
+from noria.statistics.unpaired import Rows, unit_spread
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -60,8 +60,10 @@ def losses_of(app: App, rollout: Rollout, engine: Engine, now: datetime) -> Loss
     counted = sum(rows.losses.size for rows in both)
     low, high = new.quality.range
     smallest = (rollout.policy.quality or 0.0) / (high - low)
+    canary = rollout.policy.strategy == "canary"  # copies are of the same units
     return Losses(
         differences=tuple(even_differences(*both, smallest=smallest).tolist()),
+        spread=unit_spread(*both) if canary else 0.0,
         width=high - low,
         labelled=counted,
         waiting=frame.height - counted,
@@ -128,7 +130,11 @@ def _losses(app: App, answers: pl.DataFrame, by: Version, judge: Version, engine
     if each is None:
         return _NONE
     losses = pl.DataFrame({"id": found.rows.column("id"), "loss": app.artifacts.table(each).column("loss")})
-    joined = losses.join(answers.select("id", _BLOCK, _SHARE), on="id", how="inner")
+    of_unit = pl.coalesce(UNIT, "id").alias(UNIT)
+    joined = losses.join(answers.select("id", _BLOCK, _SHARE, of_unit), on="id", how="inner")
     order = np.argsort(hashes_of(joined["id"], _KEY), kind="stable")
     starts = joined[_BLOCK].dt.replace_time_zone(None).to_numpy().astype("datetime64[us]")
-    return Rows(starts[order], joined[_SHARE].to_numpy()[order], joined["loss"].to_numpy()[order])
+    units = hashes_of(joined[UNIT], _KEY).astype(np.int64)
+    return Rows(
+        starts[order], joined[_SHARE].to_numpy()[order], joined["loss"].to_numpy()[order], units[order]
+    )

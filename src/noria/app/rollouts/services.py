@@ -77,6 +77,8 @@ def _held(service: Service, rollout: Rollout, table: Table) -> Held | NotYet | N
             return NotYet(
                 f"version {others[0]} answers for a share by hand: noria service clear {rollout.model}:{others[0]}"
             )
+        if table.shadow == rollout.champion == view.table.champion:
+            return NotYet(f"{service.id} does not answer with version {rollout.version} yet")
         return _put(service, view.table, rollout, table)
     except ServiceSilent as error:
         return NotYet(str(error))
@@ -93,7 +95,7 @@ def _put(service: Service, now: Routing, rollout: Rollout, table: Table) -> Held
     ]
     if table.challenger is not None and table.challenger != now.champion:
         challengers.append(WantedChallenger(version=table.challenger, share=table.share))
-    shadows = [one for one in now.shadows if one != rollout.version]
+    shadows = [one for one in now.shadows if one not in (rollout.version, rollout.champion)]
     if table.shadow is not None and table.shadow != now.champion:
         shadows.append(table.shadow)
     changed = put(service, now, tuple(challengers), tuple(shadows), salt=rollout.name)

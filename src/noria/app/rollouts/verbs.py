@@ -182,7 +182,7 @@ def step(app: App, model: str, *, by: str, why: str) -> Rollout:
 def abort(app: App, model: str, *, by: str, why: str) -> Rollout:
     """Let the champion answer everything again. Raises `NotNow` for one that has been promoted."""
     rollout = current(app, model)
-    fix = f"noria rollback {model}" if isinstance(rollout.phase, Owing) else "noria rollout status"
+    fix = f"noria rollback {model}" if rollout.switched else "noria rollout status"
     new = machine.aborted(rollout, why or "a person wants it so", app.clock.now())
     return _said(app, rollout, new, verb="be aborted", why=f"aborted: {why}".rstrip(": "), by=by, fix=fix)
 
