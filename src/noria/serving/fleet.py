@@ -20,20 +20,13 @@ from noria.serving.account import Account, Lost
 from noria.serving.chores import Chores
 from noria.serving.homes import Homes
 from noria.serving.log import Narrator
+from noria.serving.replacing import Replacing
 from noria.serving.service_errors import WorkerFailed
 from noria.serving.tally import Place
-from noria.serving.worker_process import Plan, State, Worker, start
+from noria.serving.worker_process import Plan, Worker, start
 
 OPENING = 10.0  # s for a worker to open its ports once it is told to accept; it takes milliseconds
 LEAVING = 60.0  # s for what is in flight in a worker that leaves; then it is ended
-PAUSE = (
-    0.5  # s before a lost worker is replaced, when its predecessor was lost as well; each time twice as long
-)
-LONGEST = 30.0  # s; the longest such pause
-LIVES = (
-    6  # deaths in a row, and a challenger is given up: with the pauses between them, after some ten seconds
-)
-STEADY = 60.0  # s; a worker that has lived for longer does not die in a row with the one before
 KNOWING = 10.0  # s for everybody to ask a leaving worker no more; a lost request costs more than a worker that stays
 TOO_OLD = "the noria of its environment is too old to share a service with other models"
 UNGUARDED = "the noria of its environment knows neither tokens nor TLS, and would answer anybody"
@@ -85,8 +78,8 @@ class Fleet:
         self._plan: Plan | None = None
         self._numbers = itertools.count(1)
         self._homes = Homes(lambda: self.accepting, self._elsewhere)
-        self._failures = 0
         self._chores = Chores(lambda error: narrate("fleet.broke", why=repr(error)))
+        self._replacing = Replacing(self, self._chores, narrate)
         self._closing = False
         self._guarded = False
 
@@ -107,6 +100,11 @@ class Fleet:
         """How many workers it is meant to have."""
         return self._plan.workers if self._plan else 0
 
+    @property
+    def wanted(self) -> Plan | None:
+        """What it is meant to answer with; None once it is to end."""
+        return None if self._closing else self._plan
+
     def sockets(self) -> tuple[str, ...]:
         """Where its workers listen for their siblings."""
         return tuple(str(each.door) for each in self.accepting if each.protocol >= wire.ROUTING)
@@ -120,9 +118,10 @@ class Fleet:
         plan.workers = self._scaled or plan.workers
         started = await self._started(plan, plan.workers, self._rested(plan))
         before = [worker for worker in self._workers if worker not in started]
-        last, self._plan, self._failures = self._plan, plan, 0
+        last, self._plan = self._plan, plan
+        self._replacing.forget()
         for worker in started:
-            self._accept(worker)
+            self.accept(worker)
         if plan.bundle.grpc and self._listening is not None:
             await self._until_listening(started)
         if self._shares is not None:
@@ -132,7 +131,7 @@ class Fleet:
         for worker in before:
             if worker is not rests:
                 self._leave(worker)
-        self._keep_full(plan)
+        self._replacing.keep_full(plan)
 
     def _rested(self, plan: Plan) -> list[Worker]:
         """A worker that is loaded with just this still: it need not be started."""
@@ -165,7 +164,7 @@ class Fleet:
         before = self.accepting
         self._homes.prefer(started)
         for worker in started:
-            self._accept(worker)
+            self.accept(worker)
         for worker in before if started else ():
             worker.tell(wire.Part(share=len(started) / (len(before) + len(started))))
         await self._let_go(before[workers:])
@@ -173,15 +172,15 @@ class Fleet:
             for worker in self._workers:
                 if worker.state == "spare":
                     worker.end()
-        self._keep_full(plan)
+        self._replacing.keep_full(plan)
 
     async def _started(self, plan: Plan, count: int, there: Sequence[Worker] = ()) -> list[Worker]:
         """So many more workers, all of them ready; none when one of them fails. `there`: those that need no start. One that
         is ready may end while others are waited for, and is left out."""
-        started = [self._start(plan) for _ in range(count - len(there))]
+        started = [self.start(plan) for _ in range(count - len(there))]
         try:
             for worker in started:
-                await self._until_ready(worker)
+                await self.until_ready(worker)
         except BaseException:
             for worker in started:
                 worker.end()
@@ -191,7 +190,7 @@ class Fleet:
             raise WorkerFailed(plan.bundle.version.name, "it ended as soon as it was ready")
         return living
 
-    async def _until_ready(self, worker: Worker) -> None:
+    async def until_ready(self, worker: Worker) -> None:
         """Raises `WorkerFailed`, for one too that would tell callers that the service has no other model."""
         await worker.until_ready()
         if self._shares is not None and worker.protocol < wire.SHARING:
@@ -299,7 +298,8 @@ class Fleet:
             worker.process.wait()
             self._bury(worker)
 
-    def _start(self, plan: Plan) -> Worker:
+    def start(self, plan: Plan) -> Worker:
+        """Let one more process begin; it answers nobody yet."""
         worker = start(plan, f"{self._name}-{next(self._numbers)}", self._folder)
         self._workers.append(worker)
         asyncio.get_running_loop().add_reader(worker.channel, self._hear, worker)
@@ -315,7 +315,8 @@ class Fleet:
         except TimeoutError:  # it died, or its Noria is too old to say so
             self._narrate("worker.silent", versions=[worker.version for worker in started])
 
-    def _accept(self, worker: Worker) -> None:
+    def accept(self, worker: Worker) -> None:
+        """Let one that is ready answer."""
         worker.state = "accepting"
         self._heard.set()
         for message in self._standing.values():
@@ -340,28 +341,6 @@ class Fleet:
     def _hurry(self, worker: Worker) -> None:
         if worker in self._workers:
             worker.end()
-
-    def _keep_a_spare(self) -> None:
-        plan = self._plan
-        if plan is None or not plan.spare or plan.workers != 1 or self._closing:
-            return
-        if not any(worker.state in ("spare", "starting") for worker in self._workers):
-            self._chores.begin(self._spare(plan))
-
-    async def _spare(self, plan: Plan) -> None:
-        worker = self._start(plan)
-        try:
-            await self._until_ready(worker)
-        except WorkerFailed as error:
-            self._narrate("spare.failed", worker=worker.name, why=str(error))
-            worker.end()
-            return
-        if worker.state == "starting":
-            worker.state = "spare"
-            if plan.workers != 1:
-                worker.end()  # there are others by now
-            elif plan is self._plan and not self.accepting:
-                self._accept(worker)
 
     def _hear(self, worker: Worker) -> None:
         while True:
@@ -424,56 +403,7 @@ class Fleet:
             connections=lost.connections,
         )
         self.changed()
-        if asyncio.get_running_loop().time() - worker.began > STEADY:
-            self._failures = 0
-        await self._replace(was)
-
-    async def _replace(self, was: State) -> None:
-        """Let the spare accept at once, and start another; with a pause that grows while they keep dying."""
-        plan = self._plan
-        if plan is None or self._closing:
-            return
-        if was == "accepting":
-            spare = next((worker for worker in self._workers if worker.state == "spare"), None)
-            if spare is not None:
-                self._accept(spare)
-        self._failures += 1
-        if self.given_up is not None and self._failures >= LIVES:
-            self.given_up(f"{self._failures} of its workers died, one after the other")
-            return
-        if self._failures > 1:
-            await asyncio.sleep(min(LONGEST, PAUSE * 2 ** (self._failures - 2)))
-        await self._fill(plan)
-
-    def _keep_full(self, plan: Plan) -> None:
-        if self._there() < plan.workers:
-            self._chores.begin(self._fill(plan))
-        else:
-            self._keep_a_spare()
-
-    async def _fill(self, plan: Plan) -> None:
-        """Start workers until there are as many as there should be."""
-        while plan is self._plan and not self._closing and self._there() < plan.workers:
-            if not await self._again(plan):
-                return
-        self._keep_a_spare()
-
-    def _there(self) -> int:
-        return sum(worker.state in ("starting", "accepting") for worker in self._workers)
-
-    async def _again(self, plan: Plan) -> bool:
-        """Whether another worker has come up; where none has, the next is tried after a pause."""
-        worker = self._start(plan)
-        try:
-            await self._until_ready(worker)
-        except WorkerFailed as error:
-            self._narrate("worker.failed", worker=worker.name, why=str(error))
-            worker.end()
-            self._chores.begin(self._replace("accepting"))
-            return False
-        if plan is self._plan and worker.state == "starting":
-            self._accept(worker)
-        return True
+        await self._replacing.replace(worker, was)
 
     def _bury(self, worker: Worker) -> Lost:
         """Take account of a worker that has ended; what was in it."""

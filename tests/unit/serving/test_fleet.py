@@ -40,12 +40,12 @@ class Stubs(Fleet):
 
     dies = "rested"
 
-    def _start(self, plan: Any) -> Any:
+    def start(self, plan: Any) -> Any:
         worker: Any = Stub(f"worker-{next(self._numbers)}")
         self._workers.append(worker)
         return worker
 
-    async def _until_ready(self, worker: Any) -> None:
+    async def until_ready(self, worker: Any) -> None:
         await asyncio.sleep(0)
         self._workers = [each for each in self._workers if each.name != self.dies]
 
