@@ -104,8 +104,9 @@ def drift_tests(
         past = [sight for sight in sights if name in getattr(sight, family)]
         changed = one.peak >= one.threshold
         state: State = "alarm" if rung(one) else "tolerated" if changed else "quiet"
+        seen = sum(not sight.cut for sight in sights) - sights[-1].thin
         shift = _shift(past, family, name, one, baseline)
-        note = shift_words(shift)
+        note = shift_words(shift) if seen > 0 else "no block had rows enough yet"
         if state == "tolerated":
             note += f"; not proved to be beyond the tolerance (proof {one.proved:.3g} of {one.proof:.3g})"
         yield _test(
@@ -117,7 +118,7 @@ def drift_tests(
             past=tuple(getattr(sight, family)[name].e_value for sight in past),
             starts=tuple(sight.start for sight in past),
             threshold=one.threshold,
-            blocks=sum(not sight.cut for sight in sights) - sights[-1].thin,
+            blocks=seen,
             note=note,
             share=one.share,
             shift=shift,

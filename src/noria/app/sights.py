@@ -181,7 +181,7 @@ class _Opened:
         """Look at a block and append it with the state after it; None when another process was quicker."""
         states = self._advanced(index)
         sight = self._sight(index, states)
-        found = [*self._findings(index, sight), *drift_alarms(sight, self._last, self._specs, now)]
+        found = [*self._findings(index, sight, now), *drift_alarms(sight, self._last, self._specs, now)]
         changes: list[Change] = [BlockSeen(sight=sight)]
         raised = changes_for(self._app, sight.model, found)
         changes += [*raised, *quiet(self._app, sight, [alarm.topic for alarm in found], now)]
@@ -241,7 +241,7 @@ class _Opened:
             cursor=dict(self._tally.low_water(after=index, now=self._cursor)),
         )
 
-    def _findings(self, index: int, sight: Sight) -> list[Alarm]:
+    def _findings(self, index: int, sight: Sight, now: datetime) -> list[Alarm]:
         limits, counted = self._policy.monitor, self._tally.quality(index)
         found = [
             one
@@ -254,7 +254,7 @@ class _Opened:
         if sight.slow is not None:
             found += [one for one in [slowness(sight.slow, sight.rows, limits)] if one]
         found += [one for one in [failing(sight.requests, sight.unanswered, limits.errors)] if one]
-        return [self._alarm(sight, one) for one in found]
+        return [self._alarm(sight, one, now) for one in found]
 
     def _asked(self, index: int, end: datetime) -> tuple[datetime, datetime]:
         """After when, and until when, a block's requests came: one without an answer has no time of event, only that of its
@@ -275,13 +275,14 @@ class _Opened:
                 found.update(one.codes)
         return dict(sorted(found.items()))
 
-    def _alarm(self, sight: Sight, found: Finding) -> Alarm:
+    def _alarm(self, sight: Sight, found: Finding, now: datetime) -> Alarm:
+        """Raised when the look began: in one look at many blocks none is over before it was raised."""
         return Alarm(
             model=sight.model,
             version=sight.version,
             monitor=found.monitor,
             subject=found.subject,
-            raised=self._app.clock.now(),
+            raised=now,
             block=sight.start,
             e_value=0.0,
             threshold=0.0,

@@ -14,6 +14,12 @@ from noria.cli.render import note, paint, say, say_json, span, table
 from noria.pipeline.listen import Silent
 from noria.records.drills import Drill, Plant
 
+COMPARED = '[model.x.gates] LOSS = { no_worse_than = "champion", margin = ... }'
+SEES = {
+    "slow model": "[model.x.gates] latency_p99_ms = { at_most = ... }",
+    **dict.fromkeys(("label shuffle", "truncated data", "stale features", "NaN weights"), COMPARED),
+}
+"""What a project may lack, by what its gates did not see."""
 COLOURS = {"caught": "green", "held back": "yellow", "missed": "red", "not planted": "dim"}
 
 
@@ -84,6 +90,9 @@ def drill_lines(drill: Drill) -> list[str]:
     missed = [each.name for each in drill.plants if each.caught == "missed"]
     if missed:
         lines.append(paint(f"no gate sees: {', '.join(missed)}", "red"))
+        lines += [
+            f"  what would: {gate}" for gate in dict.fromkeys(SEES[name] for name in missed if name in SEES)
+        ]
     if drill.control != "pass":
         lines.append(f"without a fault, too, {drill.control}: {drill.why}; such gates count for nothing here")
     if drill.left_out:

@@ -228,6 +228,24 @@ def test_a_join_that_is_lost_is_one_alarm_that_names_its_columns(app: App) -> No
     assert list_alarms(app) == []
 
 
+def test_what_one_look_finds_and_sees_end_was_raised_before_it_was_over(
+    app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each question for the time is a second later, as where a look at a year of days takes a while."""
+
+    def lost(day: int, rows: dict[str, Any]) -> dict[str, Any]:
+        return rows | {"carrier": [None] * ROWS} if day == 1 else rows
+
+    for day in range(5):
+        ask(app, day, lost)
+    until(app, 5)
+    stands, ticks = app.clock.now(), iter(range(10_000))
+    monkeypatch.setattr(VirtualClock, "now", lambda _: stands + timedelta(seconds=next(ticks)))
+    sights_of(app).look()
+    (one,) = list_alarms(app, all=True)
+    assert (one.state, one.alarm.raised <= one.since) == ("resolved", True)
+
+
 def test_categories_that_vanish_at_once_are_one_alarm_a_column(app: App) -> None:
     def in_small_letters(day: int, rows: dict[str, Any]) -> dict[str, Any]:
         return rows | {"carrier": [name.lower() for name in rows["carrier"]]}

@@ -13,6 +13,7 @@ def test_the_rate_and_what_nobody_sees() -> None:
     lines = drill_lines(a_drill(caught=3))
     assert lines[0].endswith("delay/1, beside delay:1")
     assert "no gate sees: slow model" in lines
+    assert "  what would: [model.x.gates] latency_p99_ms = { at_most = ... }" in lines
     assert "3 of 4 planted candidates caught (75%)" in lines
 
 

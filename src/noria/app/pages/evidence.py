@@ -97,6 +97,7 @@ def _panel(axes: Any, test: Test) -> None:
     said = "" if test.state == "quiet" else f": {test.state}"
     colour = RUNG if test.state == "alarm" else INK
     axes.set_title(title_of(test) + said, fontsize=9, loc="left", color=colour)
+    axes.xaxis.get_offset_text().set_size(8)
     axes.set_xlabel("block of", fontsize=8, color=INK)
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(labelsize=8, colors=INK)
