@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 BESIDE = {
     "cache of the bucket": "cache",
     "source trees of versions": "code",
+    "outlines of code": "outlines",
     "figures under way": "spool",
     "damaged objects": "corrupt",
     "answers of services": "log",

@@ -18,9 +18,9 @@ def add(subparsers: Subparsers) -> None:
     parser = parser_of(
         subparsers,
         "lint",
-        what="Name what makes a pipeline unrepeatable, read off its code without running a step: clocks, unseeded\n"
-        "generators, network, files that nobody records, threads, a missing or outdated lock. A line that ends in\n"
-        "`# noria: repeatable` is taken at its word. Exit code 1 when something breaks repeatability.\n"
+        what="Name what makes a pipeline unrepeatable, read off its code without running a step: clocks, stopwatches, numbers\n"
+        "of processes, names of machines, unseeded generators, network, files that nobody records, threads, a missing or outdated\n"
+        "lock. A line that ends in `# noria: repeatable` is taken at its word. Exit code 1 when something breaks repeatability.\n"
         "With --json: an array of objects with `rule`, `severity` (breaks, risks), `step`, `where`, `what`, `next`.",
         examples=[("noria lint", "the only model"), ("noria lint delay --json", "for CI")],
         reads=True,

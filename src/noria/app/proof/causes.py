@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     from noria.app.wiring import App
     from noria.pipeline.lint import Lint
 
-RULES: Mapping[str, Cause] = {"clock": "clock", "unseeded": "unseeded", "chance": "unseeded"}
+RULES: Mapping[str, Cause] = {
+    **{"clock": "clock", "stopwatch": "clock", "process": "unknown"},
+    **{"unseeded": "unseeded", "chance": "unseeded"},
+}
 """What a lint rule means for a step that gave two results under one condition."""
 
 
