@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 
     from noria.app.wiring import App
 
+SCARCE = (
+    10 * 10**9
+)  # bytes of free space, or a tenth of a smaller disk, below which a person should look at what lies there
 RECENT = 7  # blocks in the risk that is shown: a week of days, so that weekdays do not make it swing
 
 
@@ -97,6 +101,12 @@ def status(app: App, model: str | None = None) -> tuple[ModelStatus, ...]:
     """Every model of noria.toml, or the one. Raises `UnknownModel`."""
     names = [app.model(model).name] if model else [policy.name for policy in app.policy.models]
     return tuple(_status(app, name) for name in names)
+
+
+def scarce(app: App) -> int | None:
+    """The bytes that are free where the project's state lies, when these are few; else None."""
+    disk = shutil.disk_usage(app.state)
+    return disk.free if disk.free < min(SCARCE, disk.total // 10) else None
 
 
 def left_run(app: App, model: str) -> RunView | None:

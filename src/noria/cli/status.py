@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from noria.app.status import Labels, ModelStatus, ServiceView, status
+from noria.app.status import Labels, ModelStatus, ServiceView, scarce, status
 from noria.app.wiring import open_app
 from noria.cli.commands import BadUsage, Subparsers, parser_of, project
 from noria.cli.drill_rate import rate_line
 from noria.cli.models import verdict_of
-from noria.cli.render import count, fields, figure, paint, say, say_json, size, span, table, when
+from noria.cli.render import count, fields, figure, note, paint, say, say_json, size, span, table, when
 from noria.cli.runs import result_of
 from noria.cli.standing import left_out_lines, left_run_line, maturity_line
 
@@ -46,12 +46,14 @@ def run(args: argparse.Namespace) -> int:
     if args.disk:
         return _disk(args)
     with open_app(project(args)) as app:
-        found = status(app, args.model)
+        found, free = status(app, args.model), scarce(app)
     if args.json:
         say_json(found)
         return 0
     for at, one in enumerate(found):
         say(*([""] if at else []), *status_lines(one))
+    if free is not None:
+        note(f"{size(free)} are free on the disk: `noria status --disk` tells what lies on it, and for whom")
     return 0
 
 

@@ -6,6 +6,7 @@ import argparse
 import json
 import re
 import shlex
+from collections import Counter
 
 from noria.app.tune import Search, tune
 from noria.app.wiring import open_app
@@ -142,6 +143,7 @@ def _lines(found: Tuned, fixed: dict[str, dict[str, Json]]) -> list[str]:
     lines = table(("trial", "run", "state", found.metric, *names), rows)
     more = len(found.trials) - SHOWN
     lines += [f"... and {count(more, 'more trial')}"] if more > 0 else []
+    lines += [_came(found)] if found.trials else []
     if found.best is None:
         note("no trial came to an end: noria logs " + (found.trials[-1].run if found.trials else "RUN"))
         return lines
@@ -155,6 +157,13 @@ def _lines(found: Tuned, fixed: dict[str, dict[str, Json]]) -> list[str]:
         f"look: {looked}",
         f"next: {_next(found, found.best, fixed)}",
     ]
+
+
+def _came(found: Tuned) -> str:
+    """How many trials came to which end: `30 trials: 18 complete, 12 pruned`."""
+    states = Counter(trial.state for trial in found.trials)
+    told = ", ".join(f"{number} {state}" for state, number in states.most_common())
+    return f"{count(len(found.trials), 'trial')}: {told}"
 
 
 def _next(found: Tuned, best: Trial, fixed: dict[str, dict[str, Json]]) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -62,7 +63,7 @@ class Outlines:
             for content, outline in outlines.items():
                 path = self._folder / _name(content)
                 body = _encode(outline)
-                temporary = path.with_suffix(f".{os.getpid()}-{time.time_ns():x}")
+                temporary = path.with_suffix(f".{os.getpid()}-{threading.get_ident()}-{time.time_ns():x}")
                 temporary.write_bytes(_seal(path.name, body) + body)
                 temporary.replace(path)
             self._make_room()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -32,6 +34,19 @@ def test_runs_of_one_model_and_a_few(here: Noria) -> None:
     assert [view["name"] for view in said.json] == ["delay/4"]
     assert said.json[0]["outcome"] == {"type": "interrupted"}
     assert here("runs", "other").code == 3
+
+
+@pytest.mark.parametrize(("free", "total", "told"), [(9, 200, True), (11, 200, False), (9, 80, False)])
+def test_status_names_the_disk_when_it_is_nearly_full(
+    here: Noria, monkeypatch: pytest.MonkeyPatch, free: int, total: int, told: bool
+) -> None:
+    usage = SimpleNamespace(free=free * 10**9, total=total * 10**9)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    said = here("status")
+    assert ("noria status --disk" in said.err) == told
+    assert (f"{free} GB are free" in said.err) == told
+    assert "--disk" not in said.out
+    assert here("status", "--json").err == ""
 
 
 def test_models(here: Noria) -> None:
