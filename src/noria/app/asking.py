@@ -75,7 +75,7 @@ def fresh_steps(resolved: Resolved, wish: Wish) -> frozenset[str]:
         known = [step.name for step in resolved.order]
         if name not in known:
             raise UnknownStep(name=name, pipeline=resolved.name, known=known)
-    return below(resolved, wish.fresh)
+    return below(resolved, wish.fresh) if wish.fresh else frozenset()
 
 
 def goes_on(left: NewRun, asked: NewRun, wish: Wish) -> bool:

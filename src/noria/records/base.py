@@ -29,9 +29,10 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 _building = threading.Lock()
 _encoder = msgspec.json.Encoder(order="sorted")
-_DOUBTFUL = re.compile(rb"null|T\d\d:\d\d:\d\d(?:\.\d+)?(?![\d.]|Z)")
+_NULL = b"null"
+_DOUBTFUL = re.compile(rb"T\d\d:\d\d:\d\d(?:\.\d+)?(?![\d.]|Z)")
 """JSON that may hold what `canonical` has to refuse or to change: a NaN is written as null, a time may be without a zone or
-in another one. The rest is canonical as it is."""
+in another one. The rest is canonical as it is. Two searches, for each knows the letter that it begins with."""
 
 
 def canonical(record: object) -> bytes:
@@ -41,7 +42,7 @@ def canonical(record: object) -> bytes:
     times without a zone.
     """
     quick = _encoder.encode(record)
-    if _DOUBTFUL.search(quick) is None:
+    if _NULL not in quick and _DOUBTFUL.search(quick) is None:
         return quick
     plain = msgspec.to_builtins(record, builtin_types=(datetime,))
     try:
