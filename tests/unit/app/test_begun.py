@@ -49,7 +49,7 @@ class Place:
         self.tree = self.store.put(canonical(Tree(files=tuple(files))))
 
     def begun(self) -> Begun:
-        app: Any = SimpleNamespace(project=self.root, store=self.store)
+        app: Any = SimpleNamespace(project=self.root, store=self.store, state=self.root / ".noria")
         asked: Any = SimpleNamespace(provenance=SimpleNamespace(source=SimpleNamespace(tree=self.tree)))
         return as_begun(app, resolve(load_pipeline(self.root, "pipeline:p")), asked)
 
@@ -67,6 +67,15 @@ def test_each_job_names_the_files_that_the_pipelines_code_reaches(place: Place) 
     begun.held(engine).submit(Job(id="one", task=task))  # type: ignore[arg-type]  # nothing else is asked of it
     (job,) = engine.jobs
     assert job.files == {name: digest_bytes(FILES[name].encode()) for name in ("pipeline.py", "helpers.py")}
+
+
+def test_outlines_that_an_earlier_run_kept_change_none_of_it(place: Place) -> None:
+    first = place.begun()
+    assert len(list((place.root / ".noria" / "outlines").iterdir())) == len(first.code.files) == 2
+    assert place.begun().code.files == first.code.files
+    (place.root / "helpers.py").write_text("ONE = 2\n")
+    with pytest.raises(SourceChanged, match=r"helpers\.py was changed"):
+        place.begun()
 
 
 def test_what_was_saved_since_the_tree_was_captured_begins_no_run(place: Place) -> None:
