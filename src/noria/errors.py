@@ -104,9 +104,11 @@ class Bug(NoriaError):
 
 
 def render(error: NoriaError) -> str:
-    """The error as the CLI prints it: code and sentence, then the next step."""
+    """The error as the CLI prints it: code and sentence, the step that it ended, then what to do next."""
     head, _, rest = str(error).partition("\n")
     lines = [f"error[{error.code}]: {head}", *(f"  {line}" for line in rest.splitlines())]
+    if error.at_step and error.at_step not in head:
+        lines.append(f"  step:  {error.at_step}")
     return "\n".join([*lines, f"  next:  {error.advice()}"])
 
 

@@ -27,6 +27,9 @@ class TestFolder(PlaceContract):
         writing.__enter__().write_bytes(b"half")  # and never leaves
         assert list(place.names()) == []
         assert list(place.files("**/*")) == []
+        assert list(tmp_path.glob("**/*.parquet")) == [], "some readers go by the ending alone"
+        put(place, "part-00000.parquet", b"whole")
+        assert [path.name for path in tmp_path.iterdir()] == ["part-00000.parquet"]
 
     def test_a_file_that_changes_while_it_is_read_is_found_out(self, tmp_path: Path) -> None:
         place = FolderPlace(tmp_path)

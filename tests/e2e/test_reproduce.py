@@ -143,6 +143,10 @@ def test_a_commit_that_is_gone_does_not_matter(trained: Project) -> None:
 
 def test_a_version_that_was_never_made(trained: Project) -> None:
     assert "VERSION-UNKNOWN" in trained.noria("reproduce", "demand:7", exit=3).stderr
+    assert (
+        "error[REFERENCE]: 'demand/1' names no version"
+        in trained.noria("reproduce", "demand/1", exit=2).stderr
+    )
 
 
 @pytest.mark.soak

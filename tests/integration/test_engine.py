@@ -16,7 +16,7 @@ import pytest
 from noria.adapters.folder import FolderStore
 from noria.adapters.local_engine import LocalEngine
 from noria.artifacts import Artifacts
-from noria.errors import NoriaError, StepFailed
+from noria.errors import NoriaError, StepFailed, Unavailable
 from noria.ports.engine import perform
 from noria.records.artifacts import Artifact
 from noria.records.base import Digest
@@ -58,6 +58,12 @@ def writes():
     given = np.arange(3)
     given.flags.writeable = False
     given[0] = 7
+
+@p.step
+def away():
+    from noria.adapters.bucket_errors import BucketUnavailable
+    print("waiting")
+    raise BucketUnavailable(bucket="s3://lake", op="write", why="the connection was refused")
 
 @p.step
 def vandal():
@@ -190,6 +196,15 @@ def test_a_lost_worker_is_told_and_replaced(project: Project, step: str) -> None
 def test_who_writes_into_an_input_is_told_to_copy_it(project: Project) -> None:
     error = project.error("writes")
     assert "read-only" in str(error) and "change a copy" in error.advice()
+
+
+def test_what_a_step_without_its_store_printed_is_handed_on_and_not_stored(project: Project) -> None:
+    """To store it would wait for the same service, once more as long."""
+    lines: list[str] = []
+    with pytest.raises(Unavailable) as caught:
+        project.run("away", on_output=lines.append)
+    assert lines == ["waiting"] and caught.value.facts()["log"] is None
+    assert project.value("noop") == 0
 
 
 def test_a_worker_that_dies_idle_costs_nothing(project: Project) -> None:

@@ -41,6 +41,15 @@ def test_an_error_is_rendered_with_its_code_its_facts_and_the_next_step() -> Non
     ]
 
 
+def test_the_step_that_it_ended_is_told_unless_its_words_say_so() -> None:
+    lost = Lost(count=1, names=[], since="noon", place="x")
+    lost.at_step = "glaze"
+    assert render(lost).splitlines()[2:] == ["  step:  glaze", "  next:  look behind x"]
+    lost = Lost(count=1, names=["glaze"], since="noon", place="x")
+    lost.at_step = "glaze"
+    assert "step:" not in render(lost)
+
+
 def test_over_http_it_is_the_same_with_a_status() -> None:
     assert problem(LOST) == {
         "type": "urn:noria:error:plate-lost",

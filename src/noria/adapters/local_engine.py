@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 
 from noria.adapters import local_limits
+from noria.adapters.bucket_errors import BucketUnavailable
 from noria.adapters.folder import FolderStore
 from noria.adapters.local_capacity import Grant, asked, gpus_here, machine, usable_cores
 from noria.adapters.local_errors import (
@@ -262,8 +263,12 @@ class LocalEngine:
             process.kill()
 
     def _end(self, attempt: Attempt, reply: bytes) -> None:
-        digest = attempt.log.close()
         done = _parse(reply)
+        digest = None
+        if isinstance(done, Raised) and done.code == BucketUnavailable.code:
+            attempt.log.discard()  # the worker has waited for its place in vain; what it printed has been handed on
+        else:
+            digest = attempt.log.close()
         if isinstance(done, Raised):
             self._release(attempt, keep=not attempt.process.accompanied())
             self._broke(attempt, as_error(done, digest), done.fault)

@@ -23,7 +23,7 @@ def silent(line: str) -> None:
 class Patience:
     """One server's: asks again what failed as `kind`, and only that. Who has waited in vain asks once a call from then
     on, until there is an answer: the command that gives up is not held up at each thing that it still puts in order.
-    Safe for many threads, which all give up together."""
+    Safe for many threads, which all give up together, and of which one speaks."""
 
     def __init__(
         self,
@@ -39,10 +39,11 @@ class Patience:
         self._first, self._longest = pauses
         self.tell = tell
         self._in_vain = False
+        self._told = False
 
     def persist(self, act: Callable[[], R], most: float) -> R:
         """Do it, and do it again for `most` seconds: only for what is harmless twice, or was not done at all."""
-        began, pause, told = time.monotonic(), self._first, False
+        began, pause = time.monotonic(), self._first
         while True:
             try:
                 result = act()
@@ -51,13 +52,14 @@ class Patience:
                 if self._in_vain or waited + pause > most:
                     self._in_vain = True
                     raise
-                if not told and waited + pause >= TOLD:
+                if not self._told and waited + pause >= TOLD:
+                    self._told = True
                     self.tell(f"waiting, for {most - waited:.0f} s more at most (Ctrl-C ends it): {error}")
-                    told = True
             else:
                 self._in_vain = False
-                if told:
-                    self.tell(f"{self._name} answers again, after {time.monotonic() - began:.0f} s")
+                if self._told:
+                    self._told = False
+                    self.tell(f"{self._name} answers again")
                 return result
             time.sleep(pause * random.uniform(0.5, 1.0))
             pause = min(2 * pause, self._longest)

@@ -19,7 +19,8 @@ from noria.errors import BackendError
 from noria.ports.places import Lying
 from noria.records.patterns import WILD, matcher
 
-UNFINISHED = ".unfinished-"  # a hidden name: no reader of the folder takes it for a part
+UNFINISHED = ".unfinished-"  # a hidden name: most readers of the folder do not take it for a part
+NO_PART = ".half"  # nor do those that take hidden names, too, as polars does: they go by the ending
 
 
 @dataclass(eq=False)
@@ -88,10 +89,11 @@ class FolderPlace:
     @contextmanager
     def writing(self, name: str) -> Iterator[Path]:
         path = self._folder / name
-        aside = path.with_name(f"{UNFINISHED}{secrets.token_hex(4)}-{path.name}")
+        aside = path.with_name(f"{UNFINISHED}{secrets.token_hex(4)}-{path.name}{NO_PART}")
         try:
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
+                _drop_halves(path)
                 yield aside
                 _publish(aside, path)
             finally:
@@ -118,6 +120,12 @@ class FolderPlace:
                 else blake3().hexdigest()
             )
         return Lying(name, size, f"blake3:{tag}")
+
+
+def _drop_halves(path: Path) -> None:
+    """What a killed writer of this file has left. One who still writes it, and was taken for dead, then fails."""
+    for half in path.parent.glob(f"{UNFINISHED}*-{path.name}{NO_PART}"):
+        half.unlink(missing_ok=True)
 
 
 def _publish(aside: Path, path: Path) -> None:

@@ -25,6 +25,7 @@ from noria.records.base import Record, canonical, parse
 
 FOLDER = "drivers"
 BEAT = 60.0  # s
+PARTING = 2.0  # s for a beat under way; one that waits for a store that is away is not waited for
 LOST = timedelta(minutes=15)  # fifteen beats, and clocks that differ by minutes
 
 
@@ -57,7 +58,7 @@ def driving(slots: Slots, what: str) -> Iterator[None]:
         yield
     finally:
         over.set()
-        beating.join()
+        beating.join(PARTING)
         with contextlib.suppress(NoriaError):  # a store that is away: it is lost in a quarter of an hour
             slots.drop(name)
 
@@ -82,6 +83,8 @@ def _beat(slots: Slots, name: str, driver: Driver, over: threading.Event) -> Non
     while not over.wait(BEAT):
         with contextlib.suppress(NoriaError):  # the next one may get through, before it counts as lost
             slots.put(name, canonical(msgspec.structs.replace(driver, seen=datetime.now(UTC))))
+            if over.is_set():  # it came through after all, when nobody waited for it any more
+                slots.drop(name)
 
 
 def _lives(driver: Driver) -> bool:

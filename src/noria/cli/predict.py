@@ -109,7 +109,11 @@ def run(args: argparse.Namespace) -> int:
     )
     told = _Told(quiet=args.quiet)
     with open_app(project(args)) as app:
-        done = predict(app, args.ref, asked, told=told, note=note)
+        try:
+            done = predict(app, args.ref, asked, told=told, note=note)
+        except KeyboardInterrupt:
+            note("what is whole is kept: the same command with --resume goes on from there")
+            raise
     if args.json:
         say_json(done.manifest)
     else:

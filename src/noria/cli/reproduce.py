@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from noria.app.environments.past import recorded, run_of
+from noria.app.promote import find_version
 from noria.app.proof import reproduce
 from noria.app.proof.reproduce import TOLERANCE
 from noria.app.wiring import open_app
@@ -63,7 +64,10 @@ def run(args: argparse.Namespace) -> int:
 
 def _inside(args: argparse.Namespace) -> None:
     """Returns where this interpreter is the recorded environment, or that cannot be rebuilt, which the proof tells."""
-    with open_app(project(args)) as app, recorded(app, run_of(app, args.version)) as past:
+    with (
+        open_app(project(args)) as app,
+        recorded(app, run_of(app, find_version(app, args.version).name)) as past,
+    ):
         if past.wanted is None:
             if past.why_not and not args.quiet:
                 note(f"the environment of {past.run.name} cannot be rebuilt: {past.why_not}")

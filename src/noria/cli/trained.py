@@ -18,7 +18,9 @@ def trained_lines(trained: Trained) -> list[str]:
     again = ", the same as before to the last bit" if trained.known else ""
     lines.append(f"version {paint(trained.version.name, 'bold')}{again}")
     if trained.version.metrics:
-        shown = ", ".join(f"{name} {figure(value)}" for name, value in trained.version.metrics.items())
+        shown = ", ".join(
+            f"{name} {figure(value)}" for name, value in sorted(trained.version.metrics.items())
+        )
         lines.append(f"metrics {shown}")
     if trained.judgement:
         against = (

@@ -25,14 +25,19 @@ DIGEST = "blake3:"
 HEX = 64
 
 
+BELOW_PROJECT = "correct the name, which is taken from the project's folder"
+
+
 @dataclass(eq=False)
 class NoFiles(NotFound):
     code: ClassVar[str] = "FILES-NONE"
     what: ClassVar[str] = "there is no file {pattern}"
-    next: ClassVar[str] = (
-        "correct the name: it is taken from the project's folder, `*` stays within a folder and `**` does not"
-    )
+    next: ClassVar[str] = "{rule}: `*` stays within a folder, and `**` does not"
     pattern: str
+
+    def facts(self) -> dict[str, object]:
+        below = "are they there? Else correct the address" if "://" in self.pattern else BELOW_PROJECT
+        return {**super().facts(), "rule": below}
 
 
 @dataclass(eq=False)

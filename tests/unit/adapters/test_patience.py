@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from threading import Thread
 from typing import ClassVar
 
 import pytest
@@ -50,6 +51,20 @@ def test_what_is_waited_for_is_said_once_and_so_is_its_return(said: list[str]) -
     assert shop.calls == 7 and len(said) == 2
     assert "the shop is closed" in said[0] and "Ctrl-C" in said[0]
     assert said[1].startswith("the shop answers again")
+
+
+def test_of_several_that_wait_one_speaks(said: list[str]) -> None:
+    patient, shop = of(said), Shop(closed=1000)
+    threads = [Thread(target=lambda: patient.persist(shop.ask, 5.0)) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    while not said:
+        time.sleep(0.005)
+    time.sleep(0.05)
+    shop.closed = 0
+    for thread in threads:
+        thread.join()
+    assert len(said) == 2 and said[1].startswith("the shop answers again")
 
 
 def test_a_short_trouble_is_not_worth_a_word(said: list[str]) -> None:

@@ -141,6 +141,11 @@ def test_a_name_without_a_file_is_told(step: Step, tmp_path: Path, pattern: str)
     assert not inside.sources
 
 
+def test_where_to_look_depends_on_what_was_named() -> None:
+    assert "project's folder" in NoFiles(pattern="data/*.csv").advice()
+    assert "project's folder" not in NoFiles(pattern="s3://lake/data/*.csv").advice()
+
+
 def test_a_link_to_nothing_is_told(step: Step, tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "a.csv").symlink_to("gone.csv")
