@@ -53,6 +53,16 @@ class Outbox:
             self._called = True
             self._loop.call_soon(self._empty)
 
+    def together(self, puts: Callable[[], None]) -> None:
+        """Do what puts answers; they are sent at its end, where the next turn of the loop would have sent them."""
+        ours = not self._called and not self._syncing
+        self._called = self._called or ours
+        try:
+            puts()
+        finally:
+            if ours:
+                self._empty()
+
     def _empty(self) -> None:
         self._called = False
         waiting, self._waiting = self._waiting, []

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import partial
 from math import isfinite
 from time import perf_counter, time_ns
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -31,11 +31,13 @@ from noria.serving.quick_tensors import QuickTensors, ReadTensors, tensor_writer
 from noria.serving.rows import places
 from noria.serving.served import Few, Served
 from noria.serving.taken import Taken
+from noria.serving.turn import Rows, Turn
 
-LOOKED_AT = 16  # of so many requests of the quickest kind, one has its stages timed: the clock costs as much as they do
+if TYPE_CHECKING:
+    from noria.serving.traces import Span
+
 AT_ONCE = 32  # rows that are answered in the event loop, past the graph; more would keep others waiting, or go by column
 
-Rows = Read | ReadTensors
 Form = QuickReader | QuickTensors | BulkTables
 
 _json = msgspec.json.Encoder().encode
@@ -76,7 +78,8 @@ class QuickWay:
         self._single = self._names == ["answer"]
         self._columns = by_column and ColumnWay(served, by_column, reader, journal, self._queue, self._fail)
         self._ids = IdWriter()
-        self._turn = LOOKED_AT
+        few = served.direct
+        self._turn = few and Turn(few, self._deliver, self._fail, journal, loop)
 
     def rows(self, raw: Raw, send: Send, cause: Cause = OWN) -> bool:
         """Take a request for rows, as JSON or as a table; False where only the careful way can tell what is wrong with it."""
@@ -126,49 +129,31 @@ class QuickWay:
         self._dispatch.first(other, taken.raw, answered, instead)
 
     def _answer(self, taken: Taken) -> None:
-        few, read = self._few, taken.read
+        few, turn, read = self._few, self._turn, taken.read
         if isinstance(read, ReadColumns):
             assert self._columns is not None
             self._columns.answer(taken, read)
             return
-        if few is None or len(read.rows) > AT_ONCE:
+        if few is None or turn is None or len(read.rows) > AT_ONCE:
             self._in_a_batch(taken, read)
-            return
-        self._turn -= 1
-        if not self._turn:
-            self._turn = LOOKED_AT
-            self._watched(few, taken, read, LOOKED_AT)
-            return
-        if taken.raw.span is not None:
-            self._watched(few, taken, read, 0)
-            return
+        elif (span := taken.raw.span) is None:
+            turn.add(taken, read)
+        else:
+            self._traced(few, taken, read, span)
+
+    def _traced(self, few: Few, taken: Taken, read: Rows, span: Span) -> None:
+        """By itself, with a look at the clock between the stages: its trace wants to know."""
+        checked = perf_counter()
         try:
             answers = few(read.rows)
         except Exception as error:  # as the batcher does for the graph
             self._fail(taken, error)
             return
-        self._deliver(taken, read, answers)
-
-    def _watched(self, few: Few, taken: Taken, read: Rows, weight: int) -> None:
-        """As the others, with a look at the clock between the stages. `weight`: of how many requests; none where it is only
-        the request's own trace that wants to know."""
-        stage, checked, span = self._metrics.stage, perf_counter(), taken.raw.span
-        try:
-            answers = few(read.rows)
-        except Exception as error:
-            self._fail(taken, error)
-            return
         answered = perf_counter()
         self._deliver(taken, read, answers)
-        done = perf_counter()
-        if weight:
-            stage("read", checked - taken.began, weight)
-            stage("model", answered - checked, weight)
-            stage("log and reply", done - answered, weight)
-        if span is not None:
-            span.mark("read", taken.began, checked)
-            span.mark("model", checked, answered)
-            span.mark("log and reply", answered, done)
+        span.mark("read", taken.began, checked)
+        span.mark("model", checked, answered)
+        span.mark("log and reply", answered, perf_counter())
 
     def _in_a_batch(self, taken: Taken, read: Rows) -> None:
         stage, checked = self._metrics.stage, perf_counter()

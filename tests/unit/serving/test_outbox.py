@@ -119,3 +119,42 @@ def test_a_disk_that_fails_at_the_flush_refuses_as_well(durability: Durability) 
     did = played(durability, play).did
     assert ("refuse a: LOG-UNWRITABLE" in did) == (durability == "sync")
     assert ("send a" in did) == (durability == "async")
+
+
+def test_what_is_put_together_leaves_in_the_same_turn() -> None:
+    async def play(outbox: Outbox, log: Log) -> None:
+        def both() -> None:
+            put(outbox, log, "a")
+            put(outbox, log, "b")
+
+        outbox.together(both)
+        assert log.did[-1] == "2 sent"
+        await asyncio.sleep(0)
+
+    log = played("async", play)
+    assert log.did == ["take", "take", "hand over", "send a", "send b", "2 sent"]
+
+
+def test_what_is_put_together_joins_those_who_wait() -> None:
+    async def play(outbox: Outbox, log: Log) -> None:
+        put(outbox, log, "a")
+        outbox.together(lambda: put(outbox, log, "b"))
+        assert "hand over" not in log.did
+        await asyncio.sleep(0)
+
+    log = played("async", play)
+    assert log.did == ["take", "take", "hand over", "send a", "send b", "2 sent"]
+
+
+def test_what_is_put_together_waits_for_the_disk_too() -> None:
+    async def play(outbox: Outbox, log: Log) -> None:
+        outbox.together(lambda: put(outbox, log, "a"))
+        outbox.together(lambda: put(outbox, log, "b"))
+        assert "send a" not in log.did
+        while "send b" not in log.did:
+            await asyncio.sleep(0.001)
+
+    log = played("sync", play)
+    for name in "ab":
+        assert "sync" in log.did[: log.did.index(f"send {name}")]
+    assert log.did.count("sync") == 2
