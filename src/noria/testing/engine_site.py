@@ -97,9 +97,10 @@ class Site:
         return self.done(id)
 
     def done(self, id: str) -> StepDone:
+        """Raises what broke first where this one broke: it may have waited for the other."""
         one = self.last(id)
         if isinstance(one, Broke):
-            raise one.error
+            raise next(each.error for each in self.order if isinstance(each, Broke))
         assert isinstance(one, Ended) and isinstance(one.done, StepDone)
         return one.done
 
