@@ -291,50 +291,61 @@ def _number_meant(text: str) -> Any:
 
 def _timestamp(unit: str, zone: str | None) -> Kind:
     example = "2013-01-31T17:05:00Z" if zone else "2013-01-31T17:05:00, without an offset"
-    places = PLACES[unit]
-    a_second: int = 10**places
+    moments = _Moments(unit, zone)
+    return Kind(
+        partial(_arrow, "timestamp", unit, tz=zone),
+        f"a time in ISO 8601, as {example}",
+        frozenset({type(None)}),
+        moments.ticks,
+        moments.meant,
+    )
 
-    def convert(value: Any) -> int:
-        if not zone or type(value) is not str or _MOMENT.fullmatch(value) is None:
-            return looked_at(value)
-        try:
-            return within(value, int(datetime.fromisoformat(value).timestamp()) * a_second)
-        except ValueError as error:  # a 13th month, an hour 25
-            raise Misfit(shown(value)) from error
 
-    def looked_at(value: Any) -> int:
+class _Moments:
+    """Times as text, to whole units since 1970."""
+
+    def __init__(self, unit: str, zone: str | None) -> None:
+        self._unit = unit
+        self._zone = zone
+        self._places = PLACES[unit]
+        self._a_second: int = 10**self._places
+
+    def ticks(self, value: Any) -> int:
+        """Raises `Misfit`."""
+        if not self._zone or type(value) is not str or _MOMENT.fullmatch(value) is None:
+            return self._looked_at(value)
+        return self._within(value, self._seconds(value, value) * self._a_second)
+
+    def _looked_at(self, value: Any) -> int:
         """However it is written."""
         found = _ISO.fullmatch(_text(value))
-        if found is None or bool(found[4]) != bool(zone):
+        if found is None or bool(found[4]) != bool(self._zone):
             raise Misfit(shown(value))
         fraction = (found[3] or "").rstrip("0")
-        if len(fraction) > places:
+        if len(fraction) > self._places:
             raise Misfit(shown(value))
+        seconds = self._seconds(value, f"{found[1]}T{found[2]}{(found[4] or 'Z').upper()}")
+        beyond = int(fraction.ljust(self._places, "0")) if fraction else 0
+        return self._within(value, seconds * self._a_second + beyond)
+
+    def _seconds(self, value: Any, iso: str) -> int:
+        """Whole seconds, which a float holds."""
         try:
-            moment = datetime.fromisoformat(f"{found[1]}T{found[2]}{(found[4] or 'Z').upper()}")
+            return int(datetime.fromisoformat(iso).timestamp())
         except ValueError as error:  # a 13th month, an hour 25
             raise Misfit(shown(value)) from error
-        ticks = int(moment.timestamp()) * a_second  # whole seconds, which a float holds
-        if fraction:
-            ticks += int(fraction.ljust(places, "0"))
-        return within(value, ticks)
 
-    def within(value: Any, ticks: int) -> int:
-        first, last = reach(unit, zone)
+    def _within(self, value: Any, ticks: int) -> int:
+        first, last = reach(self._unit, self._zone)
         if not first <= ticks <= last:
-            raise Misfit(f"{shown(value)}, beyond {years(unit)}")
+            raise Misfit(f"{shown(value)}, beyond {years(self._unit)}")
         return ticks
 
-    def meant(text: str) -> str:
+    def meant(self, text: str) -> str:
         """A day is its midnight, and a time without an offset is UTC where the column has a zone."""
         whole = f"{text}T00:00:00" if _DAY.fullmatch(text) else text
         found = _ISO.fullmatch(whole)
-        return f"{whole}Z" if found and zone and not found[4] else whole
-
-    expected = f"a time in ISO 8601, as {example}"
-    return Kind(
-        partial(_arrow, "timestamp", unit, tz=zone), expected, frozenset({type(None)}), convert, meant
-    )
+        return f"{whole}Z" if found and self._zone and not found[4] else whole
 
 
 def _list(inner: Kind, width: int | None) -> Kind:
