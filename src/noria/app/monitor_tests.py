@@ -8,6 +8,7 @@ from datetime import datetime
 from math import log
 from typing import Literal
 
+from noria.app.pages.words import figure
 from noria.monitor.drift import rung
 from noria.records.base import Record
 from noria.records.monitoring import Block, RiskState, SegmentRisk
@@ -108,7 +109,7 @@ def drift_tests(
         shift = _shift(past, family, name, one, baseline)
         note = shift_words(shift) if seen > 0 else "no block had rows enough yet"
         if state == "tolerated":
-            note += f"; not proved to be beyond the tolerance (proof {one.proved:.3g} of {one.proof:.3g})"
+            note += f"; not proved to be beyond the tolerance (proof {one.proved:.3g} of {figure(one.proof)})"
         yield _test(
             family=family,
             subject=name,
@@ -161,7 +162,7 @@ def shift_words(one: Shift) -> str:
     told += f" ({one.tolerated:g} is tolerated)" if one.tolerated else ""
     told += f", {one.moved} moved most" if one.moved else ""
     if one.mean is not None and one.before is not None:
-        told += f", mean {one.mean:.5g} ({one.before:.5g} in training)"
+        told += f", mean {figure(one.mean)} ({figure(one.before)} in training)"
     return told
 
 
@@ -205,5 +206,6 @@ def _needed(state: State, share: float, times: float) -> str:
         return "; no loss can ring it: the holdout has too few blocks"
     if state != "quiet":
         return ""
-    needed = f", {times:.3g} times the evidence is needed" if times > 1.0 else ""
+    about = figure(float(f"{times:.2g}"))
+    needed = f", about {about} times the evidence is needed" if times > 1.0 else ""
     return f"; {share:.0%} of the way{needed}"

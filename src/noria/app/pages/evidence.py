@@ -23,7 +23,12 @@ from noria.monitor.attribution import sentences
 
 PANELS = 9  # more are too small to read
 RUNG, QUIET = "#c0392b", "#8a94a0"
-TITLES = {"risk": "risk", "segment": "risk where", "drift": "drift of", "prediction": "drift of the answer"}
+TITLES = {
+    "risk": "risk",
+    "segment": "risk where",
+    "drift": "drift of",
+    "prediction": "drift of what is answered:",
+}
 
 
 def evidence_page(view: MonitorsView) -> str:
@@ -39,7 +44,11 @@ def evidence_parts(view: MonitorsView) -> list[Html]:
         *_alarms(view),
         *(tag("p", one, class_="soft") for one in view.why),
         *(tag("p", one) for one in (sentences(view.attribution) if view.attribution else ())),
-        *(line_chart(_chart(test), x_label="block") for test in nearest(view.tests)),
+        tag(
+            "div",
+            *(line_chart(_chart(test), x_label="block") for test in nearest(view.tests)),
+            class_="charts",
+        ),
         tag("h2", "Tests"),
         table(("test", "state", "evidence", "alarm at", "blocks", ""), [_row(test) for test in view.tests]),
         *(estimate_parts(view.estimate) if view.estimate else ()),
@@ -113,7 +122,14 @@ def _chart(test: Test) -> Chart:
 
 
 def _row(test: Test) -> tuple[object, ...]:
-    return title_of(test), test.state, figure(test.e_value), figure(test.threshold), test.blocks, test.note
+    return (
+        title_of(test),
+        test.state,
+        figure(test.e_value),
+        figure(test.threshold),
+        test.blocks,
+        tag("td", test.note),
+    )
 
 
 def _alarms(view: MonitorsView) -> Iterator[Html]:

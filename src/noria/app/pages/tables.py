@@ -75,7 +75,7 @@ def _cell(cell: str, kind: str | None) -> Html:
 def _numeric(cell: str) -> bool:
     if isinstance(cell, Html):
         return "num" in cell[:20]
-    plain = cell.replace(",", "").lstrip("+-−")
+    plain = cell.replace(",", "").lstrip("+-−").replace("e+", "e", 1).replace("e-", "e", 1)
     return not plain or plain in ("nan", "inf") or plain.replace(".", "", 1).replace("e", "", 1).isdecimal()
 
 
