@@ -31,6 +31,24 @@ class TestFolder(PlaceContract):
         put(place, "part-00000.parquet", b"whole")
         assert [path.name for path in tmp_path.iterdir()] == ["part-00000.parquet"]
 
+    def test_who_is_alone_there_sweeps_what_killed_writers_left(self, tmp_path: Path) -> None:
+        place = FolderPlace(tmp_path)
+        for name in ("part-00007.parquet", "_noria/note.json"):
+            place.writing(name).__enter__().write_bytes(b"half")
+        put(place, "part-00000.parquet", b"whole")
+        place.sweep()
+        assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["part-00000.parquet"]
+
+    @pytest.mark.parametrize(("one", "other"), [("a", "b-a"), ("a[1]", "a1"), ("a", "0123-a")])
+    def test_nobody_takes_the_half_of_another_file_for_his_own(
+        self, tmp_path: Path, one: str, other: str
+    ) -> None:
+        place = FolderPlace(tmp_path)
+        with place.writing(other) as path:
+            path.write_bytes(b"still being written")
+            put(place, one, b"whole")
+        assert sorted(place.names()) == sorted([one, other])
+
     def test_a_file_that_changes_while_it_is_read_is_found_out(self, tmp_path: Path) -> None:
         place = FolderPlace(tmp_path)
         put(place, "x", b"same size")

@@ -7,9 +7,10 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import psycopg2
@@ -133,6 +134,51 @@ def test_who_took_a_lease_meanwhile_is_told_of(
             _until(lambda: ours.holder("demand") is not None)
         assert ours.holder("demand") is None
     assert len(said) == 1 and "works on demand, too" in said[0]
+
+
+def test_a_session_whose_end_the_server_has_not_seen_is_no_other_driver(server: PostgresServer) -> None:
+    url, said = server.database(), list[str]()
+    with _half_closed(server, url) as (through, close), open_records(through, tell=said.append) as records:
+        leases = records.leases
+        assert leases is not None
+        with leases.hold("demand", "somebody"):
+            (before,) = _sessions(server, url, HOLDS)
+            close()
+            _until(lambda: _sessions(server, url, HOLDS) not in ([before], []))
+        assert said == []
+
+
+@contextmanager
+def _half_closed(server: PostgresServer, url: str) -> Iterator[tuple[str, Callable[[], None]]]:
+    """An address of the server, and what lets its clients see the end of all connections so far, the server of none."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        made: list[socket.socket] = []
+
+        def pass_on(source: socket.socket, target: socket.socket) -> None:
+            with suppress(OSError):
+                while data := source.recv(65536):
+                    target.sendall(data)
+
+        def accept() -> None:
+            with suppress(OSError):
+                while True:
+                    client, _ = listening.accept()
+                    behind = socket.create_connection(("127.0.0.1", server.port))
+                    made.extend((client, behind))
+                    for pair in ((client, behind), (behind, client)):
+                        threading.Thread(target=pass_on, args=pair, daemon=True).start()
+
+        def close() -> None:
+            for client in made[::2]:
+                client.shutdown(socket.SHUT_WR)
+
+        threading.Thread(target=accept, daemon=True).start()
+        yield url.replace(f":{server.port}/", f":{listening.getsockname()[1]}/"), close
+        for each in made:
+            each.close()
+
+
+HOLDS = "pid IN (SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted)"
 
 
 def _lose_lock(server: PostgresServer, url: str) -> None:

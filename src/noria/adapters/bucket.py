@@ -248,9 +248,10 @@ class Bucket:
     def _greet(self) -> None:
         """A service that is met for the first time is asked something small: a large request may rightly be silent for
         a minute, and only this one can be given up sooner. Whatever it answers, it is there."""
-        if self._greeter is None:
+        greeter = self._greeter
+        if greeter is None:  # another thread may have met it meanwhile
             return
-        client = self._greeter()
+        client = greeter()
 
         def greet() -> None:
             try:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from noria.errors import Unavailable
+from noria.errors import NoriaError, Unavailable
 
 R = TypeVar("R")
 Tell = Callable[[str], None]
@@ -55,11 +55,17 @@ class Patience:
                 if not self._told and waited + pause >= TOLD:
                     self._told = True
                     self.tell(f"waiting, for {most - waited:.0f} s more at most (Ctrl-C ends it): {error}")
+            except NoriaError:  # an answer, too, if not the one that was hoped for
+                self._answered()
+                raise
             else:
-                self._in_vain = False
-                if self._told:
-                    self._told = False
-                    self.tell(f"{self._name} answers again")
+                self._answered()
                 return result
             time.sleep(pause * random.uniform(0.5, 1.0))
             pause = min(2 * pause, self._longest)
+
+    def _answered(self) -> None:
+        self._in_vain = False
+        if self._told:
+            self._told = False
+            self.tell(f"{self._name} answers again")

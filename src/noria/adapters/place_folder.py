@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import os
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
@@ -20,6 +21,7 @@ from noria.ports.places import Lying
 from noria.records.patterns import WILD, matcher
 
 UNFINISHED = ".unfinished-"  # a hidden name: most readers of the folder do not take it for a part
+TOKEN = 4  # bytes that tell the writers of one file apart
 NO_PART = ".half"  # nor do those that take hidden names, too, as polars does: they go by the ending
 
 
@@ -89,7 +91,7 @@ class FolderPlace:
     @contextmanager
     def writing(self, name: str) -> Iterator[Path]:
         path = self._folder / name
-        aside = path.with_name(f"{UNFINISHED}{secrets.token_hex(4)}-{path.name}{NO_PART}")
+        aside = path.with_name(f"{UNFINISHED}{secrets.token_hex(TOKEN)}-{path.name}{NO_PART}")
         try:
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -110,6 +112,11 @@ class FolderPlace:
                     if path.parent != self._folder:
                         path.parent.rmdir()
 
+    def sweep(self) -> None:
+        with told(self.url):
+            for half in self._folder.rglob(f"{UNFINISHED}*"):
+                half.unlink(missing_ok=True)
+
     def _lying(self, name: str) -> Lying:
         path = self._folder / name
         with told(os.fspath(path)):
@@ -124,7 +131,7 @@ class FolderPlace:
 
 def _drop_halves(path: Path) -> None:
     """What a killed writer of this file has left. One who still writes it, and was taken for dead, then fails."""
-    for half in path.parent.glob(f"{UNFINISHED}*-{path.name}{NO_PART}"):
+    for half in path.parent.glob(f"{UNFINISHED}{'?' * 2 * TOKEN}-{glob.escape(path.name)}{NO_PART}"):
         half.unlink(missing_ok=True)
 
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from noria.inside.checkpoints import FOLDER as CHECKPOINTS
-from noria.pipeline.outlines import FOLDER as OUTLINES
 from noria.records.base import Digest, Record
 
 if TYPE_CHECKING:
@@ -47,6 +46,8 @@ def found_on_disk(
     """Files that were last written before `since`: source trees that no kept version has, spools of runs that are not
     kept (`runs`: those that are, by name), and what workers that were killed had laid out for a step. Damaged objects,
     notes on files outside and outlines of code that nobody looked into for `seconds`."""
+    from noria.pipeline.outlines import FOLDER as OUTLINES
+
     state = app.state
     names = {tree.removeprefix("blake3:") for tree in trees}
     for path in _in(state / "code"):

@@ -95,11 +95,14 @@ class Spool:
         """Append some figures of one moment. Without a step, each series counts for itself. Raises `CannotLog`."""
         if os.getpid() != self._process:
             self._begin(os.getpid(), f"+{os.getpid()}")
+        given = list(
+            points
+        )  # before anything is numbered: another thread may be changing whose items these are
         at = time.time_ns() // 1000
         with self._lock:
             numbers, turns = self._numbers, self._next
             parts: list[bytes] = []
-            for name, value in points:
+            for name, value in given:
                 number = numbers.get(name)
                 if number is None:
                     number = self._define(name, parts)

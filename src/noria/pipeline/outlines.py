@@ -26,7 +26,7 @@ from noria.records.base import Digest, digest_bytes, digest_of
 FOLDER = "outlines"  # in a project's state
 LARGEST = (
     64 * 2**20
-)  # bytes of all of them: some 300,000 functions; beyond, those go that were unused the longest
+)  # bytes of all of them: some 180,000 functions; beyond, those go that were unused the longest
 READERS = ("noria.pipeline.syntax", "noria.pipeline.constants", "noria.pipeline.outline")
 """Modules that decide what an outline holds."""
 DAY = 86_400.0  # s; that one is in use is noted once a day, so that reading writes nothing otherwise
@@ -122,3 +122,6 @@ def _note_use(path: Path) -> None:
 def _drop(path: Path) -> None:
     with suppress(OSError):
         path.unlink()
+
+
+_making()  # now, with the readers just loaded: their files may be another Noria's by the time that it is asked for

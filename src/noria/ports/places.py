@@ -54,3 +54,7 @@ class Place(Protocol):
     def drop(self, names: Iterable[str]) -> None:
         """Remove files; absent ones are ignored."""
         ...
+
+    def sweep(self) -> None:
+        """Remove what writers have left that were killed. For who writes here alone: one who still does would fail."""
+        ...

@@ -11,13 +11,20 @@ import pytest
 
 from noria.adapters import patience
 from noria.adapters.patience import Patience
-from noria.errors import Unavailable
+from noria.errors import NoriaError, Unavailable
 
 
 @dataclass(eq=False)
 class Away(Unavailable):
     code: ClassVar[str] = "AWAY"
     what: ClassVar[str] = "the shop is closed"
+    next: ClassVar[str] = "come back"
+
+
+@dataclass(eq=False)
+class SoldOut(NoriaError):
+    code: ClassVar[str] = "SOLD-OUT"
+    what: ClassVar[str] = "there is none"
     next: ClassVar[str] = "come back"
 
 
@@ -91,3 +98,18 @@ def test_what_is_no_lack_of_an_answer_is_raised_at_once(said: list[str]) -> None
     with pytest.raises(ZeroDivisionError):
         of(said).persist(lambda: 1 // 0, 60.0)
     assert time.monotonic() - began < 5
+
+
+def test_another_answer_is_an_answer_too(said: list[str]) -> None:
+    patient, shop = of(said), Shop(closed=1000)
+    with pytest.raises(Away):
+        patient.persist(shop.ask, 0.03)
+    with pytest.raises(Unavailable):
+        patient.persist(Shop(closed=1).ask, 5.0)
+
+    def sold_out() -> str:
+        raise SoldOut
+
+    with pytest.raises(SoldOut):
+        patient.persist(sold_out, 5.0)
+    assert patient.persist(Shop(closed=1).ask, 5.0) == "bread", "it is waited for again"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -126,6 +127,18 @@ def test_threads_that_write_at_once_lose_nothing_and_mix_nothing_up(tmp_path: Pa
     for thread in range(8):
         own = [(step, value) for name, step, value in found if name == f"of {thread}"]
         assert own == [(step, thread * 1000.0 + step) for step in range(500)]
+
+
+def test_points_that_cannot_be_taken_leave_those_after_them_as_they_are(tmp_path: Path) -> None:
+    def changing() -> Iterator[tuple[str, float]]:
+        yield "first", 1.0
+        raise RuntimeError("dictionary changed size during iteration")
+
+    spool = Spool(tmp_path, "step")
+    with pytest.raises(RuntimeError):
+        spool.write(changing(), 0)
+    spool.write([("second", 2.0), ("first", 3.0)], 1)
+    assert [(point.name, point.value) for point in points_in(spool.path)] == [("second", 2.0), ("first", 3.0)]
 
 
 def test_a_process_that_the_step_forks_writes_a_file_of_its_own(tmp_path: Path) -> None:

@@ -62,8 +62,10 @@ class Output:
         self.place.drop([name for name in self.place.names() if name.startswith("_noria/")])
 
     def clear(self, names: Iterable[str]) -> None:
-        """Drop what another batch left here; its manifest first, so that nobody takes the rest for a whole."""
+        """Drop what another batch left here, and what a killed one left half: its manifest first, so that nobody takes the
+        rest for a whole."""
         self.place.drop(sorted(names, key=lambda name: (name != MANIFEST, name)))
+        self.place.sweep()
 
     def _write(self, name: str, body: bytes) -> None:
         with self.place.writing(name) as path:
