@@ -1,10 +1,10 @@
 """One watcher of drift in its own environment: the same rows for all, made by numpy alone.
 
-    python drift.py WHO speed ROWS
+    python drift.py WHO speed ROWS [TABLE]
     python drift.py WHO checks CHECKS RUNS SHIFT
 
-The last line is JSON: rows a second and memory of a check of ROWS rows of 20 columns of numbers and 5 of categories against
-100,000; or, a run, the check (of 1,000 rows of 20 columns of numbers, the first of which is moved by SHIFT, against 10,000) at which
+The last line is JSON: rows a second and memory of a check of ROWS rows of 20 columns of numbers and 5 of categories, given
+TABLE rows at a time or all at once, against 100,000; or, a run, the check (of 1,000 rows of 20 columns of numbers, the first of which is moved by SHIFT, against 10,000) at which
 it first raises an alarm, null if it does not in CHECKS. Each is asked as its own documentation asks first, all settings its own.
 """
 
@@ -21,7 +21,6 @@ import numpy as np
 
 NUMBERS, CATEGORIES, LEVELS = 20, 5, 10
 REFERENCE, CHECK = 100_000, 1_000
-TABLE = 100_000  # rows
 ROUNDS = 3  # the first one also fetches the rows into memory
 Data = dict[str, Any]
 Watch = Callable[[Data], bool]
@@ -37,18 +36,30 @@ def main() -> None:
         "alibi-detect": alibi,
         "river": river,
     }[who]
-    answer = speed(watcher, int(rest[0])) if what == "speed" else checks(watcher, *rest)
+    answer = speed(watcher, *map(int, rest)) if what == "speed" else checks(watcher, *rest)
     print(json.dumps(answer))
 
 
-def speed(watcher: Callable[[Data], Watch], rows: int) -> dict[str, float]:
+def speed(watcher: Callable[[Data], Watch], rows: int, table: int | None = None) -> dict[str, float]:
     rng = np.random.default_rng(1)
-    watch, data = watcher(made(rng, REFERENCE, CATEGORIES)), made(rng, rows, CATEGORIES)
+    check, data = watcher(made(rng, REFERENCE, CATEGORIES)), made(rng, rows, CATEGORIES)
+    watch = check if table is None else in_tables(check, table)
     watch(made(rng, CHECK, CATEGORIES))  # what is done once is not what is measured
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     took = [timed(watch, data) for _ in range(ROUNDS)]
     mb = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
     return {"rows": rows, "wall": min(wall for wall, _ in took), "cpu": min(cpu for _, cpu in took), "mb": mb}
+
+
+def in_tables(check: Watch, table: int) -> Watch:
+    def watch(data: Data) -> bool:
+        rows = len(data["x0"])
+        alarms = 0
+        for begin in range(0, rows, table):
+            alarms += check({name: values[begin : begin + table] for name, values in data.items()})
+        return alarms > 0
+
+    return watch
 
 
 def timed(watch: Watch, data: Data) -> tuple[float, float]:
@@ -81,7 +92,7 @@ def made(rng: np.random.Generator, rows: int, categories: int) -> Data:
 
 
 def noria(reference: Data) -> Watch:
-    """By blocks of 10,000 rows when there are many, ten at a time as a log's tables come; by rows in checks of 1,000."""
+    """By blocks of 10,000 rows when there are many, by rows in checks of 1,000."""
     from noria.statistics import Categories, DriftState, advance_drift, drift_evidence, drift_reference
 
     names = [str(level) for level in range(LEVELS)]
@@ -97,10 +108,8 @@ def noria(reference: Data) -> Watch:
     def watch(data: Data) -> bool:
         nonlocal state
         if by_block:
-            for begin in range(0, len(data["x0"]), TABLE):
-                part = {name: values[begin : begin + TABLE] for name, values in data.items()}
-                counts = known.count(told(part), (begin + np.arange(len(part["x0"]))) // 10_000)
-                state = advance_drift(known, state, known.summarise(counts))
+            counts = known.count(told(data), np.arange(len(data["x0"])) // 10_000)
+            state = advance_drift(known, state, known.summarise(counts))
         else:
             state = advance_drift(known, state, known.summarise_rows(data, open=state.open))
         return bool(drift_evidence(known, state).alarms)
