@@ -319,12 +319,15 @@ class TestLosses:
             )
             assert child.stdout is not None
             url = child.stdout.readline().strip()
-            breaker = threading.Thread(target=_break, args=(server, 4))
-            breaker.start()
-            out, _ = child.communicate(timeout=120)
-            breaker.join()
-            acknowledged = [int(line) for line in out.split()]
-            assert child.returncode == 0
+            acknowledged: list[int] = []
+            listener = threading.Thread(target=lambda: acknowledged.extend(map(int, child.stdout or ())))
+            listener.start()
+            for _ in range(BREAKS):
+                _await_more(acknowledged, child)
+                server.stop(signal.SIGQUIT)
+                server.start()
+            assert child.wait(timeout=120) == 0
+            listener.join()
             assert acknowledged == list(range(APPENDED))
             with open_records(url) as records:
                 events = list(records.ledger.events(MODEL))
@@ -333,7 +336,9 @@ class TestLosses:
             assert names == [f"step {number}" for number in range(APPENDED)]
 
 
-APPENDED = 3000
+APPENDED = 600
+BREAKS = 4
+BETWEEN = 100  # appends at least, between two breaks
 APPENDS = dedent(
     f"""
     import sys
@@ -351,11 +356,12 @@ APPENDS = dedent(
 )
 
 
-def _break(server: PostgresServer, times: int) -> None:
-    for turn in range(times):
-        time.sleep(0.3 + 0.1 * turn)  # anywhere in the appends
-        server.stop(signal.SIGQUIT)
-        server.start()
+def _await_more(acknowledged: list[int], child: subprocess.Popen[str]) -> None:
+    """A server that comes back for less than a client's pause would be away for longer than any client waits."""
+    before = len(acknowledged)
+    while len(acknowledged) < before + BETWEEN:
+        assert child.poll() is None, "it ended before the server could be broken"
+        time.sleep(0.005)
 
 
 def _columns(server: PostgresServer, url: str) -> list[tuple[object, ...]]:

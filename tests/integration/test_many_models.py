@@ -171,7 +171,7 @@ def test_a_request_waits_for_the_load_no_longer_than_its_deadline(worlds: dict[s
 
 def test_models_are_unloaded_by_request_and_when_nobody_asks(worlds: dict[str, World]) -> None:
     with (
-        service(worlds["rides"], "--idle", "1", *PATIENT, models=("rides", "fares")) as running,
+        service(worlds["rides"], "--idle", "2", *PATIENT, models=("rides", "fares")) as running,
         Callers(running.url, connections=4, pause=PAUSE) as busy,
     ):
         assert ask(running, "fares").status_code == 200

@@ -254,7 +254,8 @@ class Worker:
         return self._open[1]
 
     def _resolved(self, entry: str) -> Resolved:
-        """The user's pipeline, imported once in this process; what went wrong then goes wrong each time."""
+        """The user's pipeline, imported once in this process. What went wrong then goes wrong each time, unless it was only
+        that one task is held to other code than the next."""
         if entry not in self._pipelines:
             from noria.declare import resolve
             from noria.graph.load import load_pipeline
@@ -262,6 +263,8 @@ class Worker:
             try:
                 self._pipelines[entry] = resolve(load_pipeline(self._root, entry))
             except BaseException as error:
+                if isinstance(error.__cause__, SourceChanged):
+                    raise
                 self._pipelines[entry] = error
         found = self._pipelines[entry]
         if isinstance(found, BaseException):

@@ -117,17 +117,28 @@ class Hosted:
     async def unload(self, why: str) -> None:
         """Let nobody answer with it until it is asked for again. Nothing in flight is lost by it."""
         async with self._lane:
-            if not self.loaded:
-                return
-            await self.follower.rest()
-            if self._restoring is not None:
-                await asyncio.wait({self._restoring})
-            await self.fleet.dismiss()
-            await self.traffic.rest()
-            self.narrate("model.unloaded", model=self.model, why=why)
+            await self._unload(why)
 
-    def unasked(self, now: float) -> float:
-        """Seconds for which nobody has asked it anything; looked at again and again."""
+    async def unload_unasked(self, idle: float) -> None:
+        """The same once nobody has asked it for so many seconds; looked at again and again."""
+        if self._lane.locked():  # it comes, or goes
+            return
+        async with self._lane:
+            if self.loaded and self._unasked(asyncio.get_running_loop().time()) >= idle:
+                await self._unload(f"nobody has asked it for {idle:g} s")
+
+    async def _unload(self, why: str) -> None:
+        if not self.loaded:
+            return
+        await self.follower.rest()
+        if self._restoring is not None:
+            await asyncio.wait({self._restoring})
+        await self.fleet.dismiss()
+        await self.traffic.rest()
+        self.narrate("model.unloaded", model=self.model, why=why)
+
+    def _unasked(self, now: float) -> float:
+        """Seconds for which nobody has asked it anything."""
         counts = self.counts()
         asked = sum(value for place, value in counts.items() if _is_question(place))
         busy = any(value > 0 for place, value in counts.items() if place.name == "noria_in_flight")

@@ -171,16 +171,14 @@ class House:
         self._tell()
 
     async def _unload_the_idle(self, idle: float) -> None:
-        loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(min(idle / LOOKS, LONGEST))
             for each in self:
-                if each.loaded and each.unasked(loop.time()) >= idle:
-                    await self._unloaded(each, f"nobody has asked it for {idle:g} s")
+                await self._unloaded(each, idle)
 
-    async def _unloaded(self, hosted: Hosted, why: str) -> None:
+    async def _unloaded(self, hosted: Hosted, idle: float) -> None:
         try:
-            await hosted.unload(why)
+            await hosted.unload_unasked(idle)
         except Exception as error:  # the loop must outlive it; it is told
             self._narrate("model.kept", model=hosted.model, stack=stack(error))
 

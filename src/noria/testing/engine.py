@@ -11,7 +11,7 @@ import pytest
 
 from noria.errors import ConfigError, StepFailed
 from noria.ports.engine import Broke, Ended, Started
-from noria.records.base import digest_bytes
+from noria.records.base import Digest, digest_bytes
 from noria.records.needs import Needs
 from noria.testing.engine_pipeline import FILES
 from noria.testing.engine_site import PATIENCE, RUN, Opened, Opener, Site, alive, driver, wait_gone
@@ -78,6 +78,21 @@ class EngineContract:
         broke = site.last(id)
         assert isinstance(broke, Broke)
         assert (broke.error.code, broke.fault) == ("SOURCE-CHANGED", "changed")
+
+    def test_code_that_was_refused_to_one_job_is_there_for_the_next(self, site: Site) -> None:
+        """Of one worker, which imports it for the first time in the job that is refused: so of a tree of its own."""
+        (site.root / "of_its_own.py").write_text(f"ROOT = {str(site.root)!r}\n")
+        files = {name: digest_bytes(text.encode()) for name, text in FILES.items()}
+        ids = [
+            site.submit("noop", id=f"refused {n}", files={**files, "helpers.py": Digest("")})
+            for n in range(MANY)
+        ]
+        site.end(*ids)
+        for id in ids:
+            broke = site.last(id)
+            assert isinstance(broke, Broke) and broke.fault == "changed"
+        for n in range(MANY):
+            assert site.value("noop", id=f"again {n}", files=files) == 0
 
     def test_the_environment_is_fixed(self, site: Site) -> None:
         assert site.value("settings") == ["0", "1", "1", "UTC"]
