@@ -233,7 +233,7 @@ def test_a_body_that_is_no_batch_of_rows(running: Running, body: bytes, status: 
         {"content-type": "text/plain"},
         {"content-type": "text/csv"},
         {"content-type": "application/json; charset=latin-1"},
-        {"content-type": "application/json", "content-encoding": "gzip"},
+        {"content-type": "application/json", "content-encoding": "br"},
     ],
 )
 def test_a_body_of_another_type(running: Running, headers: dict[str, str]) -> None:

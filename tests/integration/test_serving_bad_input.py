@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import resource
 import socket
@@ -204,9 +205,19 @@ def test_lines_that_do_not_fit(running: Running, body: bytes, status: int, told:
     assert made.status_code == status and told in made.json()["detail"]
 
 
-@pytest.mark.parametrize("kind", [ARROW, LINES])
-def test_a_compressed_bulk_body_is_refused(running: Running, kind: str) -> None:
-    assert post(running, b"x", kind, **{"content-encoding": "gzip"}).json()["code"] == "REQUEST-CONTENT-TYPE"
+@pytest.mark.parametrize(("kind", "body"), [(ARROW, stream(table())), (LINES, lines([ROW] * 40))])
+def test_a_compressed_bulk_body_is_unpacked(running: Running, kind: str, body: bytes) -> None:
+    plain, packed = (
+        post(running, sent, kind, **more, accept=LINES).text
+        for sent, more in ((body, {}), (gzip.compress(body), {"content-encoding": "gzip"}))
+    )
+    assert [json.loads(line)["answer"] for line in packed.splitlines()] == [
+        json.loads(line)["answer"] for line in plain.splitlines()
+    ]
+    made = post(running, body, kind, **{"content-encoding": "gzip"})
+    assert (made.status_code, made.json()["code"]) == (400, "REQUEST-ENCODING")
+    other = post(running, body, kind, **{"content-encoding": "br"})
+    assert (other.status_code, other.json()["code"]) == (415, "REQUEST-CONTENT-TYPE")
 
 
 def test_a_million_rows_are_refused_before_they_are_read_whole(running: Running) -> None:

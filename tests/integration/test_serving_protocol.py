@@ -80,6 +80,15 @@ def test_a_peers_client_gets_the_offline_answers(
     assert (made.get_response()["id"], made.get_response()["model_version"]) == ("call-7", "1")
 
 
+@pytest.mark.parametrize("binary", [True, False])
+@pytest.mark.parametrize("algorithm", ["gzip", "deflate"])
+def test_a_client_that_compresses_gets_the_same_answers(rest: Any, binary: bool, algorithm: str) -> None:
+    sent = inputs(over_http, [row(km=1.5), row(km=17.0)], binary_data=binary)
+    packed = {f"{way}_compression_algorithm": algorithm for way in ("request", "response")}
+    plain, made = (rest.infer("rides", sent, **more).as_numpy("answer").tolist() for more in ({}, packed))
+    assert made == plain
+
+
 def test_a_nan_in_binary_is_the_missing_value(running: Running, rest: Any) -> None:
     made = rest.infer("rides", inputs(over_http, [row(km=float("nan"))], binary_data=True))
     as_null = running.predict(row(km=None)).json()["predictions"][0]["answer"]

@@ -18,10 +18,18 @@ from typing import TYPE_CHECKING, Any, cast
 import httptools
 
 from noria.errors import NoriaError
-from noria.serving.errors import BadHttp, BodyTooLarge, BodyTooSlow, HeadersTooLarge, TooManyConnections
+from noria.serving.errors import (
+    BadHttp,
+    BadPacking,
+    BodyTooLarge,
+    BodyTooSlow,
+    HeadersTooLarge,
+    TooManyConnections,
+)
 from noria.serving.heads import IN_VAIN, Head, head_of
 from noria.serving.http_text import ANY, ROWS, TABLE, TOLD, UNTYPED, bodies_of, welcome, written
 from noria.serving.messages import Request, Response, refusal
+from noria.serving.packed import ENCODINGS, Unpacking
 
 if TYPE_CHECKING:
     from noria.serving.traces import Span
@@ -152,6 +160,7 @@ class Connection(asyncio.Protocol):
         "_slow",
         "_stopped",
         "_trailing",
+        "_unpacking",
         "_url",
         "_waiting",
         "_working",
@@ -176,6 +185,7 @@ class Connection(asyncio.Protocol):
         self._head_known: Head | None = None
         self._in_vain = 0
         self._size = 0
+        self._unpacking: Unpacking | None = None
         self._slow = 0
         self._trailing = False
         self._stopped = False
@@ -281,7 +291,9 @@ class Connection(asyncio.Protocol):
         """Headers that decide how the body is read."""
         if name == b"content-type":
             self._kinds &= bodies_of(value)
-        elif name in (b"content-encoding", b"x-noria-version"):
+        elif name == b"content-encoding":
+            self._look_at_encoding(value)
+        elif name == b"x-noria-version":
             self._kinds = 0
         elif name == b"accept":
             self._kinds &= welcome(value)
@@ -295,20 +307,47 @@ class Connection(asyncio.Protocol):
         elif name == b"expect" and value.lower() == b"100-continue" and not self._stopped:
             self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
+    def _look_at_encoding(self, value: bytes) -> None:
+        encoding = value.strip().lower()
+        if encoding in ENCODINGS and self._unpacking is None:
+            self._headers.pop()  # so whoever it is passed on to gets a plain one
+            self._alone = b""  # the next one with this head would be taken for plain
+            self._unpacking = Unpacking(encoding, self._desk.max_body)
+        else:
+            self._kinds = 0
+
     def on_chunk_header(self) -> None:
         self._trailing = True
 
     def on_body(self, body: bytes) -> None:
-        self._size += len(body)
         self._slow = 0
         if self._stopped:
             return
+        if self._unpacking is not None:
+            if self._stranger():
+                return
+            try:
+                body = self._unpacking.feed(body)
+            except BadPacking as error:
+                self._refuse(error)
+                return
+        self._size += len(body)
         if self._size > self._desk.max_body:
             self._refuse(BodyTooLarge(limit=self._desk.max_body))
         elif self._size > UNPROVEN and self._stranger():
             self._body.clear()
         else:
             self._body.append(body)
+
+    def _unpacked(self, unpacking: Unpacking) -> bool:
+        """Whether a compressed body came to its end."""
+        self._unpacking = None
+        try:
+            unpacking.end()
+        except BadPacking as error:
+            self._refuse(error)
+            return False
+        return True
 
     def _stranger(self) -> bool:
         """Whether whoever sends this much may not: refused, before all of it is here."""
@@ -320,6 +359,8 @@ class Connection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         if self._stopped:
+            return
+        if self._unpacking is not None and not self._unpacked(self._unpacking):
             return
         parser = self._parser
         body = self._body[0] if len(self._body) == 1 else b"".join(self._body)

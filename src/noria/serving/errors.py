@@ -144,6 +144,16 @@ class WrongContentType(UsageError):
 
 
 @dataclass(eq=False)
+class BadPacking(UsageError):
+    code: ClassVar[str] = "REQUEST-ENCODING"
+    status: ClassVar[int] = 400
+    what: ClassVar[str] = "the body is sent with content-encoding {encoding}, and is none: {problem}"
+    next: ClassVar[str] = "send it as one gzip member, or one zlib stream for deflate, or uncompressed"
+    encoding: str
+    problem: str
+
+
+@dataclass(eq=False)
 class NotAcceptable(UsageError):
     code: ClassVar[str] = "ANSWER-FORM"
     status: ClassVar[int] = 406

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import socket
+import zlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -11,6 +13,7 @@ import pytest
 
 from noria.errors import NoriaError
 from noria.serving.connection import BODY_SECONDS, HEADERS, KEEP_ALIVE, Connection, Desk, Raw
+from noria.serving.gate import TokenMissing
 from noria.serving.heads import IN_VAIN, head_of
 from noria.serving.messages import Response
 
@@ -114,7 +117,7 @@ JSON = "content-type: application/json\r\n"
         (TABLE + "accept: application/json\r\n", "in doubt"),
         (TABLE + JSON, "in doubt"),
         (TABLE + "x-noria-version: 2\r\n", "in doubt"),
-        ("content-encoding: gzip\r\n" + TABLE, "in doubt"),
+        ("content-encoding: br\r\n" + TABLE, "in doubt"),
         ("content-type: application/x-ndjson\r\n", "in doubt"),
     ],
 )
@@ -171,6 +174,65 @@ def test_a_body_that_grows_too_large_is_refused_where_it_does(house: House) -> N
     for _ in range(11):
         connection.data_received(b"64\r\n" + b"x" * 100 + b"\r\n")
     assert wire.sent.startswith(b"HTTP/1.1 413 ") and not house.asked
+
+
+@pytest.mark.parametrize("pieces", [1, 7, 1000])
+@pytest.mark.parametrize(
+    ("encoding", "packed"), [("gzip", gzip.compress), ("X-GZIP", gzip.compress), ("deflate", zlib.compress)]
+)
+def test_a_compressed_body_is_unpacked(
+    house: House, encoding: str, packed: Callable[[bytes], bytes], pieces: int
+) -> None:
+    connection, _ = house.connected()
+    body = b"[" + b"7," * 499 + b"]"
+    head = f"content-encoding: {encoding}\r\n"
+    sent = 2 * post(packed(body), more=head) + post(b"[8]")
+    for start in range(0, len(sent), pieces):
+        connection.data_received(sent[start : start + pieces])
+    for _ in range(3):
+        house.asked[-1][1](b"1")
+        house.turn()
+    assert [raw.body for raw, _ in house.asked] == [body, body, b"[8]"]
+    assert all(raw.plain and not dict(raw.headers).get(b"content-encoding") for raw, _ in house.asked)
+
+
+def test_a_compressed_body_that_grows_too_large_is_refused_before_it_is_whole(house: House) -> None:
+    connection, wire = house.connected()
+    bomb = gzip.compress(bytes(100 << 20))
+    most: list[int] = []
+    connection.data_received(post(bomb, more="content-encoding: gzip\r\n")[:20_000])
+    most.extend(map(len, connection._body))
+    assert b" 413 " in wire.sent and not house.asked and sum(most) <= house.desk.max_body + 1
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        (b"{}", b"incorrect header check"),
+        (gzip.compress(b"{}")[:-3], b"its end is missing"),
+        (gzip.compress(b"{}")[:-8] + bytes(8), b"incorrect data check"),
+        (gzip.compress(b"{}") + b"{}", b"more follows its end"),
+    ],
+)
+def test_what_is_not_compressed_as_it_says_is_told_so(house: House, body: bytes, told: bytes) -> None:
+    connection, wire = house.connected()
+    connection.data_received(post(body, more="content-encoding: gzip\r\n"))
+    assert (
+        b" 400 " in wire.sent and b"REQUEST-ENCODING" in wire.sent and told in wire.sent and not house.asked
+    )
+
+
+def test_nobody_unpacks_for_a_stranger(house: House) -> None:
+    house.desk.stranger = lambda headers: TokenMissing(scope="infer")
+    connection, wire = house.connected()
+    connection.data_received(post(gzip.compress(b"{}"), more="content-encoding: gzip\r\n"))
+    assert b" 401 " in wire.sent and not house.asked
+
+
+def test_an_empty_body_is_no_half_of_a_compressed_one(house: House) -> None:
+    connection, _ = house.connected()
+    connection.data_received(post(b"", more="content-encoding: gzip\r\n"))
+    assert [raw.body for raw, _ in house.asked] == [b""]
 
 
 def test_headers_without_end_are_refused(house: House) -> None:
