@@ -179,7 +179,7 @@ class Connection(asyncio.Protocol):
         self._slow = 0
         self._trailing = False
         self._stopped = False
-        self._ended = False
+        self._ended = False  # whether it will be asked no more: its client has said so
         self._working = False
         self._writable = True
         self._waiting: deque[Raw] = deque()
@@ -220,7 +220,7 @@ class Connection(asyncio.Protocol):
         self._writable = True
 
     def data_received(self, data: bytes) -> None:
-        if self._stopped:
+        if self._stopped or self._ended:
             return
         head = self._head_known
         if head is not None and not self.unfinished and len(data) <= self._desk.brief:
@@ -236,7 +236,6 @@ class Connection(asyncio.Protocol):
             self._alone = data
         if not self.unfinished and not self._working:
             self.since = self._loop.time()
-        self.unfinished = True
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:  # we speak HTTP/1.1 alone, and may: the request stands
@@ -244,7 +243,8 @@ class Connection(asyncio.Protocol):
             if rest := data[upgrade.args[0] :]:
                 self.data_received(rest)
         except httptools.HttpParserError as error:
-            if not self._stopped:  # else the parser stumbles over what follows a request that was refused
+            # else the parser stumbles over what follows a request that was refused, or the last
+            if not self._stopped and not self._ended:
                 self._refuse(BadHttp(problem=str(error) or type(error).__name__))
         self._alone = b""
         if self.unfinished:
@@ -258,6 +258,9 @@ class Connection(asyncio.Protocol):
             self._refuse_headers()
 
     # -- the parser's callbacks
+
+    def on_message_begin(self) -> None:
+        self.unfinished = True
 
     def on_url(self, url: bytes) -> None:
         self._head += len(url)
@@ -330,6 +333,7 @@ class Connection(asyncio.Protocol):
         self._url, self._headers, self._body, self._size, self._head = b"", [], [], 0, 0
         self._kinds, self._slow, self._trailing = ANY, 0, False
         self.unfinished = False
+        self._ended = not keep
         if self._alone:
             self._learn(raw)
         self._came(raw)
@@ -340,7 +344,7 @@ class Connection(asyncio.Protocol):
         self._head_known = head_of(self._alone, raw)
 
     def _came(self, raw: Raw) -> None:
-        if self._working:
+        if self._working or self._waiting:
             self._waiting.append(raw)
             if len(self._waiting) >= PIPELINED or self._parked() > self._desk.max_body:
                 self.transport.pause_reading()
