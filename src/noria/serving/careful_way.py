@@ -170,7 +170,7 @@ class CarefulWay:
         """Of the version; the unit that it fails at is noted. Raises whatever the user's code does."""
         try:
             return self._served.answer(rows)
-        except Exception as error:
+        except BaseException as error:  # as in `each.tried`
             known = error if isinstance(error, NoriaError) else GraphFailed(self._served.version.name, "", "")
             veil = self._journal.veil
             unit = unit_of(self._served.version.signature, rows if veil is None else veil.batch(rows))
