@@ -21,7 +21,6 @@ from typing import Any
 from noria.serving.durations import Durations, cpu_of_this_thread
 from noria.serving.each import each_of, tried
 from noria.serving.errors import Overloaded, TooLate
-from noria.serving.pulse import Pulse
 from noria.serving.quick import Values
 
 WAITING = 512  # requests: batched, the last of them waits for a few turns of the graph
@@ -81,7 +80,6 @@ class Batcher:
         self._over = False
         self._busy = 0
         self._durations = Durations()
-        self._pulse = Pulse(loop)
         self._looks = False
         self._seen = 0
         self._thread = threading.Thread(target=self._work, name="answers", daemon=True)
@@ -91,10 +89,6 @@ class Batcher:
     def waiting(self) -> int:
         """Jobs in the queue and at work."""
         return len(self._jobs) + self._busy
-
-    def arrived(self) -> float:
-        """By the loop's clock, when a request came that is read now; at the latest."""
-        return self._pulse.arrived()
 
     def submit(self, job: Job) -> None:
         """Raises `Overloaded` when too many, or too much, wait already."""
@@ -114,7 +108,6 @@ class Batcher:
 
     def close(self) -> None:
         """Finish what was submitted."""
-        self._pulse.stop()
         with self._room:
             self._over = True
             self._room.notify()

@@ -82,9 +82,10 @@ class CarefulWay:
             raise
 
     async def _answered(self, form: Form, raw: Raw, cause: Cause, seconds: float | None) -> Any:
-        until = self._loop.time() + self._deadline if cause.until is None else cause.until
+        now = self._loop.time()
+        until = min(raw.came, now) + self._deadline if cause.until is None else cause.until
         if seconds is not None:
-            until = min(until, self._loop.time() + seconds)
+            until = min(until, now + seconds)
         made = await self._worked(form, cause, until, raw.span)
         if not isinstance(made, Assigned):
             return made

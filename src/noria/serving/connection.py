@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import socket
 from collections import deque
 from collections.abc import Callable
@@ -21,6 +22,7 @@ from noria.errors import NoriaError
 from noria.serving.errors import BadHttp, BodyTooLarge, BodyTooSlow, HeadersTooLarge, TooManyConnections
 from noria.serving.heads import IN_VAIN, Head, head_of
 from noria.serving.http_text import ANY, ROWS, TABLE, TOLD, UNTYPED, bodies_of, welcome, written
+from noria.serving.last_look import LastLook
 from noria.serving.messages import Request, Response, refusal
 
 if TYPE_CHECKING:
@@ -48,7 +50,7 @@ Send = Callable[[Response], None]
 class Raw:
     """A whole request as it came, before anybody looked into it."""
 
-    __slots__ = ("body", "connection", "headers", "keep", "method", "plain", "span", "table", "url")
+    __slots__ = ("body", "came", "connection", "headers", "keep", "method", "plain", "span", "table", "url")
 
     def __init__(
         self,
@@ -73,6 +75,8 @@ class Raw:
         self.table = table
         """Of a plain one: whether the body is a stream of Arrow record batches, to be answered by one; else both are JSON."""
         self.connection = connection
+        self.came = math.inf
+        """When it was there to be read, by the loop's clock and at the latest; infinite where nobody knows."""
         self.span: Span | None = None
         """Its trace, where it has one."""
 
@@ -110,6 +114,7 @@ class Desk:
     connections: set[Connection] = field(default_factory=set)
     brief: int = 0
     """Bytes of a request up to which nothing has to be asked of it but whether its connection knows its head."""
+    look: LastLook = field(default_factory=LastLook)
     date: bytes = b""
     closing: bool = False
     """Every answer from now on is the last of its connection."""
@@ -344,6 +349,7 @@ class Connection(asyncio.Protocol):
         self._head_known = head_of(self._alone, raw)
 
     def _came(self, raw: Raw) -> None:
+        raw.came = self._desk.look.at(self._loop)
         if self._working or self._waiting:
             self._waiting.append(raw)
             if len(self._waiting) >= PIPELINED or self._parked() > self._desk.max_body:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -149,7 +150,11 @@ class World:
         for body in bodies:
             sent: asyncio.Future[Any] = loop.create_future()
             take, table = way.tensors if b'"inputs"' in body else way.rows, body[:1] != b"{"
-            assert take(cast("Any", SimpleNamespace(body=body, span=None, table=table)), sent.set_result, OWN)
+            assert take(
+                cast("Any", SimpleNamespace(body=body, span=None, table=table, came=math.inf)),
+                sent.set_result,
+                OWN,
+            )
             reply = await sent
             replies.append(told_by_a_table(reply) if table else json.loads(getattr(reply, "body", reply)))
         batcher.close()
