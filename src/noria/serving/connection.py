@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import math
 import socket
+import struct
+import termios
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -33,7 +36,7 @@ READ_SECONDS = 30.0  # s for a client to take an answer that lies ready
 KEEP_ALIVE = (
     75.0  # s; longer than the 60 of common proxies, so that the proxy closes an idle connection, not we
 )
-LINGER = 2.0  # s that a refused body is read and thrown away, so that its sender gets to read why
+LINGER = 2.0  # s that a refused body is read and thrown away, so that its sender gets to read why; and for TLS's farewell
 HEADERS = 64 * 2**10  # bytes of a request's line and headers: eight times what common servers take
 UNPROVEN = (
     64 * 2**10
@@ -376,8 +379,7 @@ class Connection(asyncio.Protocol):
         self._working = False
         self.since = self._loop.time()
         if not keep:
-            self._stopped = True
-            self.transport.close()
+            self._close()
         elif self._waiting:
             self._loop.call_soon(self._next)
         elif self._desk.parting is not None:
@@ -396,16 +398,19 @@ class Connection(asyncio.Protocol):
     # -- ends
 
     def look(self, now: float) -> None:
-        """Close it if its client has kept us waiting for too long."""
+        """Close it if its client has kept us waiting for too long, and end what is closed."""
         waited = now - self.since
-        if not self._writable:
+        if self.transport.is_closing():
+            if waited > (READ_SECONDS if unsent(self.transport) else LINGER):
+                self.transport.abort()
+        elif not self._writable:
             if waited > READ_SECONDS:
                 self.transport.abort()
         elif self.unfinished and not self._working:
             if waited > self._desk.body_seconds and not self._stopped:
                 self._refuse(BodyTooSlow(seconds=self._desk.body_seconds))
         elif not self._working and not self._stopped and waited > KEEP_ALIVE:
-            self.transport.close()
+            self._close()
 
     @property
     def between(self) -> bool:
@@ -438,12 +443,9 @@ class Connection(asyncio.Protocol):
                 return True
 
     def let_go(self) -> None:
-        """Close it, unless it is being asked. Who does not answer TLS's farewell is not waited for."""
+        """Close it, unless it is being asked."""
         if self.silent:
-            self._stopped = True
-            self.transport.close()
-            if self.secured:
-                self._loop.call_later(LINGER, self.transport.abort)
+            self._close()
 
     def part(self) -> socket.socket | None:
         """The connection's socket, for another process to go on with; None where it is not between two requests.
@@ -484,4 +486,20 @@ class Connection(asyncio.Protocol):
         with contextlib.suppress(OSError, NotImplementedError, RuntimeError):
             if self.transport.can_write_eof():
                 self.transport.write_eof()
-        self._loop.call_later(LINGER, self.transport.close)
+        self._loop.call_later(LINGER, self._close)
+
+    def _close(self) -> None:
+        """Close it once all is written. Who does not answer TLS's farewell then is not waited for: see `look`."""
+        self._stopped = True
+        self.since = self._loop.time()
+        self.transport.close()
+
+
+def unsent(transport: asyncio.Transport) -> int:
+    """Bytes on their way out that have not come to the client's machine. What TLS has handed on, the transport no longer
+    counts; but as long as any of that waits in this process, some waits in the kernel, too."""
+    mine, held = transport.get_write_buffer_size(), transport.get_extra_info("socket")
+    if mine or held is None or held.fileno() < 0:
+        return mine
+    (sent,) = struct.unpack("i", fcntl.ioctl(held.fileno(), termios.TIOCOUTQ, bytes(4)))
+    return int(sent)

@@ -35,6 +35,9 @@ class Wire(asyncio.Transport):
 
     abort = close
 
+    def is_closing(self) -> bool:
+        return self.closed
+
     def can_write_eof(self) -> bool:
         return True
 
