@@ -6,14 +6,14 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from noria.errors import StepFailed
+from noria.errors import NoriaError
 from noria.ports.clock import Clock
 from noria.serving.batching import Batcher
 from noria.serving.careful_way import CarefulWay
 from noria.serving.cause import ASKED, OWN, Cause, Reference
 from noria.serving.connection import Raw
 from noria.serving.dispatch import Dispatch
-from noria.serving.errors import NotServed
+from noria.serving.errors import Broken, NotServed
 from noria.serving.forms import Form
 from noria.serving.journal import Journal
 from noria.serving.outbox import Send
@@ -83,13 +83,15 @@ class Answering:
             return await self.careful(form(), raw, ASKED, seconds=seconds)
         try:
             response = await self.careful(form(), raw, OWN, seconds=seconds)
-        except StepFailed:  # as `Paths.copied`
-            if dispatch.paths is not None:
-                dispatch.paths.copy(raw)
+        except Exception as error:  # what is no NoriaError is told as `Broken` by the outermost loop
+            self._copy(raw, error.status if isinstance(error, NoriaError) else Broken.status)
             raise
-        if dispatch.paths is not None:
-            dispatch.paths.copy(raw)
+        self._copy(raw, 200)
         return response
+
+    def _copy(self, raw: Raw, status: int) -> None:
+        if self.dispatch.paths is not None:
+            self.dispatch.paths.copy(raw, status)
 
 
 def _nothing(raw: Raw, send: Send, cause: Cause) -> bool:

@@ -16,11 +16,11 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
-from typing import Any, TypeVar
+from typing import Any
 
 from noria.serving.durations import Durations, cpu_of_this_thread
+from noria.serving.each import each_of, tried
 from noria.serving.errors import Overloaded, TooLate
-from noria.serving.pulse import Pulse
 from noria.serving.quick import Values
 
 WAITING = 512  # requests: batched, the last of them waits for a few turns of the graph
@@ -28,7 +28,6 @@ HELD = 256 * 2**20  # bytes of waiting bodies, which stay in memory meanwhile
 TOGETHER = 4096  # rows of one batch; a graph's fixed cost is gone in the noise long before
 IN_THE_LOOP = 256  # rows that may be answered in one turn of the event loop
 
-T = TypeVar("T")
 Done = Callable[[Any, BaseException | None], None]
 
 
@@ -81,7 +80,6 @@ class Batcher:
         self._over = False
         self._busy = 0
         self._durations = Durations()
-        self._pulse = Pulse(loop)
         self._looks = False
         self._seen = 0
         self._thread = threading.Thread(target=self._work, name="answers", daemon=True)
@@ -91,10 +89,6 @@ class Batcher:
     def waiting(self) -> int:
         """Jobs in the queue and at work."""
         return len(self._jobs) + self._busy
-
-    def arrived(self) -> float:
-        """By the loop's clock, when a request came that is read now; at the latest."""
-        return self._pulse.arrived()
 
     def submit(self, job: Job) -> None:
         """Raises `Overloaded` when too many, or too much, wait already."""
@@ -114,7 +108,6 @@ class Batcher:
 
     def close(self) -> None:
         """Finish what was submitted."""
-        self._pulse.stop()
         with self._room:
             self._over = True
             self._room.notify()
@@ -124,11 +117,11 @@ class Batcher:
         while batch := self._next():
             told, alive = self._sorted(batch)
             if alive and alive[0].call is not None:
-                told += [(alive[0], *_tried(alive[0].call))]
+                told += [(alive[0], *tried(alive[0].call))]
             elif alive:
                 told += self._beside_the_loop(alive)
             self._end(batch)
-            self._loop.call_soon_threadsafe(_tell, told)
+            self._loop.call_soon_threadsafe(each_of, told, _tell, _tell_of)
 
     def _beside_the_loop(self, jobs: list[Job]) -> list[Outcome]:
         """In the loop the turn would not have waited for what the loop's thread computed meanwhile: Python runs one of the
@@ -154,14 +147,14 @@ class Batcher:
             batch = self._taken(IN_THE_LOOP)
         told, alive = self._sorted(batch)
         if alive:
-            outcomes, _ = _tried(lambda: self._answered(alive))
+            outcomes, _ = tried(lambda: self._answered(alive))
             if outcomes is None:
                 self._leave_to_the_thread(batch)
                 return
             told += outcomes
             self._durations.add(self._clock() - alive[0].began)
         self._end(batch)
-        _tell(told)
+        each_of(told, _tell, _tell_of)
 
     def _more_come(self) -> bool:
         """Whether others came with the last look at the sockets: then one more look finds those that came meanwhile, and
@@ -221,7 +214,7 @@ class Batcher:
 
     def _together_or_alone(self, jobs: list[Job]) -> list[Outcome]:
         """One request whose rows the graph cannot answer must not fail those beside it."""
-        outcomes, error = _tried(lambda: self._answered(jobs))
+        outcomes, error = tried(lambda: self._answered(jobs))
         if outcomes is not None:
             return outcomes
         if len(jobs) == 1:
@@ -241,24 +234,10 @@ class Batcher:
         return outcomes
 
 
-def _tried(work: Callable[[], T]) -> tuple[T | None, BaseException | None]:
-    try:
-        return work(), None
-    except BaseException as error:  # the user's code: SystemExit and a library's panic are no Exception
-        return None, error
+def _tell(outcome: Outcome) -> None:
+    job, result, error = outcome
+    job.done(result, error)
 
 
-def _tell(outcomes: list[Outcome]) -> None:
-    """Each of them, whatever comes of the others: one that raises is told once more, with what it raised. Raises what one
-    raises then, too."""
-    broken: list[Exception] = []
-    for job, result, error in outcomes:
-        try:
-            job.done(result, error)
-        except Exception as problem:  # a fault of ours, which must cost nobody else an answer
-            try:
-                job.done(None, problem)
-            except Exception as again:
-                broken.append(again)
-    if broken:
-        raise broken[0]
+def _tell_of(outcome: Outcome, problem: Exception) -> None:
+    outcome[0].done(None, problem)

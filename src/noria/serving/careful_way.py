@@ -82,9 +82,10 @@ class CarefulWay:
             raise
 
     async def _answered(self, form: Form, raw: Raw, cause: Cause, seconds: float | None) -> Any:
-        until = self._loop.time() + self._deadline if cause.until is None else cause.until
+        now = self._loop.time()
+        until = min(raw.came, now) + self._deadline if cause.until is None else cause.until
         if seconds is not None:
-            until = min(until, self._loop.time() + seconds)
+            until = min(until, now + seconds)
         made = await self._worked(form, cause, until, raw.span)
         if not isinstance(made, Assigned):
             return made
@@ -170,7 +171,7 @@ class CarefulWay:
         """Of the version; the unit that it fails at is noted. Raises whatever the user's code does."""
         try:
             return self._served.answer(rows)
-        except Exception as error:
+        except BaseException as error:  # as in `each.tried`
             known = error if isinstance(error, NoriaError) else GraphFailed(self._served.version.name, "", "")
             veil = self._journal.veil
             unit = unit_of(self._served.version.signature, rows if veil is None else veil.batch(rows))

@@ -72,7 +72,7 @@ class ColumnWay:
         checked = perf_counter()
         try:
             answers = self._answers(read)
-        except Exception as error:  # as the batcher does for the graph
+        except BaseException as error:  # as in `each.tried`
             self._fail(taken, error)
             return
         self._told(taken, read, answers, {"model": (checked, perf_counter())}, checked)

@@ -8,7 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
+import math
 import socket
+import struct
+import termios
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -28,6 +32,7 @@ from noria.serving.errors import (
 )
 from noria.serving.heads import IN_VAIN, Head, head_of
 from noria.serving.http_text import ANY, ROWS, TABLE, TOLD, UNTYPED, bodies_of, welcome, written
+from noria.serving.last_look import LastLook
 from noria.serving.messages import Request, Response, refusal
 from noria.serving.packed import ENCODINGS, Unpacking
 
@@ -39,7 +44,7 @@ READ_SECONDS = 30.0  # s for a client to take an answer that lies ready
 KEEP_ALIVE = (
     75.0  # s; longer than the 60 of common proxies, so that the proxy closes an idle connection, not we
 )
-LINGER = 2.0  # s that a refused body is read and thrown away, so that its sender gets to read why
+LINGER = 2.0  # s that a refused body is read and thrown away, so that its sender gets to read why; and for TLS's farewell
 HEADERS = 64 * 2**10  # bytes of a request's line and headers: eight times what common servers take
 UNPROVEN = (
     64 * 2**10
@@ -56,7 +61,7 @@ Send = Callable[[Response], None]
 class Raw:
     """A whole request as it came, before anybody looked into it."""
 
-    __slots__ = ("body", "connection", "headers", "keep", "method", "plain", "span", "table", "url")
+    __slots__ = ("body", "came", "connection", "headers", "keep", "method", "plain", "span", "table", "url")
 
     def __init__(
         self,
@@ -81,6 +86,8 @@ class Raw:
         self.table = table
         """Of a plain one: whether the body is a stream of Arrow record batches, to be answered by one; else both are JSON."""
         self.connection = connection
+        self.came = math.inf
+        """When it was there to be read, by the loop's clock and at the latest; infinite where nobody knows."""
         self.span: Span | None = None
         """Its trace, where it has one."""
 
@@ -118,6 +125,7 @@ class Desk:
     connections: set[Connection] = field(default_factory=set)
     brief: int = 0
     """Bytes of a request up to which nothing has to be asked of it but whether its connection knows its head."""
+    look: LastLook = field(default_factory=LastLook)
     date: bytes = b""
     closing: bool = False
     """Every answer from now on is the last of its connection."""
@@ -189,7 +197,7 @@ class Connection(asyncio.Protocol):
         self._slow = 0
         self._trailing = False
         self._stopped = False
-        self._ended = False
+        self._ended = False  # whether it will be asked no more: its client has said so
         self._working = False
         self._writable = True
         self._waiting: deque[Raw] = deque()
@@ -230,7 +238,7 @@ class Connection(asyncio.Protocol):
         self._writable = True
 
     def data_received(self, data: bytes) -> None:
-        if self._stopped:
+        if self._stopped or self._ended:
             return
         head = self._head_known
         if head is not None and not self.unfinished and len(data) <= self._desk.brief:
@@ -246,7 +254,6 @@ class Connection(asyncio.Protocol):
             self._alone = data
         if not self.unfinished and not self._working:
             self.since = self._loop.time()
-        self.unfinished = True
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:  # we speak HTTP/1.1 alone, and may: the request stands
@@ -254,7 +261,8 @@ class Connection(asyncio.Protocol):
             if rest := data[upgrade.args[0] :]:
                 self.data_received(rest)
         except httptools.HttpParserError as error:
-            if not self._stopped:  # else the parser stumbles over what follows a request that was refused
+            # else the parser stumbles over what follows a request that was refused, or the last
+            if not self._stopped and not self._ended:
                 self._refuse(BadHttp(problem=str(error) or type(error).__name__))
         self._alone = b""
         if self.unfinished:
@@ -268,6 +276,9 @@ class Connection(asyncio.Protocol):
             self._refuse_headers()
 
     # -- the parser's callbacks
+
+    def on_message_begin(self) -> None:
+        self.unfinished = True
 
     def on_url(self, url: bytes) -> None:
         self._head += len(url)
@@ -371,6 +382,7 @@ class Connection(asyncio.Protocol):
         self._url, self._headers, self._body, self._size, self._head = b"", [], [], 0, 0
         self._kinds, self._slow, self._trailing = ANY, 0, False
         self.unfinished = False
+        self._ended = not keep
         if self._alone:
             self._learn(raw)
         self._came(raw)
@@ -381,7 +393,8 @@ class Connection(asyncio.Protocol):
         self._head_known = head_of(self._alone, raw)
 
     def _came(self, raw: Raw) -> None:
-        if self._working:
+        raw.came = self._desk.look.at(self._loop)
+        if self._working or self._waiting:
             self._waiting.append(raw)
             if len(self._waiting) >= PIPELINED or self._parked() > self._desk.max_body:
                 self.transport.pause_reading()
@@ -407,8 +420,7 @@ class Connection(asyncio.Protocol):
         self._working = False
         self.since = self._loop.time()
         if not keep:
-            self._stopped = True
-            self.transport.close()
+            self._close()
         elif self._waiting:
             self._loop.call_soon(self._next)
         elif self._desk.parting is not None:
@@ -427,16 +439,19 @@ class Connection(asyncio.Protocol):
     # -- ends
 
     def look(self, now: float) -> None:
-        """Close it if its client has kept us waiting for too long."""
+        """Close it if its client has kept us waiting for too long, and end what is closed."""
         waited = now - self.since
-        if not self._writable:
+        if self.transport.is_closing():
+            if waited > (READ_SECONDS if unsent(self.transport) else LINGER):
+                self.transport.abort()
+        elif not self._writable:
             if waited > READ_SECONDS:
                 self.transport.abort()
         elif self.unfinished and not self._working:
             if waited > self._desk.body_seconds and not self._stopped:
                 self._refuse(BodyTooSlow(seconds=self._desk.body_seconds))
         elif not self._working and not self._stopped and waited > KEEP_ALIVE:
-            self.transport.close()
+            self._close()
 
     @property
     def between(self) -> bool:
@@ -469,12 +484,9 @@ class Connection(asyncio.Protocol):
                 return True
 
     def let_go(self) -> None:
-        """Close it, unless it is being asked. Who does not answer TLS's farewell is not waited for."""
+        """Close it, unless it is being asked."""
         if self.silent:
-            self._stopped = True
-            self.transport.close()
-            if self.secured:
-                self._loop.call_later(LINGER, self.transport.abort)
+            self._close()
 
     def part(self) -> socket.socket | None:
         """The connection's socket, for another process to go on with; None where it is not between two requests.
@@ -515,4 +527,20 @@ class Connection(asyncio.Protocol):
         with contextlib.suppress(OSError, NotImplementedError, RuntimeError):
             if self.transport.can_write_eof():
                 self.transport.write_eof()
-        self._loop.call_later(LINGER, self.transport.close)
+        self._loop.call_later(LINGER, self._close)
+
+    def _close(self) -> None:
+        """Close it once all is written. Who does not answer TLS's farewell then is not waited for: see `look`."""
+        self._stopped = True
+        self.since = self._loop.time()
+        self.transport.close()
+
+
+def unsent(transport: asyncio.Transport) -> int:
+    """Bytes on their way out that have not come to the client's machine. What TLS has handed on, the transport no longer
+    counts; but as long as any of that waits in this process, some waits in the kernel, too."""
+    mine, held = transport.get_write_buffer_size(), transport.get_extra_info("socket")
+    if mine or held is None or held.fileno() < 0:
+        return mine
+    (sent,) = struct.unpack("i", fcntl.ioctl(held.fileno(), termios.TIOCOUTQ, bytes(4)))
+    return int(sent)

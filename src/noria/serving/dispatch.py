@@ -26,6 +26,8 @@ from noria.serving.siblings import Siblings, Unanswered
 
 Send = Callable[[bytes | Response], None]
 COPIED = (200, StepFailed.status)
+"""Statuses of what shadows get, too: answers, and what the version itself failed at, or nothing would tell who is the sick one.
+What was refused, or came to a queue that was full, is no shadow's either."""
 
 
 @dataclass(frozen=True)
@@ -38,21 +40,21 @@ class Paths:
     aliases: Mapping[str, int]
 
     def copied(self, raw: Raw, send: Send) -> Send:
-        """To send an answer, and the request to the shadows after it; also one that the version itself failed at, or nothing
-        would tell who is the sick one. What was refused, or came to a queue that was full, is no shadow's either."""
+        """To send an answer, and the request to the shadows after it."""
         if not self.shadows:
             return send
 
         def sent(answer: bytes | Response) -> None:
             send(answer)
-            if type(answer) is bytes or answer.status in COPIED:  # type: ignore[union-attr]
-                self.copy(raw)
+            self.copy(raw, 200 if isinstance(answer, bytes) else answer.status)
 
         return sent
 
-    def copy(self, raw: Raw) -> None:
-        for shadow in self.shadows.values():
-            shadow.copy(raw)
+    def copy(self, raw: Raw, status: int) -> None:
+        """Send the shadows a request that was answered with this status."""
+        if status in COPIED:
+            for shadow in self.shadows.values():
+                shadow.copy(raw)
 
     def challenger(self, unit: str | None) -> int | None:
         """The challenger that answers for a unit; None for the champion. A row of no unit is one by itself."""

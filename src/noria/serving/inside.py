@@ -8,7 +8,7 @@ from functools import partial
 
 from noria.serving.answering import Answering
 from noria.serving.cause import Cause, reference
-from noria.serving.connection import Headers, Raw
+from noria.serving.connection import Raw
 from noria.serving.forms import Form, infer, predict
 from noria.serving.log import Narrator
 from noria.serving.messages import Request, Response, refusal
@@ -52,7 +52,7 @@ class Inside:
         """Answer a request, at once where that can be."""
         metrics = self._metrics
         try:
-            cause = self._cause(raw.headers)
+            cause = self._cause(raw)
         except StrangeSibling as error:
             metrics.request("inside", error.status)
             send(refusal(error))
@@ -78,7 +78,7 @@ class Inside:
         request: Request,
         named: dict[str, str | None],
     ) -> Response:
-        cause = self._cause(raw.headers)
+        cause = self._cause(raw)
         if cause.way == FRONT:
             return await self._called(partial(form, request), raw, named, cause)
         response: Response = await self._answering.careful(form(request), raw, cause)
@@ -93,13 +93,15 @@ class Inside:
         response: Response = await self._answering.routed(asked, form, raw, seconds=left)
         return response
 
-    def _cause(self, headers: Headers) -> Cause:
+    def _cause(self, raw: Raw) -> Cause:
         """Raises `StrangeSibling`."""
-        own = {name: value.decode("latin-1") for name, value in headers if name in (PROTOCOL, WAY, WITHIN)}
+        own = {
+            name: value.decode("latin-1") for name, value in raw.headers if name in (PROTOCOL, WAY, WITHIN)
+        }
         given = own.get(PROTOCOL, "none")
         if given != str(INSIDE):
             raise StrangeSibling(given=given, known=INSIDE)
-        until = self._answering.now() + float(own[WITHIN])
+        until = min(raw.came, self._answering.now()) + float(own[WITHIN])
         return Cause(own[WAY], until, passed_on=True)
 
 

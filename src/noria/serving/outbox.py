@@ -8,6 +8,7 @@ from collections.abc import Callable
 from noria.errors import NoriaError
 from noria.ports.serving import Layout, PredictionLog
 from noria.records.policy import Durability
+from noria.serving.each import each_of
 from noria.serving.messages import Response
 
 Send = Callable[[bytes | Response], None]
@@ -70,8 +71,7 @@ class Outbox:
         try:
             self._log.hand_over()
         except NoriaError as error:
-            for send, _, refuse in waiting:
-                refuse(error, send)
+            _refuse(waiting, error)
             return
         if self._durability == "sync":
             self._syncing = True
@@ -79,22 +79,34 @@ class Outbox:
                 lambda done: self._synced(waiting, counted, done)
             )
             return
-        for send, answer, _ in waiting:
-            send(answer)
-        self._sent(counted)
+        self._send(waiting, counted)
 
     def _synced(self, waiting: list[_Waiting], counted: int, done: asyncio.Future[None]) -> None:
         """The next group goes out as soon as this one is on the disk: one that grows meanwhile costs one flush."""
         self._syncing = False
         error = done.exception()
-        if isinstance(error, NoriaError):
-            for send, _, refuse in waiting:
-                refuse(error, send)
-        elif error is None:
-            for send, answer, _ in waiting:
-                send(answer)
+        try:
+            if error is None:
+                self._send(waiting, counted)
+            elif isinstance(error, NoriaError):
+                _refuse(waiting, error)
+            else:
+                raise error
+        finally:
+            if self._waiting:
+                self._empty()
+
+    def _send(self, waiting: list[_Waiting], counted: int) -> None:
+        try:
+            each_of(waiting, _answer)
+        finally:
             self._sent(counted)
-        if self._waiting:
-            self._empty()
-        if error is not None and not isinstance(error, NoriaError):
-            raise error
+
+
+def _answer(waiting: _Waiting) -> None:
+    send, answer, _ = waiting
+    send(answer)
+
+
+def _refuse(waiting: list[_Waiting], error: NoriaError) -> None:
+    each_of(waiting, lambda one: one[2](error, one[0]))

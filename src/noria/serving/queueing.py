@@ -30,9 +30,9 @@ class Queue:
         self._loop = loop
 
     def until(self, taken: Taken) -> float:
-        """By the loop's clock. What waited in the kernel counts, as far as that is known."""
+        """By the loop's clock."""
         until = taken.cause.until
-        return self._batcher.arrived() + self._deadline if until is None else until
+        return min(taken.raw.came, self._loop.time()) + self._deadline if until is None else until
 
     def submit(self, taken: Taken, told: Callable[[Job, Any], None], **work: Any) -> None:
         """`work`: the `rows` or the `call` of a job; `told` gets what came of it, in time."""

@@ -146,7 +146,7 @@ class QuickWay:
         checked = perf_counter()
         try:
             answers = few(read.rows)
-        except Exception as error:  # as the batcher does for the graph
+        except BaseException as error:  # as in `each.tried`
             self._fail(taken, error)
             return
         answered = perf_counter()

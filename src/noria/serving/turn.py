@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from time import perf_counter
 from typing import Any
 
+from noria.serving.each import each_of
 from noria.serving.journal import Journal
 from noria.serving.quick import Read
 from noria.serving.quick_tensors import ReadTensors
@@ -26,7 +27,7 @@ TOGETHER = 256  # requests: what a turn may owe to those who came first in it
 
 Rows = Read | ReadTensors
 Waiting = tuple[Taken, Rows]
-Answered = tuple[Taken, Rows, Sequence[tuple[Any, ...]]]
+Outcome = tuple[Taken, Rows, Sequence[tuple[Any, ...]], BaseException | None]
 
 
 class Turn:
@@ -70,34 +71,30 @@ class Turn:
         if not waiting:  # there were so many that they have been answered
             return
         began = perf_counter()
-        answered = self._asked(waiting)
+        outcomes = self._asked(waiting)
         ready = perf_counter()
-        self._together(lambda: self._deliver_all(answered))
+        self._together(lambda: each_of(outcomes, self._tell, self._tell_of))
         if weight:
             self._stage("model", (ready - began) / len(waiting), weight)
             self._stage("log and reply", (perf_counter() - ready) / len(waiting), weight)
 
-    def _asked(self, waiting: Sequence[Waiting]) -> list[Answered]:
-        """The model's answers, but for those whom it fails."""
+    def _asked(self, waiting: Sequence[Waiting]) -> list[Outcome]:
+        """The model's answers, or what it raised."""
         few = self._few
-        answered: list[Answered] = []
+        outcomes: list[Outcome] = []
         for taken, read in waiting:
             try:
-                answered.append((taken, read, few(read.rows)))
-            except Exception as error:  # as the batcher does for the graph
-                self._fail(taken, error)
-        return answered
+                outcomes.append((taken, read, few(read.rows), None))
+            except BaseException as error:  # as in `each.tried`, which costs a call
+                outcomes.append((taken, read, (), error))
+        return outcomes
 
-    def _deliver_all(self, answered: Sequence[Answered]) -> None:
-        """Each of them, whatever comes of the others. Raises what keeps one from being told even that it failed."""
-        broken: list[Exception] = []
-        for taken, read, answers in answered:
-            try:
-                self._deliver(taken, read, answers)
-            except Exception as problem:  # a fault of ours, which must cost nobody else an answer
-                try:
-                    self._fail(taken, problem)
-                except Exception as again:
-                    broken.append(again)
-        if broken:
-            raise broken[0]
+    def _tell(self, outcome: Outcome) -> None:
+        taken, read, answers, error = outcome
+        if error is None:
+            self._deliver(taken, read, answers)
+        else:
+            self._fail(taken, error)
+
+    def _tell_of(self, outcome: Outcome, problem: Exception) -> None:
+        self._fail(outcome[0], problem)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import math
+from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -10,9 +12,18 @@ import pytest
 
 from noria.errors import NoriaError
 from noria.ports.clock import RealClock
+from noria.serving.batching import Job
 from noria.serving.careful_way import CarefulWay
 from noria.serving.cause import OWN, Assigned
 from noria.serving.errors import Broken, Overloaded
+
+
+@dataclass
+class Asked:
+    """What the careful way needs of a request as it came."""
+
+    came: float
+    span: None = None
 
 
 class Dispatch:
@@ -44,8 +55,34 @@ def test_a_request_without_an_answer_is_counted(error: Exception, counted: str) 
             deadline=1.0,
             loop=asyncio.get_running_loop(),
         )
-        await way.answer(cast("Any", SimpleNamespace(size=1)), cast("Any", SimpleNamespace(span=None)), OWN)
+        await way.answer(cast("Any", SimpleNamespace(size=1)), cast("Any", Asked(math.inf)), OWN)
 
     with pytest.raises(type(error)):
         asyncio.run(main())
     assert told == [("", 503 if isinstance(error, Overloaded) else 500, counted)]
+
+
+@pytest.mark.parametrize(("waited", "left"), [(0.0, 1.0), (0.75, 0.25), (-math.inf, 1.0)])
+def test_a_deadline_counts_from_when_the_request_was_there_to_be_read(waited: float, left: float) -> None:
+    expires: list[float] = []
+
+    def submit(job: Job) -> None:
+        expires.append(job.expires)
+        raise Overloaded(waiting=1)
+
+    async def main() -> None:
+        loop = cast("Any", SimpleNamespace(time=lambda: 100.0, create_future=asyncio.Future))
+        way = CarefulWay(
+            cast("Any", None),
+            cast("Any", SimpleNamespace(refusing=lambda at, way, known: None)),
+            cast("Any", SimpleNamespace(submit=submit)),
+            cast("Any", None),
+            clock=RealClock(),
+            deadline=1.0,
+            loop=loop,
+        )
+        with pytest.raises(Overloaded):
+            await way.answer(cast("Any", SimpleNamespace(size=1)), cast("Any", Asked(100.0 - waited)), OWN)
+
+    asyncio.run(main())
+    assert expires == [100.0 + left]

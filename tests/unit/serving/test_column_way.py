@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -149,8 +150,13 @@ class World:
         for body in bodies:
             sent: asyncio.Future[Any] = loop.create_future()
             take, table = way.tensors if b'"inputs"' in body else way.rows, body[:1] != b"{"
-            assert take(cast("Any", SimpleNamespace(body=body, span=None, table=table)), sent.set_result, OWN)
-            replies.append(told_by_a_table(await sent) if table else json.loads(await sent))
+            assert take(
+                cast("Any", SimpleNamespace(body=body, span=None, table=table, came=math.inf)),
+                sent.set_result,
+                OWN,
+            )
+            reply = await sent
+            replies.append(told_by_a_table(reply) if table else json.loads(getattr(reply, "body", reply)))
         batcher.close()
         log.close()
         return replies
@@ -260,3 +266,22 @@ def test_the_loop_answers_once_the_model_is_known_to_be_quick(
     monkeypatch.setattr(column_way, "BRIEF", 0.0)
     world.asked(as_rows(), as_rows())
     assert seen == ["answers", "answers"]
+
+
+def test_who_would_end_the_process_from_the_loop_is_told_that_it_failed(
+    tmp_path: Path, compiled: Compiled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(tmp_path, compiled, by_column=True)
+    by_columns, asked = ModelServed.by_columns, list[str]()
+
+    def ends(self: ModelServed, read: Any) -> Any:
+        asked.append(threading.current_thread().name)
+        if len(asked) > 1:
+            raise SystemExit
+        return by_columns(self, read)
+
+    monkeypatch.setattr(ModelServed, "by_columns", ends)
+    monkeypatch.setattr(column_way, "BRIEF", 60.0)
+    answered, failed = world.asked(as_rows(), as_rows())
+    assert len(answered["predictions"]) == ROWS and failed["code"] == "GRAPH-FAILED"
+    assert asked == ["answers", threading.main_thread().name]

@@ -38,6 +38,9 @@ class Wire(asyncio.Transport):
 
     abort = close
 
+    def is_closing(self) -> bool:
+        return self.closed
+
     def can_write_eof(self) -> bool:
         return True
 
@@ -146,6 +149,32 @@ def test_requests_of_one_connection_are_answered_in_their_order(house: House) ->
         b"1",
         b"2",
     ]
+
+
+def test_who_comes_as_another_is_answered_does_not_overtake_those_who_wait(house: House) -> None:
+    connection, _ = house.connected()
+    connection.data_received(post(path="/1") + post(path="/2"))
+    house.asked[0][1](b"1")
+    connection.data_received(post(path="/3"))  # the loop has not come to the second yet
+    house.turn()
+    assert [raw.url for raw, _ in house.asked] == [b"/1", b"/2"]
+    house.asked[1][1](b"2")
+    house.turn()
+    assert [raw.url for raw, _ in house.asked] == [b"/1", b"/2", b"/3"]
+
+
+def test_what_comes_after_a_connections_last_request_is_not_read(house: House) -> None:
+    connection, wire = house.connected()
+    connection.data_received(
+        post(path="/1") + post(path="/2", more="connection: close\r\n") + post(path="/3")
+    )
+    connection.data_received(b"and anything else")
+    for number in range(2):
+        house.asked[number][1](b"%d" % number)
+        house.turn()
+    assert [raw.url for raw, _ in house.asked] == [b"/1", b"/2"]
+    assert wire.sent.count(b"200 OK") == 2 and wire.sent.endswith(b"\r\n\r\n1") and wire.closed
+    assert not house.refusals
 
 
 def test_who_pipelines_without_end_is_not_read_any_further(house: House) -> None:
@@ -445,6 +474,36 @@ def test_only_between_two_requests_can_a_connection_go_elsewhere(house: House) -
     taken.send(b"still the same connection")
     assert wire.other.recv(100) == b"still the same connection"
     taken.close()
+
+
+@pytest.mark.parametrize("cut", [1, 30, -1])
+def test_who_has_begun_another_request_is_not_idle(house: House, cut: int) -> None:
+    connection, wire = house.connected()
+    gone: list[Connection] = []
+    house.desk.parting = gone.append
+    connection.data_received(post() + post(path="/b")[:cut])
+    house.asked[0][1](b"1")
+    house.turn()
+    assert not connection.between and not connection.silent
+    connection.let_go()
+    assert connection.part() is None and not wire.closed and not wire.paused
+    connection.look(connection.since + BODY_SECONDS + 1)
+    assert wire.sent.count(b"HTTP/1.1 408 ") == 1
+
+
+def test_a_body_is_no_request_whatever_stands_in_it(house: House) -> None:
+    """After heads that were learnt in vain the last of them is remembered still."""
+    connection, _ = house.connected()
+    known = [AGAIN.format(2, number).encode() + b"{}" for number in range(IN_VAIN)]
+    begins = AGAIN.format(len(known[-1]), "another").encode()
+    answered = 0
+    for packet in [*known, post(b"1") + begins, known[-1]]:
+        connection.data_received(packet)
+        while answered < len(house.asked):
+            house.asked[answered][1](b"1")
+            house.turn()
+            answered += 1
+    assert [raw.body for raw, _ in house.asked][-2:] == [b"1", known[-1]]
 
 
 def test_a_connection_that_answers_goes_elsewhere_after_its_answer(house: House) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 
@@ -37,6 +38,9 @@ class Log:
 
     def sync(self) -> None:
         self.did.append("sync")
+
+    def refusing(self) -> None:
+        raise LogRefused(reason="EIO")
 
     def close(self) -> None: ...
 
@@ -109,16 +113,44 @@ def test_with_sync_nothing_leaves_before_it_is_on_the_disk_and_who_comes_meanwhi
 @pytest.mark.parametrize("durability", ["sync", "async"])
 def test_a_disk_that_fails_at_the_flush_refuses_as_well(durability: Durability) -> None:
     async def play(outbox: Outbox, log: Log) -> None:
-        def failing() -> None:
-            raise LogRefused(reason="EIO")
-
-        log.sync = failing  # type: ignore[method-assign]
+        log.sync = log.refusing  # type: ignore[method-assign]
         put(outbox, log, "a")
         await asyncio.sleep(0.05)
 
     did = played(durability, play).did
     assert ("refuse a: LOG-UNWRITABLE" in did) == (durability == "sync")
     assert ("send a" in did) == (durability == "async")
+
+
+@pytest.mark.parametrize("durability", ["sync", "async"])
+@pytest.mark.parametrize("full", [False, True], ids=["sent", "refused"])
+def test_who_cannot_be_told_costs_nobody_else_an_answer(durability: Durability, full: bool) -> None:
+    """Neither those of the same write, nor those of the next one; and what has left is counted."""
+    broken: list[Exception] = []
+
+    def fails(*told: Any) -> None:
+        raise ZeroDivisionError
+
+    async def play(outbox: Outbox, log: Log) -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda loop, context: broken.append(context["exception"]))
+        if full:
+            log.sync = log.refusing  # type: ignore[method-assign]
+            log.full = durability == "async"
+        outbox.put(fails, b"", fails, counts=True)
+        put(outbox, log, "a")
+        await asyncio.sleep(0)
+        log.full = False
+        put(outbox, log, "b")
+        while not {"send b", "refuse b: LOG-UNWRITABLE"} & {*log.did}:
+            await asyncio.sleep(0.001)
+
+    did = played(durability, play).did
+    if full:
+        assert "refuse a: LOG-UNWRITABLE" in did
+    else:
+        assert did.index("send a") < did.index("2 sent") < did.index("send b")
+    assert [type(error) for error in broken] == [ZeroDivisionError]
 
 
 def test_what_is_put_together_leaves_in_the_same_turn() -> None:

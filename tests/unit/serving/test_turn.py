@@ -6,6 +6,8 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any, cast
 
+import pytest
+
 from noria.serving.cause import OWN
 from noria.serving.connection import Raw
 from noria.serving.quick import Read
@@ -14,7 +16,8 @@ from noria.serving.turn import LOOKED_AT, TOGETHER, Turn
 
 
 class House:
-    """A turn whose model doubles, and refuses 13; whose log breaks at 7."""
+    """A turn whose model doubles, refuses 13, and would end the process at 17; whose log breaks at 7, and which cannot even
+    tell 19 that it failed."""
 
     def __init__(self) -> None:
         self.told: list[tuple[float, Any]] = []
@@ -32,14 +35,18 @@ class House:
     def few(self, rows: Any) -> Any:
         if rows[0][0] == 13:
             raise ValueError("13")
+        if rows[0][0] == 17:
+            raise SystemExit("17")
         return [(2 * value,) for (value,) in rows]
 
     def deliver(self, taken: Taken, read: Any, answers: Any) -> None:
-        if read.first[0] == 7:
-            raise KeyError("7")
+        if read.first[0] in (7, 19):
+            raise KeyError(read.first[0])
         self.told.append((read.first[0], answers[0][0]))
 
     def fail(self, taken: Taken, error: BaseException) -> None:
+        if taken.read.first[0] == 19:
+            raise RuntimeError("19")
         self.failed.append((taken.read.first[0], type(error).__name__))
 
     def together(self, puts: Callable[[], None]) -> None:
@@ -73,11 +80,32 @@ def test_what_has_come_is_answered_together_and_in_order() -> None:
 
 def test_who_fails_fails_alone() -> None:
     house = House()
-    for value in (1, 13, 7, 2):
+    for value in (1, 13, 7, 17, 2):
         house.add(value)
     house.end()
     assert house.told == [(1, 2), (2, 4)]
-    assert house.failed == [(13, "ValueError"), (7, "KeyError")]
+    assert house.failed == [(13, "ValueError"), (7, "KeyError"), (17, "SystemExit")]
+
+
+@pytest.mark.parametrize("few", [None, ZeroDivisionError, SystemExit])
+def test_who_cannot_be_told_that_it_failed_costs_nobody_else_an_answer(
+    few: type[BaseException] | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house = House()
+    doubled = house.few
+
+    def failing(rows: Any) -> Any:
+        if few is not None and rows[0][0] == 19:
+            raise few
+        return doubled(rows)
+
+    monkeypatch.setattr(house.turn, "_few", failing)
+    for value in (1, 19, 13, 2):
+        house.add(value)
+    with pytest.raises(RuntimeError, match="19"):
+        house.end()
+    assert house.told == [(1, 2), (2, 4)]
+    assert house.failed == [(13, "ValueError")]
 
 
 def test_a_turn_owes_no_more_than_so_many_answers() -> None:
