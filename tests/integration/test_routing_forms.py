@@ -219,6 +219,18 @@ def test_a_short_deadline_of_a_call_leaves_half_of_it_to_the_champion(both: tupl
     until(lambda: as_json(running, row(driver=driver_of(table, 2))) == 2, 30, "its waking")
 
 
+def test_a_deadline_that_a_proxy_tells_leaves_half_of_it_to_the_champion(both: tuple[Running, Admin]) -> None:
+    running, admin = both
+    table = admin.canary(0.3)
+    before = metric(running, "noria_unanswered_total", version="2", way="canary", kind="late")
+    asked = row(driver=driver_of(table, 2), passengers=SLEEPS)
+    told = {"x-envoy-expected-rq-timeout-ms": "1500"}
+    made = running.client.post("/v1/models/rides/predict", json=asked, headers=told)
+    assert made.json()["version"] == 1
+    assert metric(running, "noria_unanswered_total", version="2", way="canary", kind="late") == before + 1
+    until(lambda: as_json(running, row(driver=driver_of(table, 2))) == 2, 30, "its waking")
+
+
 def test_in_no_form_the_log_gets_what_it_must_not_have(tmp_path: Path) -> None:
     world = World(tmp_path / "state")
     world.register(1)
@@ -243,7 +255,7 @@ def flat(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[World, Runn
     for number in (1, 2):
         made.register(number, bias=(number - 1) * 1000.0, source=FLAT, training=training)
     made.promote(1)
-    with routed(made, "--no-spare") as (running, admin):
+    with routed(made, "--no-spare", "--deadline", "60", "--patience", "20") as (running, admin):
         yield made, running, admin
     made.records.close()
 

@@ -83,7 +83,7 @@ class CarefulWay:
 
     async def _answered(self, form: Form, raw: Raw, cause: Cause, seconds: float | None) -> Any:
         now = self._loop.time()
-        until = min(raw.came, now) + self._deadline if cause.until is None else cause.until
+        until = raw.until(now, self._deadline) if cause.until is None else cause.until
         if seconds is not None:
             until = min(until, now + seconds)
         made = await self._worked(form, cause, until, raw.span)

@@ -31,7 +31,7 @@ from noria.serving.errors import (
     TooManyConnections,
 )
 from noria.serving.heads import IN_VAIN, Head, head_of
-from noria.serving.http_text import ANY, ROWS, TABLE, TOLD, UNTYPED, bodies_of, welcome, written
+from noria.serving.http_text import ANY, ROWS, TABLE, TIMEOUT, TOLD, UNTYPED, bodies_of, welcome, written
 from noria.serving.last_look import LastLook
 from noria.serving.messages import Request, Response, refusal
 from noria.serving.packed import ENCODINGS, Unpacking
@@ -54,6 +54,8 @@ READ = 256 * 2**10  # bytes that the event loop reads at once: so much of a body
 SWEEP = 0.5  # s between two looks at what has waited too long
 PIPELINED = 64  # requests of one connection that wait for those before them, until no more are read
 
+LONGEST_TIMEOUT = 18  # digits that a sender may write of how long it waits
+
 Headers = list[tuple[bytes, bytes]]
 Send = Callable[[Response], None]
 
@@ -61,7 +63,19 @@ Send = Callable[[Response], None]
 class Raw:
     """A whole request as it came, before anybody looked into it."""
 
-    __slots__ = ("body", "came", "connection", "headers", "keep", "method", "plain", "span", "table", "url")
+    __slots__ = (
+        "body",
+        "came",
+        "connection",
+        "headers",
+        "keep",
+        "method",
+        "plain",
+        "span",
+        "table",
+        "url",
+        "within",
+    )
 
     def __init__(
         self,
@@ -88,14 +102,22 @@ class Raw:
         self.connection = connection
         self.came = math.inf
         """When it was there to be read, by the loop's clock and at the latest; infinite where nobody knows."""
+        self.within = math.inf
+        """Seconds from then for which its sender waits, as far as it says."""
         self.span: Span | None = None
         """Its trace, where it has one."""
 
     def with_body(self, body: bytes) -> Raw:
         """Another request of its connection, with the same head."""
-        return Raw(
+        other = Raw(
             self.method, self.url, self.headers, body, self.keep, self.plain, self.connection, self.table
         )
+        other.within = self.within
+        return other
+
+    def until(self, now: float, most: float) -> float:
+        """By the loop's clock, when nobody waits for its answer any more; `most`: seconds that any request may take."""
+        return min(self.came, now) + min(self.within, most)
 
     def send(self, answer: bytes | Response) -> None:
         """Answer it, once; bytes are a body of JSON with status 200."""
@@ -171,6 +193,7 @@ class Connection(asyncio.Protocol):
         "_unpacking",
         "_url",
         "_waiting",
+        "_within",
         "_working",
         "_writable",
         "known",
@@ -194,6 +217,7 @@ class Connection(asyncio.Protocol):
         self._in_vain = 0
         self._size = 0
         self._unpacking: Unpacking | None = None
+        self._within = math.inf
         self._slow = 0
         self._trailing = False
         self._stopped = False
@@ -306,6 +330,8 @@ class Connection(asyncio.Protocol):
             self._look_at_encoding(value)
         elif name == b"x-noria-version":
             self._kinds = 0
+        elif name == TIMEOUT:
+            self._look_at_timeout(value)
         elif name == b"accept":
             self._kinds &= welcome(value)
         elif name == b"content-length":
@@ -326,6 +352,12 @@ class Connection(asyncio.Protocol):
             self._unpacking = Unpacking(encoding, self._desk.max_body)
         else:
             self._kinds = 0
+
+    def _look_at_timeout(self, value: bytes) -> None:
+        if value.isdigit() and len(value) <= LONGEST_TIMEOUT:
+            self._within = int(value) / 1000
+        elif not self._stopped:
+            self._refuse(BadHttp(problem=f"{TIMEOUT.decode()} is no number of milliseconds"))
 
     def on_chunk_header(self) -> None:
         self._trailing = True
@@ -379,8 +411,9 @@ class Connection(asyncio.Protocol):
         if kinds & UNTYPED:
             kinds &= ROWS
         raw = Raw(parser.get_method(), self._url, self._headers, body, keep, kinds != 0, self, kinds == TABLE)
+        raw.within = self._within
         self._url, self._headers, self._body, self._size, self._head = b"", [], [], 0, 0
-        self._kinds, self._slow, self._trailing = ANY, 0, False
+        self._kinds, self._slow, self._trailing, self._within = ANY, 0, False, math.inf
         self.unfinished = False
         self._ended = not keep
         if self._alone:

@@ -109,6 +109,11 @@ class Dispatch:
             )
         self.paths = Paths(message.table, siblings, shadows, message.aliases) if siblings else None
 
+    def _left(self, raw: Raw) -> float:
+        """Seconds."""
+        now = self._loop.time()
+        return raw.until(now, self._deadline) - now
+
     def named(self, version: str) -> int | None:
         """The other version that a number or an alias names, where it is loaded."""
         paths = self.paths
@@ -126,7 +131,7 @@ class Dispatch:
     async def _first(
         self, version: int, raw: Raw, send: Callable[[Response], None], instead: Callable[[], None]
     ) -> None:
-        response = await self.challenged(version, raw, seconds=self._deadline)
+        response = await self.challenged(version, raw, seconds=self._left(raw))
         if response is None:
             instead()
         else:
@@ -159,7 +164,7 @@ class Dispatch:
         if raw.span is not None:
             raw.span.tell(passed_on=version)
         try:
-            return await paths.siblings[version].ask(raw, way="asked", seconds=self._deadline)
+            return await paths.siblings[version].ask(raw, way="asked", seconds=self._left(raw))
         except Unanswered as failure:
             self._metrics.unanswered(version, "asked", failure.kind)
             if failure.response is not None:

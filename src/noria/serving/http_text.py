@@ -24,6 +24,8 @@ REASONS = {
     504: b"Gateway Timeout",
 }
 
+TIMEOUT = b"x-envoy-expected-rq-timeout-ms"
+"""Says for how long the sender waits; Envoy, and the meshes made of it, write it unasked."""
 TOLD = frozenset(
     map(
         len,
@@ -34,6 +36,7 @@ TOLD = frozenset(
             b"content-length",
             b"expect",
             b"x-noria-version",
+            TIMEOUT,
             b"transfer-encoding",
         ),
     )

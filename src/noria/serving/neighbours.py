@@ -107,7 +107,8 @@ class Neighbours:
     async def ask(self, model: str, raw: Raw, seconds: float | None = None) -> Response:
         """Another model's response, whatever its status; loaded where it is not. Raises `NoSuchModel`, `ModelLoading`,
         `Overloaded`, `TooLate`, `Unreachable`, and what keeps it from being loaded."""
-        until = self._loop.time() + min(self._deadline, self._deadline if seconds is None else seconds)
+        now = self._loop.time()
+        until = min(raw.until(now, self._deadline), now + (self._deadline if seconds is None else seconds))
         while True:
             if not self.loaded(model):
                 await self._load(model, until)

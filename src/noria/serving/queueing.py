@@ -32,7 +32,7 @@ class Queue:
     def until(self, taken: Taken) -> float:
         """By the loop's clock."""
         until = taken.cause.until
-        return min(taken.raw.came, self._loop.time()) + self._deadline if until is None else until
+        return taken.raw.until(self._loop.time(), self._deadline) if until is None else until
 
     def submit(self, taken: Taken, told: Callable[[Job, Any], None], **work: Any) -> None:
         """`work`: the `rows` or the `call` of a job; `told` gets what came of it, in time."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -15,15 +14,14 @@ from noria.ports.clock import RealClock
 from noria.serving.batching import Job
 from noria.serving.careful_way import CarefulWay
 from noria.serving.cause import OWN, Assigned
+from noria.serving.connection import Raw
 from noria.serving.errors import Broken, Overloaded
 
 
-@dataclass
-class Asked:
-    """What the careful way needs of a request as it came."""
-
-    came: float
-    span: None = None
+def asked(came: float) -> Raw:
+    made = Raw(b"POST", b"/", [], b"", keep=True)
+    made.came = came
+    return made
 
 
 class Dispatch:
@@ -55,7 +53,7 @@ def test_a_request_without_an_answer_is_counted(error: Exception, counted: str) 
             deadline=1.0,
             loop=asyncio.get_running_loop(),
         )
-        await way.answer(cast("Any", SimpleNamespace(size=1)), cast("Any", Asked(math.inf)), OWN)
+        await way.answer(cast("Any", SimpleNamespace(size=1)), asked(math.inf), OWN)
 
     with pytest.raises(type(error)):
         asyncio.run(main())
@@ -82,7 +80,7 @@ def test_a_deadline_counts_from_when_the_request_was_there_to_be_read(waited: fl
             loop=loop,
         )
         with pytest.raises(Overloaded):
-            await way.answer(cast("Any", SimpleNamespace(size=1)), cast("Any", Asked(100.0 - waited)), OWN)
+            await way.answer(cast("Any", SimpleNamespace(size=1)), asked(100.0 - waited), OWN)
 
     asyncio.run(main())
     assert expires == [100.0 + left]

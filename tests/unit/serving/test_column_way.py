@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import math
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -35,6 +34,7 @@ from noria.serving.batching import Batcher
 from noria.serving.bulk import VERSION
 from noria.serving.by_model import ModelServed
 from noria.serving.cause import OWN
+from noria.serving.connection import Raw
 from noria.serving.dispatch import Dispatch
 from noria.serving.journal import Journal
 from noria.serving.messages import ARROW, Response
@@ -151,7 +151,7 @@ class World:
             sent: asyncio.Future[Any] = loop.create_future()
             take, table = way.tensors if b'"inputs"' in body else way.rows, body[:1] != b"{"
             assert take(
-                cast("Any", SimpleNamespace(body=body, span=None, table=table, came=math.inf)),
+                Raw(b"POST", b"/", [], body, keep=True, table=table),
                 sent.set_result,
                 OWN,
             )

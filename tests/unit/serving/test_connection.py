@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import math
 import socket
 import zlib
 from collections.abc import Callable, Iterator
@@ -262,6 +263,26 @@ def test_an_empty_body_is_no_half_of_a_compressed_one(house: House) -> None:
     connection, _ = house.connected()
     connection.data_received(post(b"", more="content-encoding: gzip\r\n"))
     assert [raw.body for raw, _ in house.asked] == [b""]
+
+
+def test_how_long_a_sender_waits_is_of_one_request(house: House) -> None:
+    connection, _ = house.connected()
+    waits = post(more=JSON + "X-Envoy-Expected-Rq-Timeout-Ms: 250\r\n")
+    for sent in (waits, waits, post(more=JSON)):
+        connection.data_received(sent)
+        house.asked[-1][1](b"1")
+        house.turn()
+    assert [raw.within for raw, _ in house.asked] == [0.25, 0.25, math.inf]
+    first, _, last = (raw for raw, _ in house.asked)
+    assert first.until(first.came + 0.1, 10.0) == first.came + 0.25
+    assert last.until(last.came + 0.1, 10.0) == last.came + 10.0
+
+
+@pytest.mark.parametrize("told", ["soon", "-1", "1.5", "9" * 30])
+def test_how_long_a_sender_waits_is_a_number(house: House, told: str) -> None:
+    connection, wire = house.connected()
+    connection.data_received(post(more=f"x-envoy-expected-rq-timeout-ms: {told}\r\n"))
+    assert b" 400 " in wire.sent and b"no number of milliseconds" in wire.sent and not house.asked
 
 
 def test_headers_without_end_are_refused(house: House) -> None:
