@@ -184,6 +184,7 @@ class Connection(asyncio.Protocol):
         "_headers",
         "_in_vain",
         "_kinds",
+        "_last_word",
         "_loop",
         "_parser",
         "_size",
@@ -221,6 +222,7 @@ class Connection(asyncio.Protocol):
         self._slow = 0
         self._trailing = False
         self._stopped = False
+        self._last_word: Response | None = None
         self._ended = False  # whether it will be asked no more: its client has said so
         self._working = False
         self._writable = True
@@ -245,7 +247,7 @@ class Connection(asyncio.Protocol):
         self._desk.connections.add(self)
 
     def connection_lost(self, error: Exception | None) -> None:
-        self._stopped = True
+        self._stopped, self._last_word = True, None
         self._waiting.clear()
         self._desk.connections.discard(self)
 
@@ -446,9 +448,11 @@ class Connection(asyncio.Protocol):
 
     def send(self, answer: bytes | Response, raw: Raw) -> None:
         """Write the answer to a request."""
-        if self._stopped:
+        if self._stopped and self._last_word is None:
             return
-        keep = raw.keep and not self._desk.closing and not (self._ended and not self._waiting)
+        more = bool(self._waiting) or self._last_word is not None
+        self._ended = self._ended or self._desk.closing
+        keep = raw.keep and (more or not self._ended)
         self._write(answer, keep=keep, bodiless=raw.method == b"HEAD")
         self._working = False
         self.since = self._loop.time()
@@ -456,11 +460,13 @@ class Connection(asyncio.Protocol):
             self._close()
         elif self._waiting:
             self._loop.call_soon(self._next)
+        elif self._last_word is not None:
+            self._stop(self._last_word)
         elif self._desk.parting is not None:
             self._loop.call_soon(self._offer)
 
     def _next(self) -> None:
-        if self._waiting and not self._working and not self._stopped:
+        if self._waiting and not self._working:
             raw = self._waiting.popleft()
             if len(self._waiting) in (0, PIPELINED // 2):
                 self.transport.resume_reading()
@@ -554,7 +560,11 @@ class Connection(asyncio.Protocol):
         self._stop(refusal(error, protocol=self._url.startswith(b"/v2")))
 
     def _stop(self, response: Response) -> None:
+        """Read no more, and say this once all that was asked before is answered."""
         self._stopped = True
+        if self._working or self._waiting:
+            self._last_word = response
+            return
         self._write(response, keep=False)
         # Closing at once would reset the connection, and the client would never see the response.
         with contextlib.suppress(OSError, NotImplementedError, RuntimeError):

@@ -178,6 +178,36 @@ def test_what_comes_after_a_connections_last_request_is_not_read(house: House) -
     assert not house.refusals
 
 
+@pytest.mark.parametrize("waiting", [1, 2])
+def test_what_is_no_request_is_told_after_the_answers_to_those_before_it(house: House, waiting: int) -> None:
+    connection, wire = house.connected()
+    connection.data_received(waiting * post() + post(bytes(2000), more="x: y\r\n"))
+    connection.data_received(post())
+    assert not wire.sent and len(house.refusals) == 1
+    for number in range(waiting):
+        house.asked[number][1](b"%d" % number)
+        house.turn()
+    answers = wire.sent.split(b"HTTP/1.1 ")[1:]
+    assert [answer[:3] for answer in answers] == [*[b"200"] * waiting, b"413"]
+    assert [b"connection: close" in answer for answer in answers] == [*[False] * waiting, True]
+    assert len(house.asked) == waiting
+
+
+def test_what_waits_is_answered_while_a_process_ends_and_no_more_is_read(house: House) -> None:
+    connection, wire = house.connected()
+    connection.data_received(3 * post())
+    house.desk.closing = True
+    house.asked[0][1](b"0")
+    house.turn()
+    connection.data_received(post())
+    for number in (1, 2):
+        house.asked[number][1](b"%d" % number)
+        house.turn()
+    answers = wire.sent.split(b"HTTP/1.1 ")[1:]
+    assert [answer[-1:] for answer in answers] == [b"0", b"1", b"2"]
+    assert [b"connection: close" in answer for answer in answers] == [False, False, True] and wire.closed
+
+
 def test_who_pipelines_without_end_is_not_read_any_further(house: House) -> None:
     connection, wire = house.connected()
     connection.data_received(post() * 80)
