@@ -8,7 +8,8 @@ from collections.abc import Callable
 
 import uvloop
 
-from noria.serving.connection import Connection, Desk, Raw
+from noria.serving.connection import Connection, Desk
+from noria.serving.raw import Raw
 
 ASKED = b"POST /%d HTTP/1.1\r\ncontent-length: 0\r\n\r\n"
 
