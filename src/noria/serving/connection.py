@@ -40,6 +40,7 @@ UNPROVEN = (
 )  # bytes of a body that are read before its sender must have shown a token, if one is wanted
 HEADER = 32  # bytes that each header counts for beside its own, as in HTTP/2: so there are 2,000 at most
 READ = 256 * 2**10  # bytes that the event loop reads at once: so much of a body may come with the headers
+SMALL = 4096  # bytes of a body whose reading takes too little to matter to who waits for it
 SWEEP = 0.5  # s between two looks at what has waited too long
 PIPELINED = 64  # requests of one connection that wait for those before them, until no more are read
 
@@ -295,7 +296,9 @@ class Connection(asyncio.Protocol):
         self._known_head = head_of(self._alone, raw)
 
     def _came(self, raw: Raw) -> None:
-        raw.came = self._desk.last_look.at(self._loop)
+        look = self._desk.last_look
+        small = raw.plain and len(raw.body) < SMALL
+        raw.came = look.known if small else look.at(self._loop)
         if self._working or self._waiting:
             self._waiting.append(raw)
             if len(self._waiting) >= PIPELINED or self._parked() > self._desk.max_body:
