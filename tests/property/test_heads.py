@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from noria.errors import NoriaError
-from noria.serving.connection import Connection, Desk, Raw
+from noria.serving.connection import Connection, Desk
 from noria.serving.heads import IN_VAIN
+from noria.serving.raw import Raw
 
 MAX_BODY = 200
 PLAIN = ["Host: a", "content-type: application/json", "accept: */*", "authorization: Bearer one"]

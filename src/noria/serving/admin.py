@@ -16,12 +16,12 @@ import msgspec
 from noria.records.base import Record
 from noria.records.policy import MOST_WORKERS
 from noria.serving.change import Wanted
-from noria.serving.connection import Raw
 from noria.serving.errors import BadShape, NoSuchModel
 from noria.serving.fleet import Fleet
 from noria.serving.log import Narrator
 from noria.serving.messages import Request, Response, reply
 from noria.serving.metrics import Metrics
+from noria.serving.raw import Raw
 from noria.serving.routes import Route, Routes
 from noria.serving.tally import read_tally
 from noria.serving.traffic import Outcome, Traffic

@@ -11,13 +11,13 @@ from noria.ports.clock import Clock
 from noria.serving.batching import Batcher
 from noria.serving.careful_way import CarefulWay
 from noria.serving.cause import ASKED, OWN, Cause, Reference
-from noria.serving.connection import Raw
 from noria.serving.dispatch import Dispatch
 from noria.serving.errors import Broken, NotServed
 from noria.serving.forms import Form
 from noria.serving.journal import Journal
 from noria.serving.outbox import Send
 from noria.serving.quick_way import QuickWay
+from noria.serving.raw import Raw
 from noria.serving.served import Served
 
 Quick = Callable[[Raw, Send, Cause], bool]

@@ -25,7 +25,7 @@ from noria.serving.quick import Values
 
 WAITING = 512  # requests: batched, the last of them waits for a few turns of the graph
 HELD = 256 * 2**20  # bytes of waiting bodies, which stay in memory meanwhile
-TOGETHER = 4096  # rows of one batch; a graph's fixed cost is gone in the noise long before
+ROWS = 4096  # rows of one batch; a graph's fixed cost is gone in the noise long before
 IN_THE_LOOP = 256  # rows that may be answered in one turn of the event loop
 
 Done = Callable[[Any, BaseException | None], None]
@@ -46,7 +46,7 @@ class Job:
     wanted: Callable[[], bool] = field(default=lambda: True)
     began: float = 0.0
     """When its work began, by the batcher's clock."""
-    together: int = 0
+    batch_rows: int = 0
     """Rows that were answered in one go with its own."""
 
 
@@ -63,7 +63,7 @@ class Batcher:
         *,
         waiting: int = WAITING,
         held: int = HELD,
-        together: int = TOGETHER,
+        rows: int = ROWS,
         told: Callable[[int, int], None] = lambda jobs, rows: None,
         clock: Callable[[], float] = perf_counter,
         busy: Callable[[], float] | None = None,
@@ -71,7 +71,7 @@ class Batcher:
         """`busy`: CPU seconds of the event loop's thread; by default those of the thread that makes this."""
         self._answer = answer
         self._loop = loop
-        self._most, self._most_held, self._most_rows = waiting, held, together
+        self._most, self._most_held, self._most_rows = waiting, held, rows
         self._told, self._clock = told, clock
         self._loops_cpu = busy or cpu_of_this_thread()
         self._jobs: deque[Job] = deque()
@@ -127,7 +127,7 @@ class Batcher:
         """In the loop the turn would not have waited for what the loop's thread computed meanwhile: Python runs one of the
         two at a time."""
         loops = self._loops_cpu()
-        outcomes = self._together_or_alone(jobs)
+        outcomes = self._at_once_or_alone(jobs)
         self._durations.add(self._clock() - jobs[0].began - (self._loops_cpu() - loops))
         return outcomes
 
@@ -207,19 +207,19 @@ class Batcher:
         now, began = self._loop.time(), self._clock()
         late = [job for job in batch if job.expires <= now]
         alive = [job for job in batch if job.expires > now and job.wanted()]
-        together = sum(len(job.rows or ()) for job in alive)
+        rows = sum(len(job.rows or ()) for job in alive)
         for job in alive:
-            job.began, job.together = began, together
+            job.began, job.batch_rows = began, rows
         return [(job, None, TooLate()) for job in late], alive
 
-    def _together_or_alone(self, jobs: list[Job]) -> list[Outcome]:
+    def _at_once_or_alone(self, jobs: list[Job]) -> list[Outcome]:
         """One request whose rows the graph cannot answer must not fail those beside it."""
         outcomes, error = tried(lambda: self._answered(jobs))
         if outcomes is not None:
             return outcomes
         if len(jobs) == 1:
             return [(jobs[0], None, error)]
-        return [outcome for job in jobs for outcome in self._together_or_alone([job])]
+        return [outcome for job in jobs for outcome in self._at_once_or_alone([job])]
 
     def _answered(self, jobs: list[Job]) -> list[Outcome]:
         rows = [row for job in jobs for row in job.rows or ()]

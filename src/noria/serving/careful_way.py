@@ -17,11 +17,11 @@ from noria.serving.answers import not_finite
 from noria.serving.asked import Asked
 from noria.serving.batching import Batcher, Job
 from noria.serving.cause import OWN, Assigned, Cause
-from noria.serving.connection import Raw
 from noria.serving.dispatch import Dispatch
 from noria.serving.errors import Broken, GraphFailed, TooLate
 from noria.serving.forms import Finish, Form
 from noria.serving.journal import Journal
+from noria.serving.raw import Raw
 from noria.serving.rows import log_rows, unit_of
 from noria.serving.served import Served
 

@@ -17,7 +17,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from email.utils import formatdate
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import httptools
 
@@ -33,11 +33,9 @@ from noria.serving.errors import (
 from noria.serving.heads import IN_VAIN, Head, head_of
 from noria.serving.http_text import ANY, ROWS, TABLE, TIMEOUT, TOLD, UNTYPED, bodies_of, welcome, written
 from noria.serving.last_look import LastLook
-from noria.serving.messages import Request, Response, refusal
+from noria.serving.messages import Response, refusal
 from noria.serving.packed import ENCODINGS, Unpacking
-
-if TYPE_CHECKING:
-    from noria.serving.traces import Span
+from noria.serving.raw import Headers, Raw
 
 BODY_SECONDS = 30.0  # s for a whole request; a client that trickles longer holds memory for nothing
 READ_SECONDS = 30.0  # s for a client to take an answer that lies ready
@@ -51,84 +49,11 @@ UNPROVEN = (
 )  # bytes of a body that are read before its sender must have shown a token, if one is wanted
 HEADER = 32  # bytes that each header counts for beside its own, as in HTTP/2: so there are 2,000 at most
 READ = 256 * 2**10  # bytes that the event loop reads at once: so much of a body may come with the headers
+SMALL = 4096  # bytes of a body whose reading takes too little to matter to who waits for it
 SWEEP = 0.5  # s between two looks at what has waited too long
 PIPELINED = 64  # requests of one connection that wait for those before them, until no more are read
 
 LONGEST_TIMEOUT = 18  # digits that a sender may write of how long it waits
-
-Headers = list[tuple[bytes, bytes]]
-Send = Callable[[Response], None]
-
-
-class Raw:
-    """A whole request as it came, before anybody looked into it."""
-
-    __slots__ = (
-        "body",
-        "came",
-        "connection",
-        "headers",
-        "keep",
-        "method",
-        "plain",
-        "span",
-        "table",
-        "url",
-        "within",
-    )
-
-    def __init__(
-        self,
-        method: bytes,
-        url: bytes,
-        headers: Headers,
-        body: bytes,
-        keep: bool,
-        plain: bool = False,
-        connection: Connection | None = None,
-        table: bool = False,
-    ) -> None:
-        self.method = method
-        self.url = url
-        self.headers = headers
-        """But for its body's length."""
-        self.body = body
-        self.keep = keep
-        self.plain = plain
-        """Whether its headers leave no doubt how the body is to be read and answered, and the path is all that says who is
-        asked."""
-        self.table = table
-        """Of a plain one: whether the body is a stream of Arrow record batches, to be answered by one; else both are JSON."""
-        self.connection = connection
-        self.came = math.inf
-        """When it was there to be read, by the loop's clock and at the latest; infinite where nobody knows."""
-        self.within = math.inf
-        """Seconds from then for which its sender waits, as far as it says."""
-        self.span: Span | None = None
-        """Its trace, where it has one."""
-
-    def with_body(self, body: bytes) -> Raw:
-        """Another request of its connection, with the same head."""
-        other = Raw(
-            self.method, self.url, self.headers, body, self.keep, self.plain, self.connection, self.table
-        )
-        other.within = self.within
-        return other
-
-    def until(self, now: float, most: float) -> float:
-        """By the loop's clock, when nobody waits for its answer any more; `most`: seconds that any request may take."""
-        return min(self.came, now) + min(self.within, most)
-
-    def send(self, answer: bytes | Response) -> None:
-        """Answer it, once; bytes are a body of JSON with status 200."""
-        if self.connection is not None:
-            self.connection.send(answer, self)
-
-    def request(self) -> Request:
-        """As the routes read it: a path without its query, names of headers in lower case."""
-        path = httptools.parse_url(self.url).path or b"/"
-        headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in self.headers}
-        return Request(self.method.decode("latin-1"), path.decode("latin-1"), headers, self.body)
 
 
 @dataclass
@@ -145,9 +70,9 @@ class Desk:
     stranger: Callable[[Headers], NoriaError | None] | None = None
     """What is wrong with the token of a request whose body is not here yet; None: whoever comes may send one."""
     connections: set[Connection] = field(default_factory=set)
-    brief: int = 0
-    """Bytes of a request up to which nothing has to be asked of it but whether its connection knows its head."""
-    look: LastLook = field(default_factory=LastLook)
+    unproven: int = 0
+    """Bytes of a request up to which its sender need show nothing before all of it is here."""
+    last_look: LastLook = field(default_factory=LastLook)
     date: bytes = b""
     closing: bool = False
     """Every answer from now on is the last of its connection."""
@@ -155,7 +80,7 @@ class Desk:
     """Takes over a connection that is between two requests, instead of closing it, while this process leaves."""
 
     def __post_init__(self) -> None:
-        self.brief = min(self.max_body, UNPROVEN)
+        self.unproven = min(self.max_body, UNPROVEN)
 
     def tick(self) -> None:
         self.date = b"date: " + formatdate(usegmt=True).encode() + b"\r\n"
@@ -177,17 +102,17 @@ class Connection(asyncio.Protocol):
     __slots__ = (
         "_alone",
         "_body",
+        "_body_size",
         "_desk",
         "_ended",
-        "_head",
-        "_head_known",
+        "_head_size",
         "_headers",
         "_in_vain",
         "_kinds",
+        "_known_head",
         "_last_word",
         "_loop",
         "_parser",
-        "_size",
         "_slow",
         "_stopped",
         "_trailing",
@@ -212,11 +137,11 @@ class Connection(asyncio.Protocol):
         self._headers: Headers = []
         self._body: list[bytes] = []
         self._kinds = ANY
-        self._head = 0
+        self._head_size = 0
         self._alone = b""
-        self._head_known: Head | None = None
+        self._known_head: Head | None = None
         self._in_vain = 0
-        self._size = 0
+        self._body_size = 0
         self._unpacking: Unpacking | None = None
         self._within = math.inf
         self._slow = 0
@@ -266,8 +191,8 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._stopped or self._ended:
             return
-        head = self._head_known
-        if head is not None and not self.unfinished and len(data) <= self._desk.brief:
+        head = self._known_head
+        if head is not None and not self.unfinished and len(data) <= self._desk.unproven:
             body = head.body(data)
             if body is not None:
                 self._in_vain = 0
@@ -307,15 +232,15 @@ class Connection(asyncio.Protocol):
         self.unfinished = True
 
     def on_url(self, url: bytes) -> None:
-        self._head += len(url)
-        if self._head > HEADERS:
+        self._head_size += len(url)
+        if self._head_size > HEADERS:
             self._refuse_headers()
         self._url = self._url + url if self._url else url
 
     def on_header(self, name: bytes, value: bytes) -> None:
         size = len(name)
-        self._head += size + len(value) + HEADER
-        if self._head > HEADERS:
+        self._head_size += size + len(value) + HEADER
+        if self._head_size > HEADERS:
             self._refuse_headers()
             return
         if self._trailing:
@@ -376,10 +301,10 @@ class Connection(asyncio.Protocol):
             except BadPacking as error:
                 self._refuse(error)
                 return
-        self._size += len(body)
-        if self._size > self._desk.max_body:
+        self._body_size += len(body)
+        if self._body_size > self._desk.max_body:
             self._refuse(BodyTooLarge(limit=self._desk.max_body))
-        elif self._size > UNPROVEN and self._stranger():
+        elif self._body_size > UNPROVEN and self._stranger():
             self._body.clear()
         else:
             self._body.append(body)
@@ -414,7 +339,7 @@ class Connection(asyncio.Protocol):
             kinds &= ROWS
         raw = Raw(parser.get_method(), self._url, self._headers, body, keep, kinds != 0, self, kinds == TABLE)
         raw.within = self._within
-        self._url, self._headers, self._body, self._size, self._head = b"", [], [], 0, 0
+        self._url, self._headers, self._body, self._body_size, self._head_size = b"", [], [], 0, 0
         self._kinds, self._slow, self._trailing, self._within = ANY, 0, False, math.inf
         self.unfinished = False
         self._ended = not keep
@@ -425,10 +350,12 @@ class Connection(asyncio.Protocol):
     def _learn(self, raw: Raw) -> None:
         """Remember its head for the next request, where it came in one piece."""
         self._in_vain += 1
-        self._head_known = head_of(self._alone, raw)
+        self._known_head = head_of(self._alone, raw)
 
     def _came(self, raw: Raw) -> None:
-        raw.came = self._desk.look.at(self._loop)
+        look = self._desk.last_look
+        small = raw.plain and len(raw.body) < SMALL
+        raw.came = look.known if small else look.at(self._loop)
         if self._working or self._waiting:
             self._waiting.append(raw)
             if len(self._waiting) >= PIPELINED or self._parked() > self._desk.max_body:

@@ -15,11 +15,11 @@ from noria.errors import StepFailed
 from noria.records.routing import Routing
 from noria.serving import wire
 from noria.serving.chores import Chores
-from noria.serving.connection import Raw
 from noria.serving.errors import TooLate
 from noria.serving.log import Narrator, stack
 from noria.serving.messages import Response
 from noria.serving.metrics import VersionMetrics
+from noria.serving.raw import Raw
 from noria.serving.service_errors import Unreachable
 from noria.serving.shadows import Shadow
 from noria.serving.siblings import Siblings, Unanswered

@@ -28,7 +28,7 @@ from noria.serving import pages, wire
 from noria.serving.bundle import Entrance
 from noria.serving.callers import Callers, open_many_files
 from noria.serving.chores import Chores
-from noria.serving.connection import Desk, Raw
+from noria.serving.connection import Desk
 from noria.serving.gate import Gate, written
 from noria.serving.hub import pass_on
 from noria.serving.log import Narrator, narrator
@@ -37,6 +37,7 @@ from noria.serving.metrics import VersionMetrics
 from noria.serving.neighbours import LOAD_SECONDS, Neighbours
 from noria.serving.paths import DOCS, INDEX, LOAD, MODELS, OPENAPI, UNLOAD
 from noria.serving.post import Post
+from noria.serving.raw import Raw
 from noria.serving.routes import (
     HUB_SECONDS,
     Entry,

@@ -17,9 +17,9 @@ import msgspec
 from noria.ports.clock import Clock
 from noria.records.base import Record, parse
 from noria.records.tokens import Scope, Token, hashed, id_of
-from noria.serving.connection import Headers, Raw
 from noria.serving.errors import REALM, Unauthorised
 from noria.serving.log import Narrator
+from noria.serving.raw import Headers, Raw
 
 HEADER = b"authorization"
 TWICE = b"\0"  # stands for two headers, of which nobody knows which one counts

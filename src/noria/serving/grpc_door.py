@@ -23,7 +23,6 @@ from noria.records.tokens import Scope
 from noria.serving import grpc_tensors, pages
 from noria.serving.answering import Answering
 from noria.serving.cause import Reference, reference
-from noria.serving.connection import Headers, Raw
 from noria.serving.errors import Broken, Unauthorised
 from noria.serving.gate import HEADER, TWICE, Gate
 from noria.serving.grpc_leaving import OPTIONS, come_of_age
@@ -33,6 +32,7 @@ from noria.serving.log import Narrator, stack
 from noria.serving.messages import Response
 from noria.serving.metrics import VersionMetrics
 from noria.serving.neighbours import LOAD_SECONDS, Neighbours
+from noria.serving.raw import Headers, Raw
 from noria.serving.routes import BY_NAME, HUB_SECONDS
 from noria.serving.service_errors import Refused
 from noria.serving.siblings import CALL

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from noria.serving.connection import Raw
+    from noria.serving.raw import Raw
 
 LONGEST = 2048  # bytes of a head that is remembered, for there may be 10,000 connections
 DIGITS = 7  # of a body's length: a larger body comes in pieces, and is the parser's

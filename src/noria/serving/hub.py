@@ -7,8 +7,8 @@ from typing import Any
 
 import httptools
 
-from noria.serving.connection import Raw
 from noria.serving.messages import Response
+from noria.serving.raw import Raw
 from noria.serving.service_errors import Unreachable
 
 KEPT_BACK = frozenset(

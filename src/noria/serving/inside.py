@@ -8,12 +8,12 @@ from functools import partial
 
 from noria.serving.answering import Answering
 from noria.serving.cause import Cause, reference
-from noria.serving.connection import Raw
 from noria.serving.forms import Form, infer, predict
 from noria.serving.log import Narrator
 from noria.serving.messages import Request, Response, refusal
 from noria.serving.metrics import VersionMetrics
 from noria.serving.paths import V1, V2
+from noria.serving.raw import Raw
 from noria.serving.routes import Route, Routes
 from noria.serving.service_errors import StrangeSibling
 from noria.serving.siblings import CALL, FRONT, INSIDE, PROTOCOL, WAY, WITHIN

@@ -51,7 +51,7 @@ class Journal:
         self.layout = layout
         self.metrics = metrics
         self.veil = veil
-        self.put, self.together = outbox.put, outbox.together
+        self.put, self.send_after = outbox.put, outbox.send_after
         self._version = version
         self._outbox = outbox
         self._narrate = narrate

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from noria.serving.access import Access
 from noria.serving.admin import Admin
-from noria.serving.connection import Connection, Desk, Raw
+from noria.serving.connection import Connection, Desk
 from noria.serving.exposition import page
 from noria.serving.hosted import Hosted
 from noria.serving.house import House
@@ -27,6 +27,7 @@ from noria.serving.log import Narrator
 from noria.serving.messages import TEXT, Request, Response, reply
 from noria.serving.metrics import Metrics
 from noria.serving.paths import INDEX, LOAD, MODELS, UNLOAD, V1
+from noria.serving.raw import Raw
 from noria.serving.routes import Route, Routes
 from noria.serving.service_errors import ModelFailed, NotLoadable
 

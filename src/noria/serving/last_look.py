@@ -9,21 +9,24 @@ of that.
 from __future__ import annotations
 
 import asyncio
+import math
 
 
 class LastLook:
     """Of one event loop at its sockets, for its thread."""
 
     def __init__(self) -> None:
-        self._at: float | None = None
+        self.known = math.inf
+        """When what the loop reads now was there, by its clock and at the latest; infinite where nobody has asked for it since
+        the loop looked."""
 
     def at(self, loop: asyncio.AbstractEventLoop) -> float:
-        """When what the loop reads now was there, by its clock; at the latest."""
-        at = self._at
-        if at is None:
-            self._at = at = loop.time()
+        """The same, known from now on."""
+        at = self.known
+        if at == math.inf:
+            self.known = at = loop.time()
             loop.call_soon(self._over)  # comes when all has been read
         return at
 
     def _over(self) -> None:
-        self._at = None
+        self.known = math.inf

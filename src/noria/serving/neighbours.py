@@ -19,7 +19,7 @@ from noria.errors import NoriaError
 from noria.serving import wire
 from noria.serving.cause import reference
 from noria.serving.chores import Chores
-from noria.serving.connection import Connection, Raw
+from noria.serving.connection import Connection
 from noria.serving.errors import Broken, NoSuchModel, Overloaded, TooLate, Unauthorised
 from noria.serving.gate import Gate, bearer
 from noria.serving.hub import pass_on
@@ -27,6 +27,7 @@ from noria.serving.log import Narrator, stack
 from noria.serving.messages import Response, refusal, reply
 from noria.serving.metrics import Metrics
 from noria.serving.paths import is_probe, scope_of
+from noria.serving.raw import Raw
 from noria.serving.service_errors import ModelLoading, NotNow, Refused, Unreachable
 from noria.serving.siblings import FRONT, Siblings, Unanswered
 

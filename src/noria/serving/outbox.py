@@ -54,8 +54,8 @@ class Outbox:
             self._called = True
             self._loop.call_soon(self._empty)
 
-    def together(self, puts: Callable[[], None]) -> None:
-        """Do what puts answers; they are sent at its end, where the next turn of the loop would have sent them."""
+    def send_after(self, puts: Callable[[], None]) -> None:
+        """Send what `puts` puts at its end, and not in the next turn of the loop."""
         ours = not self._called and not self._syncing
         self._called = self._called or ours
         try:

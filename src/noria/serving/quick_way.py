@@ -20,7 +20,6 @@ from noria.serving.bulk_tables import BulkTables
 from noria.serving.cause import OWN, Cause
 from noria.serving.column_way import ColumnWay
 from noria.serving.columns import ReadColumns, read_columns
-from noria.serving.connection import Raw
 from noria.serving.dispatch import Dispatch, Paths
 from noria.serving.journal import Journal
 from noria.serving.messages import Response, refusal
@@ -28,6 +27,7 @@ from noria.serving.outbox import Send
 from noria.serving.queueing import Queue
 from noria.serving.quick import QuickReader, Read
 from noria.serving.quick_tensors import QuickTensors, ReadTensors, tensor_writer
+from noria.serving.raw import Raw
 from noria.serving.rows import places
 from noria.serving.served import Few, Served
 from noria.serving.taken import Taken
@@ -166,7 +166,7 @@ class QuickWay:
             sent = perf_counter()
             stage("log and reply", sent - answered)
             if span is not None:
-                span.tell(batch_rows=job.together)
+                span.tell(batch_rows=job.batch_rows)
                 span.mark("read", taken.began, checked)
                 span.mark("wait", checked, job.began)
                 span.mark("model", job.began, answered)

@@ -16,7 +16,6 @@ from noria.serving import docs_page, openapi, pages
 from noria.serving.answering import Answering, Quick
 from noria.serving.cause import ASKED, OWN, Cause, Reference, reference
 from noria.serving.chores import Chores
-from noria.serving.connection import Raw
 from noria.serving.errors import Broken, NoSuchPath, Unauthorised, WhichModel, WrongMethod
 from noria.serving.forms import FORMS
 from noria.serving.gate import Gate, bearer
@@ -26,6 +25,7 @@ from noria.serving.messages import Request, Response, refusal, reply
 from noria.serving.metrics import Metrics, VersionMetrics
 from noria.serving.neighbours import LOAD_SECONDS, Neighbours
 from noria.serving.paths import DOCS, INDEX, LOAD, MODELS, OPENAPI, UNLOAD, V1, V2
+from noria.serving.raw import Raw
 
 BY_NAME = "x-noria-version"  # a header that names a version or an alias, for those who try one out
 ABOUT_ALL = frozenset({"metrics", "models", "repository"})

@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 
-from noria.serving.connection import Raw
 from noria.serving.metrics import VersionMetrics
+from noria.serving.raw import Raw
 from noria.serving.siblings import Siblings, Unanswered
 
 WAITING = (
     256  # requests; a shadow that is further behind than its champion's own queue would only tell of the past
 )
 HELD = 32 * 2**20  # bytes of their bodies
-TOGETHER = (
+UNDER_WAY = (
     16  # copies under way at once: enough for batches, and few enough to leave the machine to the champion
 )
 
@@ -55,7 +55,7 @@ class Shadow:
         self._held = 0
 
     def _next(self) -> None:
-        while self._waiting and len(self._under_way) < TOGETHER:
+        while self._waiting and len(self._under_way) < UNDER_WAY:
             raw = self._waiting.popleft()
             self._held -= len(raw.body)
             task = self._loop.create_task(self._sent(raw))

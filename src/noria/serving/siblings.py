@@ -8,8 +8,8 @@ from typing import Any, Literal, cast
 
 import httptools
 
-from noria.serving.connection import Headers, Raw
 from noria.serving.messages import Response
+from noria.serving.raw import Headers, Raw
 
 INSIDE = 1  # of the requests between workers: the headers below
 PROTOCOL, WAY, WITHIN = b"x-noria-inside", b"x-noria-way", b"x-noria-within"

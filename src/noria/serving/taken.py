@@ -6,10 +6,10 @@ import msgspec
 
 from noria.serving.cause import Cause
 from noria.serving.columns import ReadColumns
-from noria.serving.connection import Raw
 from noria.serving.outbox import Send
 from noria.serving.quick import Read
 from noria.serving.quick_tensors import ReadTensors
+from noria.serving.raw import Raw
 
 
 class Taken(msgspec.Struct):

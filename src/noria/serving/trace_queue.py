@@ -19,7 +19,7 @@ from noria.records.versions import Version
 from noria.serving.log import Narrator
 
 WAITING = 4096  # spans: some MB, and seconds of a busy worker
-TOGETHER = 512  # spans of one request to the collector, as OpenTelemetry's own processor has it
+SPANS = 512  # spans of one request to the collector, as OpenTelemetry's own processor has it
 EVERY = 1.0  # s between two sendings; who looks at a trace has just asked
 LEAVING = 2.0  # s that a worker which leaves waits for its last spans
 
@@ -48,7 +48,7 @@ class Queue(SpanProcessor):
             self.dropped += 1
             return
         self._spans.append(span)
-        if len(self._spans) >= TOGETHER:
+        if len(self._spans) >= SPANS:
             self._woken.set()
 
     def close(self, seconds: float = LEAVING) -> None:
@@ -68,7 +68,7 @@ class Queue(SpanProcessor):
             self._woken.wait(EVERY)
             self._woken.clear()
             while self._spans:
-                self._send([self._spans.popleft() for _ in range(min(TOGETHER, len(self._spans)))])
+                self._send([self._spans.popleft() for _ in range(min(SPANS, len(self._spans)))])
 
     def _send(self, spans: list[ReadableSpan]) -> None:
         try:

@@ -14,10 +14,10 @@ from time import perf_counter, time_ns
 from typing import TYPE_CHECKING, Any
 
 from noria.records.versions import Version
-from noria.serving.connection import Raw
 from noria.serving.log import Narrator
 from noria.serving.messages import Response
 from noria.serving.neighbours import model_of
+from noria.serving.raw import Raw
 from noria.serving.sampling import Wanted, sampler_of
 from noria.serving.siblings import FRONT, WAY
 

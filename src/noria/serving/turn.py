@@ -23,7 +23,7 @@ from noria.serving.taken import Taken
 LOOKED_AT = (
     16  # of so many requests one has its stages timed: the clock and the counts cost as much as some of them
 )
-TOGETHER = 256  # requests: what a turn may owe to those who came first in it
+MOST = 256  # requests: what a turn may owe to those who came first in it
 
 Rows = Read | ReadTensors
 Waiting = tuple[Taken, Rows]
@@ -45,7 +45,7 @@ class Turn:
         self._few = few
         self._deliver = deliver
         self._fail = fail
-        self._together = journal.together
+        self._send_after = journal.send_after
         self._stage = journal.metrics.stage
         self._loop = loop
         self._waiting: list[Waiting] = []
@@ -62,7 +62,7 @@ class Turn:
         self._waiting.append((taken, read))
         if len(self._waiting) == 1:
             self._loop.call_soon(self._answer_all)
-        elif len(self._waiting) == TOGETHER:
+        elif len(self._waiting) == MOST:
             self._answer_all()
 
     def _answer_all(self) -> None:
@@ -73,7 +73,7 @@ class Turn:
         began = perf_counter()
         outcomes = self._asked(waiting)
         ready = perf_counter()
-        self._together(lambda: each_of(outcomes, self._tell, self._tell_of))
+        self._send_after(lambda: each_of(outcomes, self._tell, self._tell_of))
         if weight:
             self._stage("model", (ready - began) / len(waiting), weight)
             self._stage("log and reply", (perf_counter() - ready) / len(waiting), weight)

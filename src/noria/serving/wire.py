@@ -23,7 +23,7 @@ GUARDED = 4  # the first protocol whose workers ask for tokens, and speak TLS
 ROUTING = 2  # the first protocol whose workers listen for their siblings
 SHARING = 5  # the first whose workers know of a service's other models
 LARGEST = 60_000  # bytes of a message: what any kernel takes as one datagram
-TOGETHER = 16  # sockets in one message; kernels allow some 250
+SOCKETS = 16  # sockets in one message; kernels allow some 250
 
 
 class Message(msgspec.Struct, frozen=True, tag_field="is", rename="kebab"):
@@ -165,8 +165,8 @@ def say(channel: socket.socket, message: AnyMessage, sockets: Sequence[socket.so
 
 def give(channel: socket.socket, connections: Sequence[socket.socket]) -> None:
     """Hand connections to the other side, and close them here."""
-    for start in range(0, len(connections), TOGETHER):
-        some = connections[start : start + TOGETHER]
+    for start in range(0, len(connections), SOCKETS):
+        some = connections[start : start + SOCKETS]
         say(channel, Take(), some)
         for one in some:
             one.close()
@@ -176,7 +176,7 @@ def hear(channel: socket.socket) -> tuple[AnyMessage | None, list[socket.socket]
     """The next message with its sockets; None in its place where it is of a kind that is not known here; None for all
     when the other side is gone. Raises BlockingIOError where nothing has come."""
     try:
-        data, descriptors, _, _ = socket.recv_fds(channel, LARGEST, 4 * TOGETHER)
+        data, descriptors, _, _ = socket.recv_fds(channel, LARGEST, 4 * SOCKETS)
     except ConnectionError:
         return None
     if not data:

@@ -89,7 +89,7 @@ def test_rows_that_cannot_be_answered_fail_nobody_beside_them() -> None:
 
 def test_a_batch_is_no_larger_than_it_may_be() -> None:
     async def test(loop: asyncio.AbstractEventLoop, model: Model) -> None:
-        batcher = Batcher(model, loop, together=3)
+        batcher = Batcher(model, loop, rows=3)
         waiting = [asked(batcher, loop, 0)]
         assert await asyncio.to_thread(model.begun.wait, 20)
         waiting += [asked(batcher, loop, 1, 2) for _ in range(3)]

@@ -14,8 +14,8 @@ from noria.ports.clock import RealClock
 from noria.serving.batching import Job
 from noria.serving.careful_way import CarefulWay
 from noria.serving.cause import OWN, Assigned
-from noria.serving.connection import Raw
 from noria.serving.errors import Broken, Overloaded
+from noria.serving.raw import Raw
 
 
 def asked(came: float) -> Raw:

@@ -34,7 +34,6 @@ from noria.serving.batching import Batcher
 from noria.serving.bulk import VERSION
 from noria.serving.by_model import ModelServed
 from noria.serving.cause import OWN
-from noria.serving.connection import Raw
 from noria.serving.dispatch import Dispatch
 from noria.serving.journal import Journal
 from noria.serving.messages import ARROW, Response
@@ -42,6 +41,7 @@ from noria.serving.metrics import VersionMetrics
 from noria.serving.outbox import Outbox
 from noria.serving.quick import QuickReader
 from noria.serving.quick_way import QuickWay
+from noria.serving.raw import Raw
 from noria.serving.rows import log_schema
 from noria.serving.tally import Tally
 from noria.serving.veil import Veil

@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 
 from noria.errors import NoriaError
-from noria.serving.connection import BODY_SECONDS, HEADERS, KEEP_ALIVE, Connection, Desk, Raw
+from noria.serving.connection import BODY_SECONDS, HEADERS, KEEP_ALIVE, Connection, Desk
 from noria.serving.gate import TokenMissing
 from noria.serving.heads import IN_VAIN, head_of
 from noria.serving.messages import Response
+from noria.serving.raw import Raw
 
 Send = Callable[[bytes | Response], None]
 

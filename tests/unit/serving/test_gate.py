@@ -8,9 +8,9 @@ import pytest
 
 from noria.ports.clock import VirtualClock
 from noria.records.tokens import FORM, ID, SECRET, Scope, Token, hashed, id_of, secret_of
-from noria.serving.connection import Raw
 from noria.serving.errors import Unauthorised
 from noria.serving.gate import Admitted, Gate, bearer
+from noria.serving.raw import Raw
 from noria.serving.routes import LOAD, UNLOAD, V2, Front
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import socket
 from collections.abc import Callable
 
+import pytest
 import uvloop
 
-from noria.serving.connection import Connection, Desk, Raw
+from noria.serving.connection import Connection, Desk
+from noria.serving.raw import Raw
 
-ASKED = b"POST /%d HTTP/1.1\r\ncontent-length: 0\r\n\r\n"
+ASKED = b"POST /%d HTTP/1.1\r\ncontent-length: 0\r\nx-noria-version: 1\r\n\r\n"
+SMALL = b"POST /%d HTTP/1.1\r\ncontent-length: 0\r\n\r\n"
+LARGE = b"POST /%d HTTP/1.1\r\ncontent-length: 5000\r\n\r\n" + b" " * 5000
 
 
 async def _told(clients: int, send: Callable[[list[socket.socket]], object]) -> list[tuple[float, float]]:
@@ -26,7 +31,7 @@ async def _told(clients: int, send: Callable[[list[socket.socket]], object]) -> 
         if len(told) == clients:
             over.set()
 
-    desk = Desk(answer, lambda error: None, max_body=1000)
+    desk = Desk(answer, lambda error: None, max_body=5000)
     pairs = [socket.socketpair() for _ in range(clients)]
     for ours, _ in pairs:
         ours.setblocking(False)
@@ -38,14 +43,24 @@ async def _told(clients: int, send: Callable[[list[socket.socket]], object]) -> 
     return told
 
 
-def test_who_waits_for_others_that_came_with_it_has_waited_since_then() -> None:
+@pytest.mark.parametrize("first", [ASKED, LARGE])
+@pytest.mark.parametrize("other", [ASKED, LARGE, SMALL])
+def test_who_waits_for_others_that_came_with_it_has_waited_since_then(first: bytes, other: bytes) -> None:
     def send(callers: list[socket.socket]) -> None:
         for number, caller in enumerate(callers):
-            caller.sendall(ASKED % number)
+            caller.sendall((other if number else first) % number)
 
     told = uvloop.run(_told(3, send))
     assert len({came for came, _ in told}) == 1
     assert [turn > came for came, turn in told[1:]] == [True, True]
+
+
+def test_small_requests_are_not_asked_since_when_they_wait() -> None:
+    def send(callers: list[socket.socket]) -> None:
+        for number, caller in enumerate(callers):
+            caller.sendall(SMALL % number)
+
+    assert {came for came, _ in uvloop.run(_told(3, send))} == {math.inf}
 
 
 def test_what_the_loop_did_before_it_looked_is_nobodys_waiting() -> None:

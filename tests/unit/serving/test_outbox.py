@@ -159,7 +159,7 @@ def test_what_is_put_together_leaves_in_the_same_turn() -> None:
             put(outbox, log, "a")
             put(outbox, log, "b")
 
-        outbox.together(both)
+        outbox.send_after(both)
         assert log.did[-1] == "2 sent"
         await asyncio.sleep(0)
 
@@ -170,7 +170,7 @@ def test_what_is_put_together_leaves_in_the_same_turn() -> None:
 def test_what_is_put_together_joins_those_who_wait() -> None:
     async def play(outbox: Outbox, log: Log) -> None:
         put(outbox, log, "a")
-        outbox.together(lambda: put(outbox, log, "b"))
+        outbox.send_after(lambda: put(outbox, log, "b"))
         assert "hand over" not in log.did
         await asyncio.sleep(0)
 
@@ -180,8 +180,8 @@ def test_what_is_put_together_joins_those_who_wait() -> None:
 
 def test_what_is_put_together_waits_for_the_disk_too() -> None:
     async def play(outbox: Outbox, log: Log) -> None:
-        outbox.together(lambda: put(outbox, log, "a"))
-        outbox.together(lambda: put(outbox, log, "b"))
+        outbox.send_after(lambda: put(outbox, log, "a"))
+        outbox.send_after(lambda: put(outbox, log, "b"))
         assert "send a" not in log.did
         while "send b" not in log.did:
             await asyncio.sleep(0.001)

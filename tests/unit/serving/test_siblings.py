@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from noria.serving.connection import Raw
 from noria.serving.metrics import VersionMetrics
-from noria.serving.shadows import TOGETHER, WAITING, Shadow
+from noria.serving.raw import Raw
+from noria.serving.shadows import UNDER_WAY, WAITING, Shadow
 from noria.serving.siblings import Siblings, Unanswered
 from noria.serving.tally import Tally
 
@@ -187,4 +187,4 @@ def test_a_shadow_that_is_behind_is_spared(folder: Path) -> None:
     counts = {place.name: value for place, value in metrics.tally.read().items() if value}
     assert counts["noria_shadow_dropped"] == beyond
     assert counts["noria_passed_on"] == WAITING
-    assert peer.connections <= TOGETHER
+    assert peer.connections <= UNDER_WAY

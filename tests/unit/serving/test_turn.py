@@ -9,10 +9,10 @@ from typing import Any, cast
 import pytest
 
 from noria.serving.cause import OWN
-from noria.serving.connection import Raw
 from noria.serving.quick import Read
+from noria.serving.raw import Raw
 from noria.serving.taken import Taken
-from noria.serving.turn import LOOKED_AT, TOGETHER, Turn
+from noria.serving.turn import LOOKED_AT, MOST, Turn
 
 
 class House:
@@ -26,7 +26,7 @@ class House:
         self.soon: list[Callable[[], None]] = []
         self.sent_together: list[int] = []
         journal = SimpleNamespace(
-            together=self.together,
+            send_after=self.send_after,
             metrics=SimpleNamespace(stage=lambda name, seconds, weight: self.stages.append((name, weight))),
         )
         loop = SimpleNamespace(call_soon=lambda call: self.soon.append(call))
@@ -49,7 +49,7 @@ class House:
             raise RuntimeError("19")
         self.failed.append((taken.read.first[0], type(error).__name__))
 
-    def together(self, puts: Callable[[], None]) -> None:
+    def send_after(self, puts: Callable[[], None]) -> None:
         before = len(self.told)
         puts()
         self.sent_together.append(len(self.told) - before)
@@ -110,12 +110,12 @@ def test_who_cannot_be_told_that_it_failed_costs_nobody_else_an_answer(
 
 def test_a_turn_owes_no_more_than_so_many_answers() -> None:
     house = House()
-    for value in range(1000, 1000 + TOGETHER + 3):
+    for value in range(1000, 1000 + MOST + 3):
         house.add(value)
-    assert house.sent_together == [TOGETHER]
+    assert house.sent_together == [MOST]
     house.end()
-    assert house.sent_together == [TOGETHER, 3]
-    assert [value for value, _ in house.told] == list(range(1000, 1000 + TOGETHER + 3))
+    assert house.sent_together == [MOST, 3]
+    assert [value for value, _ in house.told] == list(range(1000, 1000 + MOST + 3))
 
 
 def test_stages_are_counted_for_as_many_as_there_were() -> None:
