@@ -13,6 +13,7 @@ import msgspec
 import pytest
 
 from noria.app.rollouts import look
+from noria.app.rollouts.driver import Driver
 from noria.app.rollouts.rehearse import logged_rows
 from noria.records.rollouts import Ended, Opening, Owing, RolloutPolicy, Standby, Watching
 from noria.rollout.judge import part_of
@@ -118,6 +119,28 @@ def test_who_stays_well_beside_its_predecessor_on_standby_stays(here: World) -> 
     assert isinstance(ended, Ended)
     assert (ended.result, here.champion, here.table) == ("promoted", NEW, Table())
     assert "nothing worse beside its predecessor on" in ended.why
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["one driver", "another one since the switch"])
+def test_labels_on_standby_are_judged_by_the_loss_of_the_version_and_not_of_its_predecessor(
+    here: World, again: bool
+) -> None:
+    here.begin(msgspec.structs.replace(STANDBY, quality=0.1))
+    here.drive(Watching)
+    here.label(here.ask(100, days=DAYS))
+    here.drive(Standby)
+    here.drive()
+    if again:
+        here.driver.close()
+        here.driver = Driver(here.app, "delay")
+    here.label(here.ask(1_500, answer=0.9, days=DAYS))
+    ended = here.drive()
+    assert isinstance(ended, Ended)
+    assert (ended.result, here.champion) == ("rolled back", OLD)
+    assert ended.why.startswith("quality: worse, loss 0.8 ")
+    version = here.app.records.versions.version("delay", NEW)
+    assert version is not None
+    assert {*here.app.roots} == {here.app.code(version.code)}
 
 
 def test_labels_that_come_after_the_promotion_convict_it(here: World) -> None:
