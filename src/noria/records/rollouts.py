@@ -102,7 +102,9 @@ class Losses(Record):
     """Of the range of the loss."""
     spread: float = 0.0
     """Standard deviation that the units' own levels give to the mean of the differences, where units come again and stay with
-    their version."""
+    their version. Infinite: nothing tells it, for too few units came again."""
+    freedom: float = 0.0
+    """Degrees of freedom of that."""
     labelled: int = 0
     waiting: int = 0
     """Answers without a label: the debt."""
@@ -155,6 +157,16 @@ class Standing(Record):
     events: tuple[int, int] = (0, 0)
     needed: int | None = None
     """More units of the challenger (differences, of a loss) to a verdict at the present rates; None: none, or out of sight."""
+    apart: float | None = 0.0
+    """Of a loss: what of the interval, on either side, is of which units came to which version. More units narrow it, more
+    differences do not. None: all."""
+
+    @property
+    def lacks_units(self) -> bool:
+        """Whether no number of differences decides, as things are, because too few units have come."""
+        if self.verdict != "undecided" or self.apart == 0.0:
+            return False
+        return self.apart is None or self.estimate is None or abs(self.estimate - self.limit) <= self.apart
 
 
 class Judged(Record):

@@ -22,7 +22,7 @@ from noria.records.tasks import Score, Scored
 from noria.records.versions import Version
 from noria.statistics import even_differences
 from noria.statistics.exact import hashes_of
-from noria.statistics.unpaired import Rows, unit_spread
+from noria.statistics.unpaired import Rows, UnitSpread, unit_spread
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -62,10 +62,12 @@ def losses_of(app: App, rollout: Rollout, judge: Version, engine: Engine, now: d
     counted = sum(rows.losses.size for rows in both)
     low, high = judge.quality.range
     smallest = (rollout.policy.quality or 0.0) / (high - low)
-    canary = rollout.policy.strategy == "canary"  # copies are of the same units
+    copies = rollout.policy.strategy != "canary"  # of the same units
+    spread = UnitSpread(0.0, 0.0) if copies else unit_spread(*both)
     return Losses(
         differences=tuple(even_differences(*both, smallest=smallest).tolist()),
-        spread=unit_spread(*both) if canary else 0.0,
+        spread=spread.deviation,
+        freedom=spread.freedom,
         width=high - low,
         labelled=counted,
         waiting=frame.height - counted,
