@@ -210,6 +210,16 @@ def superseded(rollout: Rollout, by: str, now: datetime) -> Rollout:
     return _ended(rollout, "superseded", by, now) if isinstance(rollout.phase, Owing) else rollout
 
 
+def moved_to(rollout: Rollout, champion: int | None, by: str, now: datetime) -> Rollout:
+    """After a switch somebody has moved the alias: to whom it replaced, as `by` tells, or to a third version. The same one
+    where it names the version."""
+    if champion == rollout.version:
+        return rollout
+    if champion == rollout.champion:
+        return convicted(rollout, by, now)
+    return superseded(rollout, f"version {champion} is the champion", now)
+
+
 def convicted(rollout: Rollout, why: str, now: datetime) -> Rollout:
     """The alias has gone back, in the same transaction; whoever got copies is the champion, and gets none."""
     return _went_back(rollout, why, now) if rollout.switched else rollout

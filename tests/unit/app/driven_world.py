@@ -28,6 +28,7 @@ from noria.ports.clock import VirtualClock
 from noria.ports.engine import Ended, Happening, Job
 from noria.ports.serving import Answered, Failure
 from noria.records.artifacts import Artifact
+from noria.records.events import AliasMoved, VersionRegistered
 from noria.records.monitoring import NewFeedback
 from noria.records.rollouts import Phase, Rehearsal, Rollout, RolloutPolicy
 from noria.records.routing import Challenger, Routing
@@ -201,6 +202,20 @@ class World:
     @property
     def champion(self) -> int:
         return self.app.records.versions.aliases("delay")["champion"]
+
+    def register(self, *numbers: int) -> None:
+        """Further versions, like the newer one."""
+        known = self.app.records.versions.version("delay", NEW)
+        assert known is not None
+        changes = [VersionRegistered(version=replace(known, number=number)) for number in numbers]
+        self.app.records.ledger.append("delay", changes, at=self.clock.now())
+
+    def name(self, champion: int) -> None:
+        """By hand."""
+        moved = AliasMoved(
+            model="delay", alias="champion", before=self.champion, after=champion, why="a test", by="ada"
+        )
+        self.app.records.ledger.append("delay", [moved], at=self.clock.now())
 
     def begin(self, policy: RolloutPolicy) -> None:
         start(self.app, "delay:2", policy, by="ada", force=True)

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from noria.app.rollback import rollback
 from noria.app.rollouts import look
 from noria.app.rollouts.driver import Driver
 from noria.app.rollouts.rehearse import logged_rows
@@ -159,6 +160,37 @@ def test_labels_that_come_after_the_promotion_convict_it(here: World) -> None:
     assert here.champion == OLD
     moved = [change for _, change in here.app.records.ledger.events("delay", kinds=("alias.moved",))][-1]
     assert moved.why == f"rollout delay/r1, by its labels: {ended.why}"  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("moves", "back", "ends"),
+    [
+        ((), OLD, "rolled back"),
+        ((3,), NEW, None),
+        ((3, 4), 3, "superseded"),
+    ],
+    ids=["to its predecessor", "to itself", "to a third one"],
+)
+@pytest.mark.parametrize("standby", [0.0, 600.0], ids=["owing", "on standby"])
+def test_a_rollback_convicts_only_what_it_takes_back(
+    here: World, moves: tuple[int, ...], back: int, ends: str | None, standby: float
+) -> None:
+    """After the switch the alias may have been moved by hand before a driver looked."""
+    here.register(3, 4)
+    here.begin(msgspec.structs.replace(STANDBY, quality=0.1, standby=standby))
+    here.drive(Watching)
+    here.ask(100, days=DAYS)
+    before = here.drive(Standby if standby else Owing)
+    for number in moves:
+        here.name(number)
+    done = rollback(here.app, "delay", by="ada")
+    assert (done.moved.after, here.champion) == (back, back)
+    if ends is None:
+        assert (done.rollout, here.rollout.phase) == (None, before)
+    else:
+        assert done.rollout is not None
+        phase = here.drive(Ended) if here.rollout.open else here.rollout.phase
+        assert isinstance(phase, Ended) and phase.result == ends
 
 
 def test_labels_that_say_nothing_bad_keep_it(here: World) -> None:
