@@ -31,6 +31,7 @@ from noria.rollout.machine import (
     leads_on,
     matured,
     moved_to,
+    not_standing_by,
     opened,
     promoted,
     reason,
@@ -173,7 +174,8 @@ def _stand_by(door: Door, rollout: Rollout) -> Turned:
             told = f"its predecessor cannot stand by: {why}"
             return _kept(door, rollout, alone(rollout, told, door.now()))
         case NotYet(why=why):
-            return Turned(rollout, waiting=why)
+            new = not_standing_by(rollout, why, door.now())
+            return Turned(rollout, waiting=why) if new is rollout else _kept(door, rollout, new)
 
 
 def _promote(door: Door, rollout: Rollout) -> Turned:

@@ -143,6 +143,13 @@ def promoted(rollout: Rollout, now: datetime) -> Rollout:
     return _stays(rollout, reason(rollout), now)
 
 
+def not_standing_by(rollout: Rollout, why: str, now: datetime) -> Rollout:
+    """After a switch: for now the predecessor can get no copies. That is waited for as long as it was to stand by."""
+    if not isinstance(rollout.phase, Standby) or _is_standing_by(rollout, rollout.phase, now):
+        return rollout
+    return alone(rollout, f"its predecessor could not stand by in time: {why}", now)
+
+
 def alone(rollout: Rollout, why: str, now: datetime) -> Rollout:
     """After a switch: the predecessor is to get no copies any more, or cannot answer them; the version stays."""
     if not isinstance(rollout.phase, Standby):
@@ -274,9 +281,13 @@ def _judged_on_standby(rollout: Rollout, seen: Observed, now: datetime) -> Rollo
     if seen.displaced is not None:
         again = msgspec.structs.replace(phase, opened=False)
         return _next(rollout, again, stretches=_closed(rollout, seen.displaced))
-    if rollout.pause or (now - phase.since).total_seconds() < rollout.policy.standby:
+    if _is_standing_by(rollout, phase, now):
         return rollout
     return alone(rollout, copies_on_standby(judged), now)
+
+
+def _is_standing_by(rollout: Rollout, phase: Standby, now: datetime) -> bool:
+    return rollout.pause is not None or (now - phase.since).total_seconds() < rollout.policy.standby
 
 
 def _stays(rollout: Rollout, why: str, now: datetime) -> Rollout:
