@@ -122,6 +122,21 @@ def test_who_stays_well_beside_its_predecessor_on_standby_stays(here: World) -> 
     assert "nothing worse beside its predecessor on" in ended.why
 
 
+def test_a_look_at_it_on_standby_says_nothing_of_labels_from_before_the_switch(here: World) -> None:
+    here.begin(msgspec.structs.replace(STANDBY, quality=0.1, standby=1e6))
+    here.drive(Watching)
+    here.label(here.ask(1_500, answer=0.12, days=DAYS))
+    here.drive(Standby)
+    before = here.rollout.judged
+    assert before is not None and before.labelled
+    here.drive()
+    here.ask(50)
+    seen = look.standing(here.app, here.rollout)
+    assert seen.judged is not None
+    assert (seen.judged.here, seen.judged.of("quality")) == (50, None)
+    assert (seen.judged.labelled, seen.judged.waiting, seen.waiting) == (0, 0, look.UNSEEN)
+
+
 @pytest.mark.parametrize("again", [False, True], ids=["one driver", "another one since the switch"])
 def test_labels_on_standby_are_judged_by_the_loss_of_the_version_and_not_of_its_predecessor(
     here: World, again: bool
