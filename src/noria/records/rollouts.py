@@ -47,11 +47,17 @@ class RolloutPolicy(Record, kw_only=True):
     when what it replaced it is found to be worse."""
     patience: float | None = None
     """Seconds that a step may last without a verdict; then the champion answers everything again. None: for ever."""
-    undecided: Undecided = "end"
+    undecided: Undecided | None = None
     """`switch`, of a blue-green: it is promoted on enough copies in which nothing was worse, whatever they left open. Of a canary,
     what becomes of a step that was out of patience. `shadow`: it goes on with copies of all requests, as long at
     most, and is tried again after a verdict there; out of patience once more in the same step, or `end`: that was it. A project
-    that does not say gets `shadow`; a rollout of old, whose record does not, ends, and is judged as it was."""
+    that does not say gets `shadow`. None, of a rollout from before this setting: it goes on as it was begun, a canary to its
+    `end`, and a blue-green to its `switch`."""
+
+    @property
+    def switches(self) -> bool:
+        """Whether it is promoted on copies that left something open."""
+        return (self.undecided or ("switch" if self.strategy == "blue-green" else "end")) == "switch"
 
 
 class Stretch(Record):

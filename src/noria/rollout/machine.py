@@ -258,7 +258,7 @@ def _is_enough(rollout: Rollout, phase: Watching, judged: Judged, lasted: float)
         return not missing(policy, judged)
     if phase.step < len(rollout.steps) - 1:
         return True
-    known = policy.undecided == "switch" or not missing(policy, judged)
+    known = policy.switches or not missing(policy, judged)
     return known and lasted >= policy.bake
 
 
