@@ -193,6 +193,17 @@ def test_of_a_unit_each_nothing_tells_what_units_bring() -> None:
     assert (judged(pair), judged(pair, unit_spread(*pair))) == ("worse", "undecided")
 
 
+def test_a_unit_that_asks_for_nearly_all_is_as_good_as_one_alone() -> None:
+    """Of the challenger's two one asks twice: how far they lie apart is not told by these, and by the champion's it is."""
+    random = np.random.default_rng(SEED)
+    for _ in range(8):
+        own, other = recurring(random, 50, 0.1, theirs=1)
+        assert other.units is not None
+        again = replace(other, units=np.where(np.arange(other.units.size) < 2, 99, other.units))
+        alone, nearly = unit_spread(own, other), unit_spread(own, again)
+        assert nearly.deviation == pytest.approx(alone.deviation, rel=0.01)
+
+
 @pytest.mark.parametrize(
     ("units", "theirs", "more"), [(1_000, None, 0.15), (50, 3, 0.5), (50, 2, 0.5), (50, 1, 0.5)]
 )

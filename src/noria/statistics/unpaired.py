@@ -24,6 +24,8 @@ from noria.statistics.paired import Verdict, verdict_of
 LEAST_ROWS = 50  # of each version in a difference: of 0/1 losses, tests/property/test_rollout_losses.py tells what fewer do
 LOSSES = 4.0  # of both together in a difference: of rare losses 50 rows hold none or one, and their mean is as skewed as one row
 
+LEAST_FREEDOM = 0.5  # of two units that is where the one has half as many rows: with fewer still, next to nothing is left of either
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rows:
@@ -152,7 +154,7 @@ def _levels(units: NDArray[np.int64], losses: Floats, near: NDArray[np.intp]) ->
 
     That mean holds the unit itself, with its share q of the rows: of as many rows of each of n units 1 - 1/n of a variance is
     left (the division by n - 1), else 1 - 2 sum q^3 / sum q^2 + sum q^2. At least what the rows' own variance makes of so
-    few pairs by chance. A few units with most of the pairs count as few.
+    few pairs by chance. A few units with most of the pairs count as few, and one as one.
     """
     rows = losses.size
     _, unit, often = np.unique(units, return_inverse=True, return_counts=True)
@@ -161,7 +163,7 @@ def _levels(units: NDArray[np.int64], losses: Floats, near: NDArray[np.intp]) ->
     if not total:
         return _Levels()
     weight, freedom = total / rows**2, total**2 / float((pairs**2).sum()) - 1.0
-    if freedom < 1e-9:  # one unit alone comes again, and the share of that in its own mean is all
+    if freedom < LEAST_FREEDOM:
         return _Levels(weight=weight)
     rest = losses - (np.bincount(near, losses) / np.maximum(np.bincount(near), 1))[near]
     share = often / rows
