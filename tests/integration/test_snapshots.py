@@ -137,6 +137,7 @@ def lake(tmp_path: Path) -> tuple[Any, dict[str, str]]:
     return catalog, properties
 
 
+@pytest.mark.filterwarnings("error")  # a step's log shows them to who cannot do anything about them
 def test_an_iceberg_table_is_read_at_a_snapshot_and_at_a_time(
     step: Inside, lake: tuple[Any, dict[str, str]]
 ) -> None:

@@ -77,6 +77,8 @@ class World:
     thin: Thin | None = None
     bad_after: bool = False
     """Whether it is found to be worse once it is the champion and its predecessor stands by."""
+    hampered: bool = False
+    """Whether its predecessor can get no copies."""
     history: list[Rollout] = field(default_factory=list)
     alias: int = OLD
     table: Table = field(default_factory=Table)
@@ -145,6 +147,8 @@ class OneDoor:
                 return NotYet("no service runs")
             if not self.world.loads and table != Table():
                 return Never("it does not load")
+            if table.shadow == OLD and self.world.hampered:
+                return NotYet("a third answers by hand")
             if table.shadow == self.world.alias:
                 return NotYet("the service has not followed the alias yet")
             if (
@@ -399,9 +403,14 @@ class Rollouts(RuleBasedStateMachine):
         self.no_step_is_skipped()
         self.steps_follow_one_another()
         self.no_step_is_undecided_twice()
-        if not self.person:
+        if not self.person and not self._stood_by_too_late():
             finish(self.same)
             assert outcome(self.world) == outcome(self.same)
+
+    def _stood_by_too_late(self) -> bool:
+        """Its time was over before a service sent copies, so that nothing was seen on standby."""
+        phases = [one.phase for one in self.world.history]
+        return any(isinstance(one, Withdrawing) and "could not stand by in time" in one.why for one in phases)
 
 
 def finish(world: World) -> None:
@@ -495,6 +504,27 @@ def test_a_person_ends_the_standby_and_a_third_champion_ends_it_too() -> None:
     third.alias = 3
     finish(third)
     assert outcome(third)[:3] == ("superseded", 3, Table())
+
+
+@pytest.mark.parametrize("quality", [None, 0.02])
+def test_who_cannot_stand_by_is_waited_for_no_longer_than_it_was_to_stand_by(quality: float | None) -> None:
+    """A version that answers for a share by hand keeps copies from being sent; a pause holds the end."""
+    world = World(RolloutPolicy(strategy="blue-green", standby=180.0, quality=quality), None, hampered=True)
+    while not isinstance(world.current.phase, Standby):
+        turn(OneDoor(world), world.current)
+    world.time += timedelta(seconds=179)
+    assert "by hand" in turn(OneDoor(world), world.current).waiting
+    world.time += timedelta(seconds=1)
+    assert world.append(paused(world.current, "ada", "lunch", world.time), None)
+    assert "by hand" in turn(OneDoor(world), world.current).waiting
+    assert world.append(resumed(world.current), None)
+    turn(OneDoor(world), world.current)
+    phase = world.current.phase
+    assert isinstance(phase, Withdrawing)
+    assert phase.why.endswith("its predecessor could not stand by in time: a third answers by hand")
+    finish(world)
+    assert outcome(world)[:3] == ("promoted", NEW, Table())
+    assert (Owing in [type(one.phase) for one in world.history]) == (quality is not None)
 
 
 def test_labels_convict_who_was_promoted_without_them() -> None:

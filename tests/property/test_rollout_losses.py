@@ -12,15 +12,16 @@ import pytest
 from numpy.typing import NDArray
 
 from noria.records.rollouts import Losses, Observed, RolloutPolicy
-from noria.rollout.judge import judge
+from noria.rollout.judge import judge, unit_radius
 from noria.statistics import compare, compare_unpaired, even_differences, unit_spread
 from noria.statistics.symmetric import log_evidence_path
-from noria.statistics.unpaired import LEAST_ROWS, Rows
+from noria.statistics.unpaired import LEAST_ROWS, Rows, UnitSpread
 from property.bounds import surely_over
 
 Floats = NDArray[np.float64]
 DAY = np.datetime64("2026-01-01", "us")
 ALPHA, CANARIES, SEED = 0.0125, 150, 29
+NONE = UnitSpread(0.0, 0.0)
 SHARES = np.repeat((0.05, 0.25, 0.5), 30)  # day by day
 
 
@@ -107,53 +108,110 @@ def test_how_many_rows_it_takes_is_known_before_they_come() -> None:
 
 
 def recurring(
-    random: np.random.Generator, units: int, between: float, more: float = 0.0
+    random: np.random.Generator, units: int, between: float, more: float = 0.0, *, theirs: int | None = None
 ) -> tuple[Rows, Rows]:
-    """40 days of 500 rows of the same units, a fifth of them the challenger's, each with a level of loss of its own."""
+    """40 days of 500 rows of the same units, a fifth of them the challenger's (or `theirs`, with as many rows), each with a level of
+    loss of its own."""
     days = np.repeat(np.arange(40), 500)
-    unit = random.integers(0, units, days.size)
-    theirs = (random.random(units) < 0.2)[unit]
-    level = np.clip(0.2 + between * random.standard_normal(units), 0.0, 1.0)[unit] + 0.1 * np.sin(days)
-    losses = (random.random(days.size) < level + more * theirs).astype(np.float64)
+    of_challenger = random.random(units) < 0.2 if theirs is None else np.arange(units) < theirs
+    even = np.full(units, 1.0 / units)
+    few = np.where(of_challenger, 0.2 / (theirs or 1), 0.8 / (units - (theirs or 0)))
+    unit = random.choice(units, days.size, p=even if theirs is None else few)
+    own_level = np.clip(0.2 + between * random.standard_normal(units), 0.0, 1.0)
+    level = own_level[unit] + 0.1 * np.sin(days)
+    asked = of_challenger[unit]
+    losses = (random.random(days.size) < level + more * asked).astype(np.float64)
     when, share = DAY + days * np.timedelta64(1, "D"), np.full(days.size, 0.2)
-    own, other = (Rows(when[at], share[at], losses[at], unit[at]) for at in (~theirs, theirs))
+    own, other = (Rows(when[at], share[at], losses[at], unit[at]) for at in (~asked, asked))
     return own, other
 
 
-def judged(pair: tuple[Rows, Rows], spread: float) -> str:
-    losses = Losses(differences=tuple(even_differences(*pair)), spread=spread)
+def judged(pair: tuple[Rows, Rows], spread: UnitSpread = NONE) -> str:
+    losses = Losses(
+        differences=tuple(even_differences(*pair)), spread=spread.deviation, freedom=spread.freedom
+    )
     found = judge(RolloutPolicy(quality=0.0), Observed(losses=losses)).of("quality")
     assert found is not None
     return found.verdict
 
 
-def test_units_that_come_again_are_no_evidence_of_who_answers_them() -> None:
+@pytest.mark.parametrize("theirs", [None, 1, 3])
+def test_units_that_come_again_are_no_evidence_of_who_answers_them(theirs: int | None) -> None:
     """Fifty customers with levels of their own, versions alike. Planted: without what the units bring."""
     random = np.random.default_rng(SEED)
-    pairs = [recurring(random, 50, 0.15) for _ in range(12)]
+    pairs = [recurring(random, 50, 0.15, theirs=theirs) for _ in range(12)]
     wrong = sum(judged(pair, unit_spread(*pair)) in ("worse", "better") for pair in pairs)
     assert not surely_over(wrong, 12, ALPHA)
-    assert surely_over(sum(judged(pair, 0.0) in ("worse", "better") for pair in pairs), 12, ALPHA)
+    assert surely_over(sum(judged(pair) in ("worse", "better") for pair in pairs), 12, ALPHA)
+
+
+@pytest.mark.parametrize(
+    ("units", "theirs"), [(50, 10), (50, 3), (50, 2), (50, 1), (10, 2), (5, 1), (4, 2), (200, 40)]
+)
+def test_units_alike_by_version_lie_no_further_apart_than_promised(units: int, theirs: int) -> None:
+    """Normal levels without rows' noise, so that all of the difference is what the units bring. Planted: as if their variance
+    were known."""
+    random = np.random.default_rng(SEED)
+    alpha, draws, over, known = 0.0125, 400, 0, 0
+    unit = np.repeat(np.arange(units), 20)
+    days = DAY + random.integers(0, 20, unit.size) * np.timedelta64(1, "D")
+    asked, share = unit < theirs, np.full(unit.size, theirs / units)
+    for _ in range(draws):
+        level, order = random.standard_normal(units)[unit], random.permutation(unit.size)
+        own, other = (
+            Rows(days[at], share[at], level[at], unit[at])
+            for at in (order[~asked[order]], order[asked[order]])
+        )
+        found = unit_spread(own, other)
+        apart = float(even_differences(own, other, least_rows=1, losses=0.0).mean())
+        over += apart > unit_radius(found.deviation, found.freedom, alpha)
+        known += apart > unit_radius(found.deviation, 1e9, alpha)
+    assert not surely_over(over, draws, alpha)
+    assert units > 5 or surely_over(known, draws, alpha)
 
 
 def test_the_spread_of_units_is_theirs_and_not_that_of_days_or_rows() -> None:
     random = np.random.default_rng(SEED)
-    alike = [unit_spread(*recurring(random, 50, 0.0)) for _ in range(8)]
-    apart = [unit_spread(*recurring(random, 200, 0.1)) for _ in range(8)]
+    alike = [unit_spread(*recurring(random, 50, 0.0)).deviation for _ in range(8)]
+    apart = [unit_spread(*recurring(random, 200, 0.1)).deviation for _ in range(8)]
+    worse = [unit_spread(*recurring(random, 200, 0.1, more=0.5)).deviation for _ in range(8)]
     assert np.mean(alike) < 0.008, "0.035 where levels differ by 0.1"
-    assert np.mean(apart) == pytest.approx(0.1 * math.sqrt(1 / 40 + 1 / 160), rel=0.15)
+    for found in (apart, worse):
+        assert np.mean(found) == pytest.approx(0.1 * math.sqrt(1 / 40 + 1 / 160), rel=0.15)
     own, other = recurring(random, 200, 0.1)
     once = [
         replace(rows, units=np.arange(rows.losses.size) + 1_000_000 * at)
         for at, rows in enumerate((own, other))
     ]
-    assert unit_spread(*once) == 0.0 == unit_spread(*(replace(rows, units=None) for rows in (own, other)))
+    assert unit_spread(*once) == NONE == unit_spread(*(replace(rows, units=None) for rows in (own, other)))
 
 
-def test_harm_beyond_what_units_bring_is_seen() -> None:
+def test_of_a_unit_each_nothing_tells_what_units_bring() -> None:
     random = np.random.default_rng(SEED)
-    pairs = [recurring(random, 1_000, 0.1, more=0.15) for _ in range(3)]
-    assert [judged(pair, unit_spread(*pair)) for pair in pairs] == ["worse"] * 3
+    pair = recurring(random, 2, 0.0, more=0.5, theirs=1)
+    assert unit_spread(*pair) == UnitSpread(math.inf, 0.0)
+    assert (judged(pair), judged(pair, unit_spread(*pair))) == ("worse", "undecided")
+
+
+def test_a_unit_that_asks_for_nearly_all_is_as_good_as_one_alone() -> None:
+    """Of the challenger's two one asks twice: how far they lie apart is not told by these, and by the champion's it is."""
+    random = np.random.default_rng(SEED)
+    for _ in range(8):
+        own, other = recurring(random, 50, 0.1, theirs=1)
+        assert other.units is not None
+        again = replace(other, units=np.where(np.arange(other.units.size) < 2, 99, other.units))
+        alone, nearly = unit_spread(own, other), unit_spread(own, again)
+        assert nearly.deviation == pytest.approx(alone.deviation, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("units", "theirs", "more"), [(1_000, None, 0.15), (50, 3, 0.5), (50, 2, 0.5), (50, 1, 0.5)]
+)
+def test_harm_beyond_what_units_bring_is_seen(units: int, theirs: int | None, more: float) -> None:
+    """Of few units, too: one alone is held against what those of the champion differ by."""
+    random = np.random.default_rng(SEED)
+    pairs = [recurring(random, units, 0.1, more, theirs=theirs) for _ in range(6)]
+    assert [judged(pair, unit_spread(*pair)) for pair in pairs].count("worse") >= 5
 
 
 def test_days_that_differ_while_the_share_grows_mislead_means_of_all_rows_and_not_differences_of_days() -> (

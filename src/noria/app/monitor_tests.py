@@ -15,6 +15,7 @@ from noria.records.monitoring import Block, RiskState, SegmentRisk
 from noria.records.sights import Baseline, Evidence, Sight
 
 WEEK = 7  # newest blocks that a mean is told of: one alone is a stormy day
+PROOF = "proof that it is beyond the tolerance"
 State = Literal["quiet", "tolerated", "alarm", "deaf"]
 """`tolerated`: it has changed for certain, and is not proved to have changed by more than the tolerance, which alarms."""
 
@@ -122,6 +123,7 @@ def drift_tests(
             blocks=seen,
             note=note,
             share=one.share,
+            proof=(one.proved, one.proof) if one.lacks_proof else None,
             shift=shift,
         )
 
@@ -179,9 +181,10 @@ def _test(
     state: State | None = None,
     peak: float | None = None,
     share: float | None = None,
+    proof: tuple[float, float] | None = None,
     shift: Shift | None = None,
 ) -> Test:
-    """`state`, `peak` and `share`: by the evidence alone, unless they are given."""
+    """`state`, `peak` and `share`: by the evidence alone, unless they are given. `proof`: so far and wanted, where `share` is of it."""
     peak = max(past) if peak is None else peak
     known = state or ("alarm" if peak >= threshold else "quiet")
     share = min(1.0, log(max(peak, 1.0)) / log(threshold) if share is None else share)
@@ -193,19 +196,20 @@ def _test(
         threshold=threshold,
         share=share,
         blocks=blocks,
-        note=note + _needed(known, share, threshold / max(now, 1.0)),
+        note=note + _needed(known, share, proof or (now, threshold), PROOF if proof else "evidence"),
         history=past,
         starts=starts,
         shift=shift,
     )
 
 
-def _needed(state: State, share: float, times: float) -> str:
-    """How far it is on its way, and what is needed of the evidence of now to ring."""
+def _needed(state: State, share: float, so_far: tuple[float, float], what: str) -> str:
+    """How far it is on its way, and what is needed to ring beside the evidence of now, or the proof, that `share` is of."""
     if state == "deaf":
         return "; no loss can ring it: the holdout has too few blocks"
     if state != "quiet":
         return ""
+    times = so_far[1] / max(so_far[0], 1.0)
     about = figure(float(f"{times:.2g}"))
-    needed = f", about {about} times the evidence is needed" if times > 1.0 else ""
+    needed = f", about {about} times the {what} is needed" if times > 1.0 else ""
     return f"; {share:.0%} of the way{needed}"

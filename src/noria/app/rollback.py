@@ -56,7 +56,8 @@ def rollback(
     app: App, model: str | None, *, alias: str = CHAMPION, why: str = "", by: str, dry_run: bool = False
 ) -> RolledBack:
     """Let an alias name the version that it named before, and wait until the services of this machine that follow the
-    champion answer with it. A rollout that is under way ends with it. Raises `NoWayBack`, `VersionGone`."""
+    champion answer with it. A rollout that is under way ends with it, unless it is the one by which that version became the
+    champion. Raises `NoWayBack`, `VersionGone`."""
     began = time.monotonic()
     name = app.model(model).name
     moved = _moved(app, name, alias, why or "rolled back by a person", by)
@@ -90,7 +91,7 @@ def _ended(app: App, model: str, moved: AliasMoved, by: str) -> Rollout | None:
     if last is None or not last.open:
         return None
     now, why = app.clock.now(), f"rolled back by {by}"
-    new = machine.convicted(last, why, now) if last.switched else machine.aborted(last, why, now)
+    new = machine.moved_to(last, moved.after, why, now) if last.switched else machine.aborted(last, why, now)
     return None if new is last else new
 
 

@@ -18,7 +18,8 @@ UNDECIDED = Rule('"shadow", "end" or, of a blue-green, "switch"', ("shadow", "en
 BLOCK = Rule('a count and a unit of s, m, h, d, w, as in "1d"', matches(SPAN))
 ALPHA = Rule("between 0 and 1; it is shared by all metrics", PROBABILITY.holds)
 
-USUAL = RolloutPolicy(undecided="shadow")
+UNSAID: Undecided = "shadow"
+USUAL = RolloutPolicy(undecided=UNSAID)
 """Of a project that says nothing of its rollouts."""
 
 
@@ -43,7 +44,7 @@ def rollout_of(model: Section) -> RolloutPolicy | None:
         bake=section.seconds("bake", usual.bake),
         standby=section.seconds("standby", usual.standby),
         patience=section.seconds("patience", None),
-        undecided=cast("Undecided", section.text("undecided", usual.undecided, UNDECIDED)),
+        undecided=cast("Undecided", section.text("undecided", UNSAID, UNDECIDED)),
     )
     _check_together(section, policy)
     section.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from noria.app.rollouts.verbs import Standing as Seen
 from noria.cli.render import NONE, fields, paint, span, table, when
 from noria.records.rollouts import Judged, Quantile, Rollout, Standing
-from noria.rollout.words import phase_words, unit_of
+from noria.rollout.words import MORE_UNITS, phase_words, unit_of
 
 
 def lines_of(standing: Seen) -> list[str]:
@@ -105,6 +105,8 @@ def _needs(one: Standing, rate: float) -> str:
     """How much more until a verdict, and how long that takes as things go."""
     if one.verdict != "undecided":
         return ""
+    if one.lacks_units:
+        return MORE_UNITS
     if one.needed is None:
         return "more than can be told"
     more = f"{one.needed:,} more {unit_of(one)}"

@@ -47,11 +47,17 @@ class RolloutPolicy(Record, kw_only=True):
     when what it replaced it is found to be worse."""
     patience: float | None = None
     """Seconds that a step may last without a verdict; then the champion answers everything again. None: for ever."""
-    undecided: Undecided = "end"
+    undecided: Undecided | None = None
     """`switch`, of a blue-green: it is promoted on enough copies in which nothing was worse, whatever they left open. Of a canary,
     what becomes of a step that was out of patience. `shadow`: it goes on with copies of all requests, as long at
     most, and is tried again after a verdict there; out of patience once more in the same step, or `end`: that was it. A project
-    that does not say gets `shadow`; a rollout of old, whose record does not, ends, and is judged as it was."""
+    that does not say gets `shadow`. None, of a rollout from before this setting: it goes on as it was begun, a canary to its
+    `end`, and a blue-green to its `switch`."""
+
+    @property
+    def switches(self) -> bool:
+        """Whether it is promoted on copies that left something open."""
+        return (self.undecided or ("switch" if self.strategy == "blue-green" else "end")) == "switch"
 
 
 class Stretch(Record):
@@ -102,7 +108,9 @@ class Losses(Record):
     """Of the range of the loss."""
     spread: float = 0.0
     """Standard deviation that the units' own levels give to the mean of the differences, where units come again and stay with
-    their version."""
+    their version. Infinite: nothing tells it, for too few units came again."""
+    freedom: float = 0.0
+    """Degrees of freedom of that."""
     labelled: int = 0
     waiting: int = 0
     """Answers without a label: the debt."""
@@ -155,6 +163,16 @@ class Standing(Record):
     events: tuple[int, int] = (0, 0)
     needed: int | None = None
     """More units of the challenger (differences, of a loss) to a verdict at the present rates; None: none, or out of sight."""
+    apart: float | None = 0.0
+    """Of a loss: what of the interval, on either side, is of which units came to which version. More units narrow it, more
+    differences do not. None: all."""
+
+    @property
+    def lacks_units(self) -> bool:
+        """Whether no number of differences decides, as things are, because too few units have come."""
+        if self.verdict != "undecided" or self.apart == 0.0:
+            return False
+        return self.apart is None or self.estimate is None or abs(self.estimate - self.limit) <= self.apart
 
 
 class Judged(Record):

@@ -69,12 +69,20 @@ class Evidence(Record, kw_only=True):
     @property
     def share(self) -> float:
         """How far it is on its way to the alarm, by the exponent: 1 at the alarm."""
-        from math import log
+        return min(self._ways)
 
-        ways = [log(max(self.peak, 1.0)) / log(self.threshold)]
-        if self.proof > 1.0:
-            ways.append(log(max(self.proved, 1.0)) / log(self.proof))
-        return min(ways)
+    @property
+    def lacks_proof(self) -> bool:
+        """Whether the proof that it is beyond the tolerance has further to go than the evidence of a change."""
+        evidence, proof = self._ways
+        return proof < evidence
+
+    @property
+    def _ways(self) -> tuple[float, float]:
+        from math import inf, log
+
+        evidence = log(max(self.peak, 1.0)) / log(self.threshold)
+        return evidence, log(max(self.proved, 1.0)) / log(self.proof) if self.proof > 1.0 else inf
 
 
 class Sight(Record, kw_only=True):

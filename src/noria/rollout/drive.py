@@ -27,16 +27,16 @@ from noria.rollout.machine import (
     aborted,
     advance,
     alone,
-    convicted,
     is_due,
     leads_on,
     matured,
+    moved_to,
+    not_standing_by,
     opened,
     promoted,
     reason,
     rehearsed,
     settled,
-    superseded,
     wanted,
 )
 from noria.rollout.words import phase_words
@@ -119,20 +119,12 @@ def _displaced(door: Door, rollout: Rollout) -> Turned | None:
     """Somebody has moved the alias meanwhile: what was compared is not what would be replaced."""
     champion, now, phase = door.champion(), door.now(), rollout.phase
     if rollout.switched:
-        if champion == rollout.version:
-            return None
-        if champion == rollout.champion:
-            return _kept(door, rollout, convicted(rollout, "by a person", now))
-        return _moved_on(door, rollout, superseded(rollout, f"version {champion} is the champion", now))
+        new = moved_to(rollout, champion, "by a person", now)
+        return None if new is rollout else _kept(door, rollout, new)
     if champion == rollout.champion or isinstance(phase, Withdrawing | Ended):
         return None
     why = f"the champion is version {champion} now" if champion else "there is no champion any more"
     return _kept(door, rollout, aborted(rollout, why, now))
-
-
-def _moved_on(door: Door, rollout: Rollout, new: Rollout) -> Turned | None:
-    """None where it is being withdrawn already."""
-    return None if new is rollout else _kept(door, rollout, new)
 
 
 def _turn(door: Door, rollout: Rollout) -> Turned:
@@ -182,7 +174,8 @@ def _stand_by(door: Door, rollout: Rollout) -> Turned:
             told = f"its predecessor cannot stand by: {why}"
             return _kept(door, rollout, alone(rollout, told, door.now()))
         case NotYet(why=why):
-            return Turned(rollout, waiting=why)
+            new = not_standing_by(rollout, why, door.now())
+            return Turned(rollout, waiting=why) if new is rollout else _kept(door, rollout, new)
 
 
 def _promote(door: Door, rollout: Rollout) -> Turned:

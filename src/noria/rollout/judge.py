@@ -10,11 +10,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from noria.records.rollouts import GOOD, Firsts, Judged, Observed, RolloutPolicy, Standing, Verdict
+from noria.records.rollouts import GOOD, Firsts, Judged, Losses, Observed, RolloutPolicy, Standing, Verdict
 from noria.rollout.copies import may_turn_to_copies
 from noria.rollout.standby import may_stand_by
 from noria.statistics import Stretch, compare, compare_rates, distance, share_bounds
-from noria.statistics.paired import verdict_of
+from noria.statistics.paired import Comparison, verdict_of
 from noria.statistics.rates import rate_verdict, split_log_evidence
 
 _SIDE = 0.5  # of a metric's part of the budget: with a margin of 0 "worse" and "better" may both be wrong
@@ -188,8 +188,7 @@ def _predictions(limit: float, seen: Observed, alpha: float) -> Standing:
 
 def _quality(margin: float, seen: Observed, alpha: float) -> Standing:
     losses = seen.losses
-    differences = len(losses.differences)
-    if not differences:
+    if not losses.differences:
         return Standing(
             metric="quality",
             verdict="undecided",
@@ -202,37 +201,42 @@ def _quality(margin: float, seen: Observed, alpha: float) -> Standing:
             e_value=None,
             units=(0, 0),
         )
-    side = alpha * _SIDE
-    found = compare(
-        losses.differences,
-        margin=margin,
-        width=losses.width,
-        alpha=side * (1.0 - _UNITS),
-        method="symmetric",
-    )
-    apart = unit_radius(losses.spread, side * _UNITS)
+    side, differences = alpha * _SIDE, len(losses.differences)
+    found = _compared(losses, margin, side * (1.0 - _UNITS))
+    apart = unit_radius(losses.spread, losses.freedom, side * _UNITS)
     lower, upper = found.lower - apart, found.upper + apart
+    needed = found.needed
+    if apart > 0.0:  # so much nearer the interval of the differences has to come
+        nearer = margin - apart
+        needed = _compared(losses, nearer, side * (1.0 - _UNITS)).needed if nearer >= 0.0 else None
     verdict = verdict_of(lower, upper, margin)
     return Standing(
         metric="quality",
         verdict=verdict,
         measure="loss",
         estimate=found.estimate,
-        lower=lower,
-        upper=upper,
+        lower=_finite(lower),
+        upper=_finite(upper),
         limit=margin,
         alpha=alpha,
         e_value=found.e_value,
         units=(differences, differences),
-        needed=found.needed if verdict == found.verdict else None,
+        needed=needed if verdict == "undecided" else None,
+        apart=_finite(apart),
     )
 
 
-def unit_radius(spread: float, alpha: float) -> float:
+def _compared(losses: Losses, margin: float, alpha: float) -> Comparison:
+    return compare(losses.differences, margin=margin, width=losses.width, alpha=alpha, method="symmetric")
+
+
+def unit_radius(spread: float, freedom: float, alpha: float) -> float:
     """How far apart two versions that are alike may lie because of which units came to which, with probability alpha a side: no
-    more differences tell, only more units (`noria.statistics.unit_spread`). By the bound of a normal tail, whose slack
-    beside its quantile is for the looks at which the units become more."""
-    return spread * math.sqrt(2.0 * math.log(1.0 / alpha))
+    more differences tell, only more units (`noria.statistics.unit_spread`). By the bound of a normal tail, of which the variance
+    is known by so many degrees of freedom; its slack beside Student's quantile is for the looks at which the units become more."""
+    if not spread or not math.isfinite(spread):
+        return spread
+    return spread * math.sqrt(freedom * math.expm1(2.0 * math.log(1.0 / alpha) / (freedom + 1.0)))
 
 
 def _finite(value: float) -> float | None:

@@ -143,6 +143,13 @@ def promoted(rollout: Rollout, now: datetime) -> Rollout:
     return _stays(rollout, reason(rollout), now)
 
 
+def not_standing_by(rollout: Rollout, why: str, now: datetime) -> Rollout:
+    """After a switch: for now the predecessor can get no copies. That is waited for as long as it was to stand by."""
+    if not isinstance(rollout.phase, Standby) or _is_standing_by(rollout, rollout.phase, now):
+        return rollout
+    return alone(rollout, f"its predecessor could not stand by in time: {why}", now)
+
+
 def alone(rollout: Rollout, why: str, now: datetime) -> Rollout:
     """After a switch: the predecessor is to get no copies any more, or cannot answer them; the version stays."""
     if not isinstance(rollout.phase, Standby):
@@ -210,6 +217,16 @@ def superseded(rollout: Rollout, by: str, now: datetime) -> Rollout:
     return _ended(rollout, "superseded", by, now) if isinstance(rollout.phase, Owing) else rollout
 
 
+def moved_to(rollout: Rollout, champion: int | None, by: str, now: datetime) -> Rollout:
+    """After a switch somebody has moved the alias: to whom it replaced, as `by` tells, or to a third version. The same one
+    where it names the version."""
+    if champion == rollout.version:
+        return rollout
+    if champion == rollout.champion:
+        return convicted(rollout, by, now)
+    return superseded(rollout, f"version {champion} is the champion", now)
+
+
 def convicted(rollout: Rollout, why: str, now: datetime) -> Rollout:
     """The alias has gone back, in the same transaction; whoever got copies is the champion, and gets none."""
     return _went_back(rollout, why, now) if rollout.switched else rollout
@@ -241,7 +258,7 @@ def _is_enough(rollout: Rollout, phase: Watching, judged: Judged, lasted: float)
         return not missing(policy, judged)
     if phase.step < len(rollout.steps) - 1:
         return True
-    known = policy.undecided == "switch" or not missing(policy, judged)
+    known = policy.switches or not missing(policy, judged)
     return known and lasted >= policy.bake
 
 
@@ -264,9 +281,13 @@ def _judged_on_standby(rollout: Rollout, seen: Observed, now: datetime) -> Rollo
     if seen.displaced is not None:
         again = msgspec.structs.replace(phase, opened=False)
         return _next(rollout, again, stretches=_closed(rollout, seen.displaced))
-    if rollout.pause or (now - phase.since).total_seconds() < rollout.policy.standby:
+    if _is_standing_by(rollout, phase, now):
         return rollout
     return alone(rollout, copies_on_standby(judged), now)
+
+
+def _is_standing_by(rollout: Rollout, phase: Standby, now: datetime) -> bool:
+    return rollout.pause is not None or (now - phase.since).total_seconds() < rollout.policy.standby
 
 
 def _stays(rollout: Rollout, why: str, now: datetime) -> Rollout:

@@ -20,6 +20,8 @@ from noria.records.rollouts import (
 )
 from noria.rollout.judge import missing
 
+MORE_UNITS = "more units, not more blocks"  # of what no number of differences decides
+
 
 def standing_words(one: Standing) -> str:
     """`errors: worse, ratio 9.1 (2.3 to inf) over 1.25`."""
@@ -28,6 +30,8 @@ def standing_words(one: Standing) -> str:
         estimate = "none yet" if one.estimate is None else f"{one.estimate:.3g}"
         told += f", {one.measure} {estimate} ({_bound(one.lower, '-inf')} to {_bound(one.upper, 'inf')})"
         told += f", limit {one.limit:g}"
+    if one.lacks_units:
+        return f"{told}, needs {MORE_UNITS}"
     if one.verdict == "undecided":
         told += "" if one.needed is None else f", needs {one.needed:,} more {unit_of(one)}"
     return told

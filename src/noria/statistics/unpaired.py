@@ -24,6 +24,8 @@ from noria.statistics.paired import Verdict, verdict_of
 LEAST_ROWS = 50  # of each version in a difference: of 0/1 losses, tests/property/test_rollout_losses.py tells what fewer do
 LOSSES = 4.0  # of both together in a difference: of rare losses 50 rows hold none or one, and their mean is as skewed as one row
 
+LEAST_FREEDOM = 0.5  # of two units that is where the one has half as many rows: with fewer still, next to nothing is left of either
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rows:
@@ -44,6 +46,14 @@ class BlockDifferences:
     starts: NDArray[np.datetime64]  # (n,)
     differences: Floats  # (n,) challenger's mean loss minus the champion's
     left_out: int  # blocks in which only one of them has enough rows
+
+
+@dataclass(frozen=True, slots=True)
+class UnitSpread:
+    """Of a mean difference, by which units came to which version."""
+
+    deviation: float  # its standard deviation; infinite: nothing tells it
+    freedom: float  # degrees of freedom of that
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,30 +111,68 @@ def even_differences(
     return np.array(found, np.float64)
 
 
-def unit_spread(champion: Rows, challenger: Rows) -> float:
-    """The standard deviation that the units' own levels of loss give to the mean of `even_differences`.
+def unit_spread(champion: Rows, challenger: Rows) -> UnitSpread:
+    """What the units' own levels of loss give to the mean of `even_differences`.
 
     A unit stays with its version, so it brings what is its own to each difference, and no number of them averages that out: of
-    fifty customers ten of which are a challenger's, these may be the ones with the larger losses. The variance between units is
-    the mean product of two rows of the same unit, each less the mean of its part over both versions (the pairs of the analysis
-    of variance with one random effect); weighed by the pairs of each version it is that of the difference. 0 where no unit comes twice.
+    fifty customers ten of which are a challenger's, these may be the ones with the larger losses. Weighed by the pairs of rows
+    of one unit, the variance between units is that of the difference (`_levels`). It is that of all units, or of a version's own where
+    that is larger: the few of a challenger alone tell little of it, and one nothing. 0 where no unit comes twice.
     """
     if champion.units is None or challenger.units is None:
-        return 0.0
+        return UnitSpread(0.0, 0.0)
     own, other, counts = _as_many(champion, challenger)
-    part = np.repeat(np.arange(counts.size), counts)
-    losses = (champion.losses[own], challenger.losses[other])
-    means = sum(np.bincount(part, each, counts.size) for each in losses) / np.maximum(2 * counts, 1)
-    products = pairs = weight = 0.0
-    for units, each in zip((champion.units[own], challenger.units[other]), losses, strict=True):
-        _, unit = np.unique(units, return_inverse=True)
-        rest = each - means[part]
-        together = np.bincount(unit).astype(np.float64)
-        mine = float((together * (together - 1.0)).sum())
-        products += float((np.bincount(unit, rest) ** 2).sum() - (rest**2).sum())
-        pairs += mine
-        weight += mine / max(units.size, 1) ** 2
-    return float(np.sqrt(max(0.0, products / pairs) * weight)) if pairs else 0.0
+    near = np.repeat((np.cumsum(counts) - counts) // LEAST_ROWS, counts)
+    both = [
+        _levels(units, losses, near)
+        for units, losses in (
+            (champion.units[own], champion.losses[own]),
+            (challenger.units[other], challenger.losses[other]),
+        )
+    ]
+    if not any(each.weight for each in both):
+        return UnitSpread(0.0, 0.0)
+    freedom = sum(each.freedom for each in both)
+    if not freedom:
+        return UnitSpread(np.inf, 0.0)
+    pooled = sum(each.freedom * each.variance for each in both) / freedom
+    return UnitSpread(float(np.sqrt(sum(each.weight * max(pooled, each.variance) for each in both))), freedom)
+
+
+@dataclass(frozen=True, slots=True)
+class _Levels:
+    """How far the levels of one version's units lie apart."""
+
+    variance: float = 0.0
+    freedom: float = 0.0  # degrees of it: units less one; 0: the variance is unknown
+    weight: float = 0.0  # of that variance in the version's mean
+
+
+def _levels(units: NDArray[np.int64], losses: Floats, near: NDArray[np.intp]) -> _Levels:
+    """By the analysis of variance with one random effect: products of two rows of the same unit, each less the version's mean of
+    the neighbouring parts that hold `LEAST_ROWS` together.
+
+    That mean holds the unit itself, with its share q of the rows: of as many rows of each of n units 1 - 1/n of a variance is
+    left (the division by n - 1), else 1 - 2 sum q^3 / sum q^2 + sum q^2. At least what the rows' own variance makes of so
+    few pairs by chance. A few units with most of the pairs count as few, and one as one.
+    """
+    rows = losses.size
+    _, unit, often = np.unique(units, return_inverse=True, return_counts=True)
+    pairs = often * (often - 1.0)
+    total = float(pairs.sum())
+    if not total:
+        return _Levels()
+    weight, freedom = total / rows**2, total**2 / float((pairs**2).sum()) - 1.0
+    if freedom < LEAST_FREEDOM:
+        return _Levels(weight=weight)
+    rest = losses - (np.bincount(near, losses) / np.maximum(np.bincount(near), 1))[near]
+    share = often / rows
+    same = float((share**2).sum())
+    squares = float((rest**2).sum())
+    products = float((np.bincount(unit, rest) ** 2).sum()) - (1.0 - same) * squares
+    known = rows**2 * (same - 2.0 * float((share**3).sum()) + same**2) - rows * (1.0 - same) ** 2
+    by_chance = squares / rows * float(np.sqrt(2.0 / total))
+    return _Levels(max(products / known, by_chance), freedom, weight)
 
 
 def _wanted(sums: Floats, rows: int, losses: float) -> float:

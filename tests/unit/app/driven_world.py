@@ -16,6 +16,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 import pytest
+from msgspec.structs import replace
 
 from noria.adapters.log_writer import LogWriter
 from noria.app.rollouts import door
@@ -26,14 +27,19 @@ from noria.app.wiring import App
 from noria.ports.clock import VirtualClock
 from noria.ports.engine import Ended, Happening, Job
 from noria.ports.serving import Answered, Failure
+from noria.records.artifacts import Artifact
+from noria.records.events import AliasMoved, VersionRegistered
 from noria.records.monitoring import NewFeedback
 from noria.records.rollouts import Phase, Rehearsal, Rollout, RolloutPolicy
 from noria.records.routing import Challenger, Routing
+from noria.records.runs import Run
 from noria.records.tasks import Score, Scored
-from noria.records.versions import Quality
+from noria.records.versions import Quality, Version
 from noria.rollout.drive import Held
 from noria.rollout.machine import Table
+from unit.app import stored
 from unit.app.stored import START, history, opened
+from unit.app.stored import version as stored_version
 
 OLD, NEW = 1, 2
 QUICK, LATE = 20_000, 40_000  # microseconds
@@ -44,7 +50,7 @@ LOOK = timedelta(minutes=1)  # between two turns
 
 @dataclass
 class Worker:
-    """Scores by the absolute difference."""
+    """Scores by the absolute difference; whose loss the predecessor's is, finds nothing ever wrong."""
 
     artifacts: Any
     jobs: list[Job] = field(default_factory=list)
@@ -66,6 +72,7 @@ class Worker:
         assert isinstance(task, Score)
         late = pl.DataFrame(self.artifacts.table(task.rows))["late"].cast(pl.Float64)
         losses = (late - pl.DataFrame(self.artifacts.table(task.answers))["answer"]).abs()
+        losses *= task.pipeline == pipeline_of(NEW)
         stored = self.artifacts.save(pl.DataFrame({"loss": losses}))
         mean = float(losses.mean())  # type: ignore[arg-type]
         return Scored(
@@ -78,8 +85,11 @@ class Staffed(App):
     """An app whose workers are one stand-in."""
 
     worker: Worker
+    roots: list[Path | None]
+    """The code of each engine that was asked for."""
 
     def engine(self, root: Path | None = None) -> Worker:
+        self.roots.append(root)
         return self.worker
 
 
@@ -87,7 +97,7 @@ class Staffed(App):
 class World:
     """delay:2 in the place of delay:1, and whoever asks."""
 
-    app: App
+    app: Staffed
     clock: VirtualClock
     table: Table = field(default_factory=Table)
     asked: int = 0
@@ -193,6 +203,20 @@ class World:
     def champion(self) -> int:
         return self.app.records.versions.aliases("delay")["champion"]
 
+    def register(self, *numbers: int) -> None:
+        """Further versions, like the newer one."""
+        known = self.app.records.versions.version("delay", NEW)
+        assert known is not None
+        changes = [VersionRegistered(version=replace(known, number=number)) for number in numbers]
+        self.app.records.ledger.append("delay", changes, at=self.clock.now())
+
+    def name(self, champion: int) -> None:
+        """By hand."""
+        moved = AliasMoved(
+            model="delay", alias="champion", before=self.champion, after=champion, why="a test", by="ada"
+        )
+        self.app.records.ledger.append("delay", [moved], at=self.clock.now())
+
     def begin(self, policy: RolloutPolicy) -> None:
         start(self.app, "delay:2", policy, by="ada", force=True)
 
@@ -206,11 +230,22 @@ class World:
         raise AssertionError(f"it does not come to {until}: {self.rollout.phase}")
 
 
+def pipeline_of(number: int) -> str:
+    """Each version's code has a module of its own name, so that whose loss it is can be told."""
+    return f"pipeline_{number}:delay"
+
+
+def _version(run: Run, number: int, auc: float, model: Artifact) -> Version:
+    made = stored_version(run, number, auc, model)
+    return replace(made, graph=replace(made.graph, pipeline=pipeline_of(number)))
+
+
 @contextmanager
 def world(folder: Path, patch: pytest.MonkeyPatch) -> Iterator[World]:
+    patch.setattr(stored, "version", _version)
     with opened(history(folder), START + timedelta(hours=12)) as app:
         own = {one.name: getattr(app, one.name) for one in fields(app)}
-        staffed = Staffed(**own, worker=Worker(app.artifacts))
+        staffed = Staffed(**own, worker=Worker(app.artifacts), roots=[])
         assert isinstance(app.clock, VirtualClock)
         here = World(staffed, app.clock)
         patch.setattr(door, "hold", here.hold)

@@ -12,7 +12,9 @@ from typing import Any
 import msgspec
 import pytest
 
+from noria.app.rollback import rollback
 from noria.app.rollouts import look
+from noria.app.rollouts.driver import Driver
 from noria.app.rollouts.rehearse import logged_rows
 from noria.records.rollouts import Ended, Opening, Owing, RolloutPolicy, Standby, Watching
 from noria.rollout.judge import part_of
@@ -120,6 +122,43 @@ def test_who_stays_well_beside_its_predecessor_on_standby_stays(here: World) -> 
     assert "nothing worse beside its predecessor on" in ended.why
 
 
+def test_a_look_at_it_on_standby_says_nothing_of_labels_from_before_the_switch(here: World) -> None:
+    here.begin(msgspec.structs.replace(STANDBY, quality=0.1, standby=1e6))
+    here.drive(Watching)
+    here.label(here.ask(1_500, answer=0.12, days=DAYS))
+    here.drive(Standby)
+    before = here.rollout.judged
+    assert before is not None and before.labelled
+    here.drive()
+    here.ask(50)
+    seen = look.standing(here.app, here.rollout)
+    assert seen.judged is not None
+    assert (seen.judged.here, seen.judged.of("quality")) == (50, None)
+    assert (seen.judged.labelled, seen.judged.waiting, seen.waiting) == (0, 0, look.UNSEEN)
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["one driver", "another one since the switch"])
+def test_labels_on_standby_are_judged_by_the_loss_of_the_version_and_not_of_its_predecessor(
+    here: World, again: bool
+) -> None:
+    here.begin(msgspec.structs.replace(STANDBY, quality=0.1))
+    here.drive(Watching)
+    here.label(here.ask(100, days=DAYS))
+    here.drive(Standby)
+    here.drive()
+    if again:
+        here.driver.close()
+        here.driver = Driver(here.app, "delay")
+    here.label(here.ask(1_500, answer=0.9, days=DAYS))
+    ended = here.drive()
+    assert isinstance(ended, Ended)
+    assert (ended.result, here.champion) == ("rolled back", OLD)
+    assert ended.why.startswith("quality: worse, loss 0.8 ")
+    version = here.app.records.versions.version("delay", NEW)
+    assert version is not None
+    assert {*here.app.roots} == {here.app.code(version.code)}
+
+
 def test_labels_that_come_after_the_promotion_convict_it(here: World) -> None:
     here.begin(msgspec.structs.replace(POLICY, quality=0.1))
     here.drive(Watching)
@@ -136,6 +175,37 @@ def test_labels_that_come_after_the_promotion_convict_it(here: World) -> None:
     assert here.champion == OLD
     moved = [change for _, change in here.app.records.ledger.events("delay", kinds=("alias.moved",))][-1]
     assert moved.why == f"rollout delay/r1, by its labels: {ended.why}"  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("moves", "back", "ends"),
+    [
+        ((), OLD, "rolled back"),
+        ((3,), NEW, None),
+        ((3, 4), 3, "superseded"),
+    ],
+    ids=["to its predecessor", "to itself", "to a third one"],
+)
+@pytest.mark.parametrize("standby", [0.0, 600.0], ids=["owing", "on standby"])
+def test_a_rollback_convicts_only_what_it_takes_back(
+    here: World, moves: tuple[int, ...], back: int, ends: str | None, standby: float
+) -> None:
+    """After the switch the alias may have been moved by hand before a driver looked."""
+    here.register(3, 4)
+    here.begin(msgspec.structs.replace(STANDBY, quality=0.1, standby=standby))
+    here.drive(Watching)
+    here.ask(100, days=DAYS)
+    before = here.drive(Standby if standby else Owing)
+    for number in moves:
+        here.name(number)
+    done = rollback(here.app, "delay", by="ada")
+    assert (done.moved.after, here.champion) == (back, back)
+    if ends is None:
+        assert (done.rollout, here.rollout.phase) == (None, before)
+    else:
+        assert done.rollout is not None
+        phase = here.drive(Ended) if here.rollout.open else here.rollout.phase
+        assert isinstance(phase, Ended) and phase.result == ends
 
 
 def test_labels_that_say_nothing_bad_keep_it(here: World) -> None:

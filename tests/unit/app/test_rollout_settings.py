@@ -60,7 +60,7 @@ def test_a_rollout_whose_record_knows_no_undecided_ends_and_is_judged_as_it_was(
     old = parse(b'{"patience":3600.0}', RolloutPolicy)
     now = policy('[model.delay.rollout]\npatience = "1h"\n')
     assert now is not None
-    assert (old.undecided, now.undecided) == ("end", "shadow")
+    assert (old.undecided, now.undecided) == (None, "shadow")
     assert parse(canonical(now), RolloutPolicy) == now
     assert part_of(old) == 2 * part_of(now)
 

@@ -203,6 +203,35 @@ def test_a_drift_that_is_quiet_tells_how_far_it_has_moved_and_how_far_it_is(fold
     assert found.starts == tuple(FIRST + DAY * day for day in range(9))
 
 
+@pytest.mark.parametrize(
+    ("peak", "proved", "told"),
+    [
+        (0.5, 100.0, "; 50% of the way, about 100 times the evidence is needed"),
+        (0.9, 10.0, "; 50% of the way, about 10 times the proof that it is beyond the tolerance is needed"),
+    ],
+)
+def test_how_far_it_is_and_what_is_needed_are_of_the_proof_that_has_further_to_go(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, peak: float, proved: float, told: str
+) -> None:
+    """`peak`: its exponent of a threshold of 10,000; the other proof has one of 100."""
+    with opened(folder, FIRST) as app:
+        *before, last = app.records.monitors.sights("delay", 3)
+        seen = 10_000.0**peak
+        one = replace(
+            last.drift["carrier"],
+            e_value=seen,
+            peak=seen,
+            threshold=10_000.0,
+            proved=proved,
+            proof=100.0,
+        )
+        now = [*before, replace(last, drift=last.drift | {"carrier": one})]
+        monkeypatch.setattr(type(app.records.monitors), "sights", lambda *_: now)
+        view = monitors(app, "delay")
+    (found,) = [test for test in view.tests if (test.family, test.subject) == ("drift", "carrier")]
+    assert (found.state, found.note[-len(told) :]) == ("quiet", told)
+
+
 def test_what_a_notebook_sees(folder: Path, tmp_path: Path) -> None:
     found = noria.monitors("delay", project=folder)
     past = found.history()

@@ -10,7 +10,7 @@ import pytest
 from noria.app.rollouts.verbs import Standing
 from noria.cli.rollout import exit_code
 from noria.cli.rollout_shown import lines_of
-from noria.records.rollouts import Counted, Ended, Firsts, Observed, Quantile, RolloutPolicy, Watching
+from noria.records.rollouts import Counted, Ended, Firsts, Losses, Observed, Quantile, RolloutPolicy, Watching
 from noria.rollout.judge import judge
 from noria.testing.samples import NOON, a_rollout
 from unit.cli.conftest import Noria
@@ -104,6 +104,14 @@ def test_how_much_more_it_needs_is_shown() -> None:
     assert told.count("1.23 (1.1 to 1.5)  9 (2 to inf)") == 2
     assert "first answers, ms  p50                p99" in told
     assert not isinstance(rollout.phase, Watching)
+
+
+def test_where_units_are_lacking_no_blocks_are_asked_for() -> None:
+    losses = Losses(differences=(0.1, -0.1) * 6, spread=0.1, freedom=9.0)
+    judged = judge(RolloutPolicy(quality=0.05), Observed(losses=losses))
+    told = lines_of(Standing(a_rollout(2), judged))
+    (line,) = [line for line in told if line.startswith("quality")]
+    assert line.rstrip().endswith("more units, not more blocks")
 
 
 def test_exit_codes_of_an_end() -> None:

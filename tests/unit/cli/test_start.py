@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -32,6 +33,22 @@ def test_alone_says_what_there_is(noria: Noria, flights: Path, monkeypatch: pyte
 def test_version(noria: Noria) -> None:
     said = noria("--version")
     assert (said.code, said.out) == (0, f"noria {package.__version__}\n")
+
+
+@pytest.mark.parametrize("module", ["noria.cli", "noria.cli.start", "noria.cli.commands"])
+def test_ctrl_c_while_modules_are_imported_ends_it_without_a_traceback(module: str) -> None:
+    interrupts = f"""
+import os, signal, sys
+class Interrupts:
+    def find_spec(self, name, path=None, target=None):
+        if name == {module!r}:
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Interrupts())
+from noria.__main__ import main
+main()
+"""
+    ended = subprocess.run([sys.executable, "-c", interrupts], capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (-signal.SIGINT, "", "")
 
 
 @pytest.mark.parametrize("name", COMMANDS)

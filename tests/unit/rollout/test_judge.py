@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import msgspec
 import pytest
 
-from noria.records.rollouts import Counted, Firsts, Losses, Observed, RolloutPolicy
+from noria.records.base import canonical, parse
+from noria.records.rollouts import Counted, Firsts, Losses, Observed, RolloutPolicy, Standing
 from noria.rollout.judge import judge, metrics_of, missing
 from noria.rollout.words import standing_words
 
@@ -112,3 +115,46 @@ def test_losses_by_blocks() -> None:
     assert missing(policy, judge(policy, QUIET)) != []
     waits = msgspec.structs.replace(policy, labels="wait")
     assert "quality" in [one.metric for one in missing(waits, judge(waits, QUIET))]
+
+
+@pytest.mark.parametrize(
+    ("spread", "freedom", "lacks", "words"),
+    [
+        (0.0, 0.0, False, "more differences"),
+        (0.005, 50.0, False, "more differences"),
+        (0.05, 50.0, True, "needs more units, not more blocks"),
+        (math.inf, 0.0, True, "needs more units, not more blocks"),
+    ],
+)
+def test_what_more_blocks_do_not_decide_needs_more_units(
+    spread: float, freedom: float, lacks: bool, words: str
+) -> None:
+    """Twelve differences about 0, which are undecided at a limit of 0.1 by themselves."""
+    policy = msgspec.structs.replace(POLICY, quality=0.1)
+    losses = Losses(differences=(0.1, -0.1, 0.12, -0.11) * 3, spread=spread, freedom=freedom)
+    found = judge(policy, msgspec.structs.replace(QUIET, losses=losses)).of("quality")
+    assert found is not None
+    assert (found.verdict, found.lacks_units, found.needed is None) == ("undecided", lacks, lacks)
+    assert standing_words(found).endswith(words)
+    assert parse(canonical(found), Standing) == found
+
+
+def test_units_take_differences_as_well_and_so_many_are_told() -> None:
+    policy = msgspec.structs.replace(POLICY, quality=0.1)
+    found = []
+    for spread in (0.0, 0.01):
+        losses = Losses(differences=(0.1, -0.1, 0.12, -0.11) * 3, spread=spread, freedom=50.0)
+        one = judge(policy, msgspec.structs.replace(QUIET, losses=losses)).of("quality")
+        assert one is not None and one.needed is not None
+        found.append(one.needed)
+    assert found[0] < found[1]
+
+
+def test_what_is_decided_by_blocks_and_not_with_what_units_bring_needs_more_units() -> None:
+    policy = msgspec.structs.replace(POLICY, quality=0.02)
+    losses = Losses(differences=(0.3, 0.2, 0.4) * 10, spread=0.2, freedom=50.0)
+    found = judge(policy, msgspec.structs.replace(QUIET, losses=losses)).of("quality")
+    assert found is not None
+    assert (found.verdict, found.lacks_units, found.lower is not None) == ("undecided", True, True)
+    plain = judge(policy, msgspec.structs.replace(QUIET, losses=Losses(differences=losses.differences)))
+    assert [(one.verdict, one.lacks_units) for one in plain.standings[1:]] == [("worse", False)]

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
+from noria.records.base import canonical, parse
 from noria.records.rollouts import (
     Counted,
     Ended,
@@ -196,6 +197,21 @@ def test_blue_green_looks_at_copies_and_switches_on_verdicts_or_where_it_is_told
     due = machine.advance(one, copies, LATER)
     assert machine.is_due(due)
     assert machine.reason(due).endswith(": nothing worse in 150 copies; not known yet: errors")
+
+
+def test_a_blue_green_from_before_the_setting_goes_on_as_it_began() -> None:
+    """Its record has no word of what is undecided, and then such a rollout was promoted on copies alone; `end` is a word."""
+    copies = msgspec.structs.replace(FEW, here=(150, 150), counted=(Counted(share=0.0, units=(0, 150)),))
+
+    def looked_at(text: bytes) -> Rollout:
+        first = msgspec.structs.replace(rollout(), policy=parse(text, RolloutPolicy))
+        one = machine.opened(machine.rehearsed(first, Rehearsal(version=1, whole=True)), NOON)
+        return machine.advance(one, copies, LATER)
+
+    assert machine.is_due(looked_at(b'{"strategy":"blue-green"}'))
+    told = canonical(RolloutPolicy(strategy="blue-green", undecided="end"))
+    assert not machine.is_due(looked_at(told))
+    assert not machine.is_due(looked_at(b'{"strategy":"shadow"}'))
 
 
 def test_a_replacement_is_due_once_the_way_back_is_known() -> None:

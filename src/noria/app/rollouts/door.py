@@ -58,6 +58,7 @@ class AppDoor:
         self._looks_at_labels = labels
         self._app = app
         self._model = rollout.model
+        self._version = rollout.version  # whose loss judges, whoever is counted as the challenger
         self._kept: dict[Strategy, _Evidence] = {}
         self._engine: Engine | None = None
 
@@ -111,11 +112,10 @@ class AppDoor:
         if rollout.policy.quality is None or not rollout.stretches or not self._looks_at_labels:
             return Losses()
         if kept.scored is None or now - kept.scored >= LABELS:
-            version = self._app.records.versions.version(rollout.model, rollout.version)
-            if self._engine is None and version is not None:
-                self._engine = self._app.engine(self._app.code(version.code))
-            if self._engine is not None:
-                kept.losses, kept.scored = losses_of(self._app, rollout, self._engine, now), now
+            judge = self._app.records.versions.version(self._model, self._version)
+            if judge is not None:
+                self._engine = self._engine or self._app.engine(self._app.code(judge.code))
+                kept.losses, kept.scored = losses_of(self._app, rollout, judge, self._engine, now), now
         return kept.losses
 
     def _evidence(self, rollout: Rollout) -> _Evidence:

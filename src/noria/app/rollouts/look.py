@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from noria.app.wiring import App
 
 QUALITY = "quality"  # the metric that takes labels
-UNSEEN = "labels are looked at by whoever drives it, and shown from its next step on"
+UNSEEN = "labels are looked at by whoever drives it, and shown from its next change on"
 
 
 def standing(app: App, rollout: Rollout) -> Standing:
@@ -35,7 +35,9 @@ def standing(app: App, rollout: Rollout) -> Standing:
 
 
 def _last(app: App, rollout: Rollout) -> Judged | None:
-    """What the driver made of this kind of evidence when it last changed something."""
+    """What the driver made of this kind of evidence when it last changed something; on standby it has changed nothing yet."""
+    if isinstance(rollout.phase, Standby):
+        return None
     if not turned_to_copies(rollout):
         return rollout.judged
     history = app.records.rollouts.history(rollout.model, rollout.number)

@@ -22,7 +22,7 @@ from noria.records.tasks import Score, Scored
 from noria.records.versions import Version
 from noria.statistics import even_differences
 from noria.statistics.exact import hashes_of
-from noria.statistics.unpaired import Rows, unit_spread
+from noria.statistics.unpaired import Rows, UnitSpread, unit_spread
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -36,15 +36,15 @@ _BLOCK, _SHARE = "block", "share"  # beside the log's columns
 _NONE = Rows(np.zeros(0, "datetime64[us]"), np.zeros(0), np.zeros(0))
 
 
-def losses_of(app: App, rollout: Rollout, engine: Engine, now: datetime) -> Losses:
-    """At one look. Reads the log from the rollout's beginning, and runs the challenger's loss in the engine's process.
-    Raises as `ask` does."""
+def losses_of(app: App, rollout: Rollout, judge: Version, engine: Engine, now: datetime) -> Losses:
+    """At one look, of the rollout as it is counted. Reads the log from its beginning, and runs the loss of `judge` in the engine's
+    process, which has its code. Raises as `ask` does."""
     import polars as pl
 
     new, old = (_version(app, rollout.model, number) for number in (rollout.version, rollout.champion))
-    age = maturity(new, app.model(rollout.model))
-    if new.quality is None or new.label is None:
-        return Losses(unjudgeable=f"{new.name} has no loss")
+    age = maturity(judge, app.model(rollout.model))
+    if judge.quality is None or judge.label is None:
+        return Losses(unjudgeable=f"{judge.name} has no loss")
     if age is None:
         return Losses(
             unripe=True,
@@ -56,14 +56,18 @@ def losses_of(app: App, rollout: Rollout, engine: Engine, now: datetime) -> Loss
     width = block_span(rollout.policy.block)
     frame = frame.with_columns(pl.col(TIME).dt.truncate(rollout.policy.block).alias(_BLOCK))
     ripe = frame.filter(pl.col(_BLOCK) + width + age <= now)
-    both = [_losses(app, ripe.filter(pl.col(VERSION) == one.number), one, new, engine) for one in (old, new)]
+    both = [
+        _losses(app, ripe.filter(pl.col(VERSION) == one.number), one, judge, engine) for one in (old, new)
+    ]
     counted = sum(rows.losses.size for rows in both)
-    low, high = new.quality.range
+    low, high = judge.quality.range
     smallest = (rollout.policy.quality or 0.0) / (high - low)
-    canary = rollout.policy.strategy == "canary"  # copies are of the same units
+    copies = rollout.policy.strategy != "canary"  # of the same units
+    spread = UnitSpread(0.0, 0.0) if copies else unit_spread(*both)
     return Losses(
         differences=tuple(even_differences(*both, smallest=smallest).tolist()),
-        spread=unit_spread(*both) if canary else 0.0,
+        spread=spread.deviation,
+        freedom=spread.freedom,
         width=high - low,
         labelled=counted,
         waiting=frame.height - counted,
