@@ -152,7 +152,7 @@ def told(
         Desk(answer, refused.append, max_body=MAX_BODY), cast("asyncio.AbstractEventLoop", loop)
     )
     connection.connection_made(cast("asyncio.Transport", wire))
-    connection._in_vain = 0 if remembers else IN_VAIN
+    connection._reading._in_vain = 0 if remembers else IN_VAIN
     for packet, (answers, turns) in zip(packets, moves, strict=False):
         connection.data_received(packet)
         if answers and owed:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
-import math
 import socket
 import struct
 import termios
@@ -19,23 +18,13 @@ from dataclasses import dataclass, field
 from email.utils import formatdate
 from typing import Any, cast
 
-import httptools
-
 from noria.errors import NoriaError
-from noria.serving.errors import (
-    BadHttp,
-    BadPacking,
-    BodyTooLarge,
-    BodyTooSlow,
-    HeadersTooLarge,
-    TooManyConnections,
-)
-from noria.serving.heads import IN_VAIN, Head, head_of
-from noria.serving.http_text import ANY, ROWS, TABLE, TIMEOUT, TOLD, UNTYPED, bodies_of, welcome, written
+from noria.serving.errors import BodyTooSlow, TooManyConnections
+from noria.serving.http_text import written
 from noria.serving.last_look import LastLook
 from noria.serving.messages import Response, refusal
-from noria.serving.packed import ENCODINGS, Unpacking
 from noria.serving.raw import Headers, Raw
+from noria.serving.reading import UNPROVEN, Reading
 
 BODY_SECONDS = 30.0  # s for a whole request; a client that trickles longer holds memory for nothing
 READ_SECONDS = 30.0  # s for a client to take an answer that lies ready
@@ -43,17 +32,9 @@ KEEP_ALIVE = (
     75.0  # s; longer than the 60 of common proxies, so that the proxy closes an idle connection, not we
 )
 LINGER = 2.0  # s that a refused body is read and thrown away, so that its sender gets to read why; and for TLS's farewell
-HEADERS = 64 * 2**10  # bytes of a request's line and headers: eight times what common servers take
-UNPROVEN = (
-    64 * 2**10
-)  # bytes of a body that are read before its sender must have shown a token, if one is wanted
-HEADER = 32  # bytes that each header counts for beside its own, as in HTTP/2: so there are 2,000 at most
-READ = 256 * 2**10  # bytes that the event loop reads at once: so much of a body may come with the headers
 SMALL = 4096  # bytes of a body whose reading takes too little to matter to who waits for it
 SWEEP = 0.5  # s between two looks at what has waited too long
 PIPELINED = 64  # requests of one connection that wait for those before them, until no more are read
-
-LONGEST_TIMEOUT = 18  # digits that a sender may write of how long it waits
 
 
 @dataclass
@@ -100,62 +81,31 @@ class Connection(asyncio.Protocol):
     """A client's connection. Requests of one connection are answered in their order, one at a time."""
 
     __slots__ = (
-        "_alone",
-        "_body",
-        "_body_size",
         "_desk",
-        "_ended",
-        "_head_size",
-        "_headers",
-        "_in_vain",
-        "_kinds",
-        "_known_head",
         "_last_word",
         "_loop",
-        "_parser",
-        "_slow",
+        "_reading",
         "_stopped",
-        "_trailing",
-        "_unpacking",
-        "_url",
         "_waiting",
-        "_within",
         "_working",
         "_writable",
         "known",
         "moves",
         "since",
         "transport",
-        "unfinished",
     )
 
     def __init__(self, desk: Desk, loop: asyncio.AbstractEventLoop, moves: int = 0) -> None:
         self._desk = desk
         self._loop = loop
-        self._parser: Any = httptools.HttpRequestParser(self)
-        self._url = b""
-        self._headers: Headers = []
-        self._body: list[bytes] = []
-        self._kinds = ANY
-        self._head_size = 0
-        self._alone = b""
-        self._known_head: Head | None = None
-        self._in_vain = 0
-        self._body_size = 0
-        self._unpacking: Unpacking | None = None
-        self._within = math.inf
-        self._slow = 0
-        self._trailing = False
+        self._reading = Reading(self, desk)
         self._stopped = False
         self._last_word: Response | None = None
-        self._ended = False  # whether it will be asked no more: its client has said so
         self._working = False
         self._writable = True
         self._waiting: deque[Raw] = deque()
         self.moves = moves
         """How often it has gone from one model to another."""
-        self.unfinished = False
-        """Whether a request has begun to come that is not whole yet."""
         self.known: Any = None
         """What the worker's gate remembers of whoever is on it."""
         self.since = loop.time()
@@ -172,13 +122,14 @@ class Connection(asyncio.Protocol):
         self._desk.connections.add(self)
 
     def connection_lost(self, error: Exception | None) -> None:
-        self._stopped, self._last_word = True, None
+        self._stopped = self._reading.over = True
+        self._last_word = None
         self._waiting.clear()
         self._desk.connections.discard(self)
 
     def eof_received(self) -> bool:
         """A client that sends no more may still read: what it has asked is answered before it is over."""
-        self._ended = True
+        self._reading.over = True
         return self._working or bool(self._waiting)
 
     def pause_writing(self) -> None:
@@ -189,170 +140,17 @@ class Connection(asyncio.Protocol):
         self._writable = True
 
     def data_received(self, data: bytes) -> None:
-        if self._stopped or self._ended:
-            return
-        head = self._known_head
-        if head is not None and not self.unfinished and len(data) <= self._desk.unproven:
-            body = head.body(data)
-            if body is not None:
-                self._in_vain = 0
-                self._came(head.raw.with_body(body))
-                return
-        self._parse(data)
+        self._reading.feed(data)
 
-    def _parse(self, data: bytes) -> None:
-        if not self.unfinished and self._in_vain < IN_VAIN:
-            self._alone = data
-        if not self.unfinished and not self._working:
+    # -- requests
+
+    def begun(self) -> None:
+        """A request has begun to come."""
+        if not self._working:
             self.since = self._loop.time()
-        try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade as upgrade:  # we speak HTTP/1.1 alone, and may: the request stands
-            self._parser = httptools.HttpRequestParser(self)
-            if rest := data[upgrade.args[0] :]:
-                self.data_received(rest)
-        except httptools.HttpParserError as error:
-            # else the parser stumbles over what follows a request that was refused, or the last
-            if not self._stopped and not self._ended:
-                self._refuse(BadHttp(problem=str(error) or type(error).__name__))
-        self._alone = b""
-        if self.unfinished:
-            self._count_head(len(data))
 
-    def _count_head(self, came: int) -> None:
-        """Refuse what has come since the last of a body: the parser tells of a header once it is whole, and would gather one
-        without an end for ever."""
-        self._slow += came
-        if self._slow > HEADERS + READ and not self._stopped:
-            self._refuse_headers()
-
-    # -- the parser's callbacks
-
-    def on_message_begin(self) -> None:
-        self.unfinished = True
-
-    def on_url(self, url: bytes) -> None:
-        self._head_size += len(url)
-        if self._head_size > HEADERS:
-            self._refuse_headers()
-        self._url = self._url + url if self._url else url
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        size = len(name)
-        self._head_size += size + len(value) + HEADER
-        if self._head_size > HEADERS:
-            self._refuse_headers()
-            return
-        if self._trailing:
-            return  # what comes after a body says nothing of it: least of all who sent it
-        self._headers.append((name, value))
-        if size in TOLD:  # told by their lengths first: this is called for each header of each request
-            self._look_at(name.lower(), value)
-
-    def _look_at(self, name: bytes, value: bytes) -> None:
-        """Headers that decide how the body is read."""
-        if name == b"content-type":
-            self._kinds &= bodies_of(value)
-        elif name == b"content-encoding":
-            self._look_at_encoding(value)
-        elif name == b"x-noria-version":
-            self._kinds = 0
-        elif name == TIMEOUT:
-            self._look_at_timeout(value)
-        elif name == b"accept":
-            self._kinds &= welcome(value)
-        elif name == b"content-length":
-            self._headers.pop()  # the body is as long as it is; so the same head comes again
-            if int(value) > self._desk.max_body and not self._stopped:
-                self._refuse(BodyTooLarge(limit=self._desk.max_body))
-        elif name == b"transfer-encoding":
-            if value.lower() != b"chunked" and not self._stopped:  # else the body would be taken as it is
-                self._refuse(BadHttp(problem="Transfer-Encoding may be chunked alone"))
-        elif name == b"expect" and value.lower() == b"100-continue" and not self._stopped:
-            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-
-    def _look_at_encoding(self, value: bytes) -> None:
-        encoding = value.strip().lower()
-        if encoding in ENCODINGS and self._unpacking is None:
-            self._headers.pop()  # so whoever it is passed on to gets a plain one
-            self._alone = b""  # the next one with this head would be taken for plain
-            self._unpacking = Unpacking(encoding, self._desk.max_body)
-        else:
-            self._kinds = 0
-
-    def _look_at_timeout(self, value: bytes) -> None:
-        if value.isdigit() and len(value) <= LONGEST_TIMEOUT:
-            self._within = int(value) / 1000
-        elif not self._stopped:
-            self._refuse(BadHttp(problem=f"{TIMEOUT.decode()} is no number of milliseconds"))
-
-    def on_chunk_header(self) -> None:
-        self._trailing = True
-
-    def on_body(self, body: bytes) -> None:
-        self._slow = 0
-        if self._stopped:
-            return
-        if self._unpacking is not None:
-            if self._stranger():
-                return
-            try:
-                body = self._unpacking.feed(body)
-            except BadPacking as error:
-                self._refuse(error)
-                return
-        self._body_size += len(body)
-        if self._body_size > self._desk.max_body:
-            self._refuse(BodyTooLarge(limit=self._desk.max_body))
-        elif self._body_size > UNPROVEN and self._stranger():
-            self._body.clear()
-        else:
-            self._body.append(body)
-
-    def _unpacked(self, unpacking: Unpacking) -> bool:
-        """Whether a compressed body came to its end."""
-        self._unpacking = None
-        try:
-            unpacking.end()
-        except BadPacking as error:
-            self._refuse(error)
-            return False
-        return True
-
-    def _stranger(self) -> bool:
-        """Whether whoever sends this much may not: refused, before all of it is here."""
-        desk = self._desk
-        error = desk.stranger(self._headers) if desk.stranger is not None else None
-        if error is not None:
-            self._refuse(error)
-        return error is not None
-
-    def on_message_complete(self) -> None:
-        if self._stopped:
-            return
-        if self._unpacking is not None and not self._unpacked(self._unpacking):
-            return
-        parser = self._parser
-        body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
-        keep, kinds = parser.should_keep_alive(), self._kinds
-        if kinds & UNTYPED:
-            kinds &= ROWS
-        raw = Raw(parser.get_method(), self._url, self._headers, body, keep, kinds != 0, self, kinds == TABLE)
-        raw.within = self._within
-        self._url, self._headers, self._body, self._body_size, self._head_size = b"", [], [], 0, 0
-        self._kinds, self._slow, self._trailing, self._within = ANY, 0, False, math.inf
-        self.unfinished = False
-        self._ended = not keep
-        if self._alone:
-            self._learn(raw)
-        self._came(raw)
-
-    def _learn(self, raw: Raw) -> None:
-        """Remember its head for the next request, where it came in one piece."""
-        self._in_vain += 1
-        self._known_head = head_of(self._alone, raw)
-
-    def _came(self, raw: Raw) -> None:
+    def came(self, raw: Raw) -> None:
+        """A request is whole."""
         look = self._desk.last_look
         small = raw.plain and len(raw.body) < SMALL
         raw.came = look.known if small else look.at(self._loop)
@@ -378,8 +176,9 @@ class Connection(asyncio.Protocol):
         if self._stopped and self._last_word is None:
             return
         more = bool(self._waiting) or self._last_word is not None
-        self._ended = self._ended or self._desk.closing
-        keep = raw.keep and (more or not self._ended)
+        if self._desk.closing:
+            self._reading.over = True
+        keep = raw.keep and (more or not self._reading.over)
         self._write(answer, keep=keep, bodiless=raw.method == b"HEAD")
         self._working = False
         self.since = self._loop.time()
@@ -413,9 +212,9 @@ class Connection(asyncio.Protocol):
         elif not self._writable:
             if waited > READ_SECONDS:
                 self.transport.abort()
-        elif self.unfinished and not self._working:
+        elif self._reading.unfinished and not self._working:
             if waited > self._desk.body_seconds and not self._stopped:
-                self._refuse(BodyTooSlow(seconds=self._desk.body_seconds))
+                self.refuse(BodyTooSlow(seconds=self._desk.body_seconds))
         elif not self._working and not self._stopped and waited > KEEP_ALIVE:
             self._close()
 
@@ -425,7 +224,7 @@ class Connection(asyncio.Protocol):
         return not (
             self._working
             or self._waiting
-            or self.unfinished
+            or self._reading.unfinished
             or self._stopped
             or self.transport.get_write_buffer_size()
         )
@@ -463,7 +262,7 @@ class Connection(asyncio.Protocol):
         if mine is None:
             return None
         self.transport.pause_reading()  # what comes from now on stays in the kernel
-        self._stopped = True
+        self._stopped = self._reading.over = True
         self._desk.connections.discard(self)
         self.transport.abort()  # closes this process's descriptor; the connection has another one
         return mine
@@ -477,18 +276,14 @@ class Connection(asyncio.Protocol):
         if self._desk.parting is not None and self in self._desk.connections:
             self._desk.parting(self)
 
-    def _refuse_headers(self) -> None:
-        if not self._stopped:
-            self._refuse(HeadersTooLarge(limit=HEADERS))
-
-    def _refuse(self, error: NoriaError) -> None:
+    def refuse(self, error: NoriaError) -> None:
         """Answer a request that is not whole; what still comes of it is read and thrown away for a moment."""
         self._desk.refused(error)
-        self._stop(refusal(error, protocol=self._url.startswith(b"/v2")))
+        self._stop(refusal(error, protocol=self._reading.protocol))
 
     def _stop(self, response: Response) -> None:
         """Read no more, and say this once all that was asked before is answered."""
-        self._stopped = True
+        self._stopped = self._reading.over = True
         if self._working or self._waiting:
             self._last_word = response
             return
@@ -501,7 +296,7 @@ class Connection(asyncio.Protocol):
 
     def _close(self) -> None:
         """Close it once all is written. Who does not answer TLS's farewell then is not waited for: see `look`."""
-        self._stopped = True
+        self._stopped = self._reading.over = True
         self.since = self._loop.time()
         self.transport.close()
 

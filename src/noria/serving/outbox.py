@@ -9,6 +9,7 @@ from noria.errors import NoriaError
 from noria.ports.serving import Layout, PredictionLog
 from noria.records.policy import Durability
 from noria.serving.each import each_of
+from noria.serving.errors import Broken
 from noria.serving.messages import Response
 
 Send = Callable[[bytes | Response], None]
@@ -70,7 +71,7 @@ class Outbox:
         counted, self._counted = self._counted, 0
         try:
             self._log.hand_over()
-        except NoriaError as error:
+        except Exception as error:
             _refuse(waiting, error)
             return
         if self._durability == "sync":
@@ -88,10 +89,8 @@ class Outbox:
         try:
             if error is None:
                 self._send(waiting, counted)
-            elif isinstance(error, NoriaError):
-                _refuse(waiting, error)
             else:
-                raise error
+                _refuse(waiting, error)
         finally:
             if self._waiting:
                 self._empty()
@@ -108,5 +107,9 @@ def _answer(waiting: _Waiting) -> None:
     send(answer)
 
 
-def _refuse(waiting: list[_Waiting], error: NoriaError) -> None:
-    each_of(waiting, lambda one: one[2](error, one[0]))
+def _refuse(waiting: list[_Waiting], error: BaseException) -> None:
+    """Raises what is no fault of the log's place, but of ours, once all have been told."""
+    known = error if isinstance(error, NoriaError) else Broken(incident="")
+    each_of(waiting, lambda one: one[2](known, one[0]))
+    if known is not error:
+        raise error

@@ -123,6 +123,29 @@ def test_a_disk_that_fails_at_the_flush_refuses_as_well(durability: Durability) 
 
 
 @pytest.mark.parametrize("durability", ["sync", "async"])
+def test_a_fault_of_ours_in_the_log_is_told_to_all_who_wait_and_to_the_loop(durability: Durability) -> None:
+    broken: list[Exception] = []
+
+    def fails() -> None:
+        raise ZeroDivisionError
+
+    async def play(outbox: Outbox, log: Log) -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda loop, context: broken.append(context["exception"]))
+        log.sync = fails  # type: ignore[method-assign]
+        if durability == "async":
+            log.hand_over = fails  # type: ignore[method-assign]
+        put(outbox, log, "a")
+        put(outbox, log, "b")
+        while not broken:
+            await asyncio.sleep(0.001)
+
+    did = played(durability, play).did
+    assert did[-2:] == ["refuse a: SERVICE-BUG", "refuse b: SERVICE-BUG"]
+    assert [type(error) for error in broken] == [ZeroDivisionError]
+
+
+@pytest.mark.parametrize("durability", ["sync", "async"])
 @pytest.mark.parametrize("full", [False, True], ids=["sent", "refused"])
 def test_who_cannot_be_told_costs_nobody_else_an_answer(durability: Durability, full: bool) -> None:
     """Neither those of the same write, nor those of the next one; and what has left is counted."""
