@@ -150,7 +150,8 @@ def _cell(figure: Mapping[str, Any], who: str) -> str:
     if who not in figure["who"]:
         return ""
     found = figure["who"][who]
-    shown = said(found["median"], figure["unit"]) if found["median"] > 0 else "too little to tell"
+    told = found["median"] > 0 or figure["unit"] == "%"  # none of all is a share
+    shown = said(found["median"], figure["unit"]) if told else "too little to tell"
     times = found["noria_is_times_as_good"]
     return f"**{shown}**" if who.startswith(NORIA) else shown if times is None else f"{shown} ({times:.3g} ×)"
 

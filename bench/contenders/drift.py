@@ -15,6 +15,7 @@ import resource
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,7 @@ def main() -> None:
     who, what, *rest = sys.argv[1:]
     watcher = {
         "noria": noria,
+        "noria, bound 0.05": partial(noria, false_alarm=0.05),
         "evidently": evidently,
         "nannyml": nannyml,
         "alibi-detect": alibi,
@@ -91,7 +93,7 @@ def made(rng: np.random.Generator, rows: int, categories: int) -> Data:
     return numbers | {f"c{i}": rng.integers(0, LEVELS, rows) for i in range(categories)}
 
 
-def noria(reference: Data) -> Watch:
+def noria(reference: Data, false_alarm: float = 0.01) -> Watch:
     """By blocks of 10,000 rows when there are many, by rows in checks of 1,000."""
     from noria.statistics import Categories, DriftState, advance_drift, drift_evidence, drift_reference
 
@@ -102,7 +104,7 @@ def noria(reference: Data) -> Watch:
 
     by_block = "c0" in reference
     blocks = np.arange(len(reference["x0"])) // CHECK if by_block else None
-    known = drift_reference(told(reference), blocks=blocks)
+    known = drift_reference(told(reference), blocks=blocks, false_alarm=false_alarm)
     state = DriftState.first(known)
 
     def watch(data: Data) -> bool:

@@ -334,6 +334,31 @@ def test_checks_of_a_thousand_rows_until_one_of_twenty_features_is_seen_to_move(
     assert np.median(delays) <= most, delays
 
 
+def test_a_tenth_of_a_standard_deviation_is_seen_by_half_of_the_runs_at_each_bound() -> None:
+    """One of 20 features, checks of 1,000 rows against 10,000: two checks with a bound of 0.05, three with 0.01."""
+    rng, streams, features = np.random.default_rng(30), 400, 20
+    reference = drift_reference(one_of_each({"normal": ROW_VALUES["normal"]}, rng, 10_000, streams))
+    state, seen = DriftState.first(reference), {}
+    for check in (1, 2, 3):
+        columns = one_of_each({"normal": lambda r, shape: r.normal(0.1, 1.0, shape)}, rng, 1_000, streams)
+        state = advance_drift(reference, state, reference.summarise_rows(columns, open=state.open))
+        peak = (state.peak * reference.shares).max(axis=1)
+        seen[check] = {a: float((peak >= features / a).mean()) for a in (0.01, 0.05)}
+    assert seen[2][0.05] > 0.5 and seen[3][0.01] > 0.6, seen
+
+
+def test_most_of_a_small_reference_of_numbers_is_ranked_among() -> None:
+    """A thousand rows know their own mean to 0.03 sd at best, so 0.2 sd is seen, if at all, within a few checks: a quarter of them
+    taken away for the profile would leave it unseen in more than half of the runs.
+    """
+    rng, streams, features = np.random.default_rng(29), 400, 20
+    reference = drift_reference(one_of_each({"normal": ROW_VALUES["normal"]}, rng, 1_000, streams))
+    columns = one_of_each({"normal": lambda r, shape: r.normal(0.2, 1.0, shape)}, rng, 2_000, streams)
+    state = watched(reference, reference.summarise_rows(columns), 2)
+    seen = (state.peak * reference.shares).max(axis=1) >= features / 0.01
+    assert seen.mean() > 0.5, seen.mean()
+
+
 def numbers(rng: np.random.Generator, rows: int, shift: float = 0.0) -> dict[str, Column]:
     columns: dict[str, Column] = {f"x{i}": rng.normal(size=rows) for i in range(20)}
     return columns | {"x0": np.asarray(columns["x0"]) + shift}

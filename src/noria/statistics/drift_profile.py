@@ -18,9 +18,12 @@ from noria.statistics.drift_scores import ABSENT, DISTANCE, LOCATION, MOST_ROWS,
 # Blocks for each one of the profile. Of 14 one: with 13 to rank among a change that none of them came near to is seen in half
 # the days that it takes with 12.
 PROFILE_PART = 14
-PROFILE_ROWS = (
-    500  # in row mode: rows that make good ranks; a quarter of all where there are few, at least a twentieth
-)
+
+# In row mode the profile is a twentieth of a large reference. Of a smaller one it takes 500 rows, up to a quarter of all: a level
+# of a category that it lacks looks new for ever. Numbers are ranked well by fewer: a fourteenth of all, or ten rows, is enough.
+SMALLEST_PART, LARGEST_PART = 20, 4
+PROFILE_ROWS, NUMBERS_ROWS = 500, 10
+
 UNIT_ROWS = 20  # in row mode: fewer cost more; with more, 0.3 sd is no longer seen in 1,000 rows
 UNITS = 25  # wanted in row mode, before units get as many rows as that
 BLOCK_ROWS = 1_000  # rows of a block that are looked at: chance then moves a mean rank by 0.01, days by more
@@ -76,7 +79,8 @@ def drift_reference(
     if seed < 0:
         raise ValueError(f"seed: expected a whole number of at least 0, got {seed}")
     rows = _rows(columns, blocks, strata, unit_rows, block_rows)
-    aside = _aside(rows.blocks, _row_part(rows.blocks.size) if rows.unit else PROFILE_PART)
+    part = _row_part(columns, rows.blocks.size) if rows.unit else PROFILE_PART
+    aside = _aside(rows.blocks, part)
     if not aside.any() or aside.all():
         raise ValueError("reference: it takes two blocks at least, or two rows where rows are independent")
     draft = _draft(rows.only(aside), np.unique(rows.strata), float(false_alarm), float(tolerance), seed)
@@ -91,7 +95,7 @@ def _rows(
     block_rows: int | None,
 ) -> _Rows:
     rows = length_of(columns)
-    unit = _default_unit(rows) if unit_rows is None else unit_rows
+    unit = _default_unit(columns, rows) if unit_rows is None else unit_rows
     if not 1 <= unit <= MOST_ROWS:
         raise ValueError(f"unit_rows: expected 1 to {MOST_ROWS}, got {unit_rows}")
     labels = np.arange(rows) if blocks is None else as_labels(blocks, "blocks")
@@ -106,8 +110,12 @@ def _rows(
     return _Rows(columns, labels, kinds, unit if blocks is None else 0, thin_to if blocks is not None else 0)
 
 
-def _row_part(rows: int) -> int:
-    return int(np.clip(rows // PROFILE_ROWS, 4, 20))
+def _row_part(columns: Mapping[str, Column], rows: int) -> int:
+    """Rows for each one of the profile."""
+    part = rows // PROFILE_ROWS
+    if not any(isinstance(column, Categories) for column in columns.values()):
+        part = max(part, min(rows // NUMBERS_ROWS, PROFILE_PART))
+    return int(np.clip(part, LARGEST_PART, SMALLEST_PART))
 
 
 def _default_block(blocks: Whole) -> int:
@@ -116,8 +124,8 @@ def _default_block(blocks: Whole) -> int:
     return int(min(BLOCK_ROWS, usual.min()))
 
 
-def _default_unit(rows: int) -> int:
-    ranked = rows - rows // _row_part(rows)
+def _default_unit(columns: Mapping[str, Column], rows: int) -> int:
+    ranked = rows - rows // _row_part(columns, rows)
     return int(np.clip(ranked // UNITS, 1, UNIT_ROWS))
 
 
