@@ -140,3 +140,16 @@ def test_a_drill_says_which_known_faults_the_gates_see(trained: Project) -> None
     assert "7 of 7 planted candidates caught (100%)" in trained.noria("status").stdout
     assert "7 of 7" in trained.noria("show", "demand:1").stdout
     assert "all as appended" in trained.noria("audit").stdout
+
+
+def test_what_is_refused_without_a_fault_catches_none(trained: Project) -> None:
+    trained.replace("noria.toml", "r2 = ", "latency_p50_ms = { at_most = 0.001 }\nr2 = ")
+    strict = "\n[model.demand.data]\nleakage = 0.9\n"  # the weather says more of the label
+    trained.write("noria.toml", (trained.folder / "noria.toml").read_text() + strict)
+    trained.noria("run", "--as-of", LATER, "--accept-data", exit=1)
+    report = trained.json("drill", "gates", exit=None)
+    by = {plant["name"]: plant.get("by", []) for plant in report["plants"]}
+    assert "data check leakage" not in by["truncated data"]
+    assert "data check volume" in by["truncated data"]
+    assert report["control"] == "fail"
+    assert "data check leakage" in report["why"] and "latency_p50_ms" in report["why"]

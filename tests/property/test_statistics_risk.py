@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 from numpy.typing import NDArray
 
-from noria.statistics import RiskMonitor, RiskState, advance, alarmed, evidence, running_risk
+from noria.statistics import RiskMonitor, RiskState, advance, alarmed, evidence, is_thin, running_risk
 from noria.statistics.mixture import step, total
 from noria.statistics.risk import FRACTIONS, factors
 from property.bounds import surely_over
@@ -119,6 +119,36 @@ def test_the_simulation_turns_red_when_rows_stand_for_blocks(a: float) -> None:
     means = rows.reshape(streams, -1, ROWS).mean(axis=2)
     alarms = int((watched(means[:, :SOURCE], means[:, SOURCE:], a, 0.02, 50.0) < NEVER).sum())
     assert not surely_over(alarms, streams, a)
+
+
+@A
+@pytest.mark.parametrize("rows", [1, 10])
+def test_blocks_of_few_rows_stay_silent_without_the_floor_and_do_not_with_it(rows: int, a: float) -> None:
+    streams, usual, rng = 300, 200, np.random.default_rng(14)
+
+    def days(count: int, of: int) -> Floats:
+        risk = rng.normal(0.2, 0.01, (streams, count, 1))
+        return rng.binomial(of, np.clip(risk, 0.0, 1.0))[..., 0] / of  # nothing changes but the traffic
+
+    source, later = days(28, usual), days(LOOKS, rows)
+    monitors = [
+        RiskMonitor.from_source(row, loss_range=(0.0, 1.0), tolerance=0.0, false_alarm=a) for row in source
+    ]
+
+    def alarms(*, thin: bool) -> int:
+        rung = 0
+        for monitor, losses in zip(monitors, later, strict=True):
+            capital = np.zeros(len(FRACTIONS))
+            for block, returned in enumerate(factors(monitor, losses, thin=thin).T, start=1):
+                capital = step(capital, block, returned)
+                if total(capital, block) >= monitor.threshold:
+                    rung += 1
+                    break
+        return rung
+
+    assert is_thin(rows, usual)
+    assert not surely_over(alarms(thin=True), streams, a)
+    assert surely_over(alarms(thin=False), streams, a)
 
 
 @cache

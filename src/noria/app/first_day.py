@@ -29,23 +29,26 @@ def begun(app: App, policy: ModelPolicy, version: Version, plan: Plan) -> RiskSt
     if version.quality is None or version.quality.losses is None:
         raise ValueError(f"{version.name} has no losses to take as its reference")
     losses = pl.DataFrame(app.artifacts.table(version.quality.losses))
-    state = begin(version, _reference(losses, version, plan), policy.monitor, false_alarm=plan.shares["risk"])
+    means, usual = _reference(losses, version, plan)
+    state = begin(version, means, policy.monitor, false_alarm=plan.shares["risk"], usual=usual)
     return replace(state, segments=_segments(app, policy, version, losses, plan))
 
 
-def _reference(losses: pl.DataFrame, version: Version, plan: Plan) -> np.ndarray:
-    """Mean losses of the blocks of the version's own holdout."""
+def _reference(losses: pl.DataFrame, version: Version, plan: Plan) -> tuple[np.ndarray, float]:
+    """Mean losses of the blocks of the version's own holdout, and the rows of their median."""
+    import numpy as np
     import polars as pl
 
     from noria.statistics import block_means
 
     each: np.ndarray = losses["loss"].to_numpy()
     if version.signature.time is None:
-        return each
+        return each, 1.0
     times = (
         losses[version.signature.time].cast(pl.Datetime("us", "UTC")).dt.replace_time_zone(None).to_numpy()
     )
-    return block_means(times, each, plan.block).means
+    blocks = block_means(times, each, plan.block)
+    return blocks.means, float(np.median(blocks.counts))
 
 
 def _segments(

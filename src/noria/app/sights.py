@@ -16,7 +16,7 @@ from noria.app.reigns import reigns_of
 from noria.errors import Conflict
 from noria.monitor.blocks import EPOCH, MICROSECOND, block_span
 from noria.monitor.drift import advanced, drift_alarms, evidence_of
-from noria.monitor.quality import Traffic, findings, seen, slowness, volume
+from noria.monitor.quality import Traffic, a_week, findings, seen, slowness, volume
 from noria.monitor.service import failing
 from noria.monitor.tally import Tally
 from noria.ports.records import TAKEN
@@ -99,9 +99,11 @@ class _Opened:
         self.reigns = reigns_of(app, version)
         sights = app.records.monitors.sights(version.model, version.number)
         self._last = sights[-1] if sights else None
-        self._traffic = Traffic(one for one in sights if self.reigns.whole(one.start, one.end))
         self._plan = plan_of(app, policy, version.number, families_of(version))
         self._width = block_span(self._plan.block)
+        self._enough = a_week(self._width)
+        whole = (one for one in sights if self.reigns.whole(one.start, one.end))
+        self._traffic = Traffic(whole, enough=self._enough)
         self._digest, self.baseline = self._based(worker)
         self._hidden = hidden_since(self.baseline, self._last, app.policy.service.log)
         self._specs = {spec.name: spec for spec in self.baseline.columns if spec.name not in self._hidden.now}
@@ -250,7 +252,9 @@ class _Opened:
         ]
         if self._last is not None and self.reigns.whole(sight.start, sight.end):
             asked = sight.rows + sight.beside
-            found += [one for one in [volume(asked, self._traffic.usual, limits.volume)] if one]
+            found += [
+                one for one in [volume(asked, self._traffic.usual, limits.volume, enough=self._enough)] if one
+            ]
         if sight.slow is not None:
             found += [one for one in [slowness(sight.slow, sight.rows, limits)] if one]
         found += [one for one in [failing(sight.requests, sight.unanswered, limits.errors)] if one]

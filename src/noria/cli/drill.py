@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from noria.app.judging.drill import drill_gates
 from noria.app.wiring import open_app
@@ -20,6 +20,7 @@ SEES = {
     **dict.fromkeys(("label shuffle", "truncated data", "stale features", "NaN weights"), COMPARED),
 }
 """What a project may lack, by what its gates did not see."""
+LATENCY, AGAINST = "latency_", " against "  # in the names of the gates that see a slow model, and the others
 COLOURS = {"caught": "green", "held back": "yellow", "missed": "red", "not planted": "dim"}
 
 
@@ -90,14 +91,22 @@ def drill_lines(drill: Drill) -> list[str]:
     missed = [each.name for each in drill.plants if each.caught == "missed"]
     if missed:
         lines.append(paint(f"no gate sees: {', '.join(missed)}", "red"))
-        lines += [
-            f"  what would: {gate}" for gate in dict.fromkeys(SEES[name] for name in missed if name in SEES)
-        ]
+        lines += [f"  what would: {what}" for what in dict.fromkeys(_lacking(drill, missed))]
     if drill.control != "pass":
         lines.append(f"without a fault, too, {drill.control}: {drill.why}; such gates count for nothing here")
     if drill.left_out:
         lines.append(f"not asked in a drill: {', '.join(drill.left_out)}")
     return lines
+
+
+def _lacking(drill: Drill, missed: Sequence[str]) -> Iterator[str]:
+    """A gate that would see what was missed; a narrower one, where there is one of its kind."""
+    for name in missed:
+        if name not in SEES:
+            continue
+        part = LATENCY if SEES[name] != COMPARED else AGAINST
+        kin = [gate for gate in drill.gates if part in gate]
+        yield f"a narrower limit of {', '.join(kin)}" if kin else SEES[name]
 
 
 def _coloured(lines: Sequence[str], plants: Sequence[Plant]) -> list[str]:

@@ -202,7 +202,7 @@ class Part:
         without label and outcomes, and returns them changed: the same rows in the same order, or some of them.
 
         Each judgement asks the holdout's rows as they are and as they were changed: answers stay within `within`, or are
-        no lower or higher by more than that, for `share` of the rows. `answer` names one column of several.
+        no lower or higher by more than that, for `share` of those that were changed. `answer` names one column of several.
         """
 
         def decorate(function: F) -> F:

@@ -101,8 +101,10 @@ def _alarm(
 ) -> Alarm:
     what = "feature" if monitor == DRIFT else "answer"
     figures: dict[str, Any] = {"distance": one.distance, "moved": one.moved}
+    beyond = ""
     if one.proof:
         figures |= {"proved": one.proved, "proof": one.proof}
+        beyond = ", by more than is tolerated"
     return Alarm(
         model=sight.model,
         version=sight.version,
@@ -116,8 +118,8 @@ def _alarm(
         bound=0.0,
         severity="warning",
         why=(
-            f"the {what} {name} is not distributed as in training: evidence {one.peak:.3g} reached {one.threshold:.3g}, "
-            f"{one.moved} moved most, and the recent rows are {one.distance:.2g} away"
+            f"the {what} {name} is not distributed as in training{beyond}: evidence {one.peak:.3g} reached {one.threshold:.3g}, "
+            f"{one.moved} moved most, and the newest half of the blocks is {one.distance:.2g} away"
         ),
         cause=suspicion(name, one, spec, sight.columns.get(name)),
         action=f"see how it moved: noria monitor {sight.model}; if the world has changed, train anew: noria run {sight.model}",

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
 from noria.records.policy import MonitorPolicy
@@ -24,8 +24,9 @@ EXPECTED = 20.0  # rows of a category that a block should have at least: none at
 REACH = (
     1.0  # how far beyond what training had seen is outside, in widths of that: weather breaks records by less
 )
-WEEKS = 28  # blocks that volume is held against
+WEEKS = 28  # blocks that volume is held against, or a week of shorter ones
 ENOUGH = 7  # of them it takes: a week of days
+WEEK = timedelta(weeks=1)
 
 
 class Finding(NamedTuple):
@@ -143,7 +144,9 @@ class Traffic:
     """How many rows blocks have had: those of a version, but for its first, which began before it. What canaries answered in
     its place counts, too."""
 
-    def __init__(self, sights: Iterable[Sight] = ()) -> None:
+    def __init__(self, sights: Iterable[Sight] = (), *, enough: int = ENOUGH) -> None:
+        """`enough`: blocks that it takes to know what is usual, `a_week` of them."""
+        self._enough = enough
         self.usual: list[int] = []
         """Of the newest blocks that had rows."""
         self.steady = False
@@ -158,16 +161,20 @@ class Traffic:
         if not sight.rows:
             return
         if self._end is not None:
-            self.usual = [*self.usual, sight.rows + sight.beside][-WEEKS:]
+            self.usual = [*self.usual, sight.rows + sight.beside][-max(WEEKS, self._enough) :]
         self._streak = self._streak + 1 if self._end == sight.start else 1
         self._end = sight.end
-        self.steady = self.steady or self._streak >= ENOUGH
+        self.steady = self.steady or self._streak >= self._enough
 
 
-def volume(rows: int, before: Sequence[int], limit: float) -> Finding | None:
-    """Rows of a block beside those of earlier ones, the newest last."""
-    usual = list(before[-WEEKS:])
-    if len(usual) < ENOUGH:
+def a_week(width: timedelta) -> int:
+    """Blocks of a week, of days or less: nights and weekends are among them."""
+    return max(ENOUGH, WEEK // width)
+
+
+def volume(rows: int, usual: Sequence[int], limit: float, *, enough: int = ENOUGH) -> Finding | None:
+    """Rows of a block beside those of earlier ones."""
+    if len(usual) < enough:
         return None
     low, high = min(usual), max(usual)
     if (1 - limit) * low <= rows <= (1 + limit) * high:

@@ -16,9 +16,11 @@ if TYPE_CHECKING:
 RISK = "risk"  # the monitor's name in alarms
 
 
-def begin(version: Version, reference: np.ndarray, policy: MonitorPolicy, *, false_alarm: float) -> RiskState:
+def begin(
+    version: Version, reference: np.ndarray, policy: MonitorPolicy, *, false_alarm: float, usual: float = 0.0
+) -> RiskState:
     """The state on a version's first day. `reference`: mean losses (n,) of its holdout's blocks; `false_alarm`: the chance
-    that this monitor may ring falsely in the version's life.
+    that this monitor may ring falsely in the version's life; `usual`: rows of the median of those blocks.
 
     With too few blocks for the symmetric bound, or without a loss in any, the bounded one is taken, which assumes less and hears less; the
     state says which, and whether the monitor is deaf.
@@ -46,6 +48,7 @@ def begin(version: Version, reference: np.ndarray, policy: MonitorPolicy, *, fal
         evidence={"monitor": monitor.to_dict(), "state": Test().to_dict()},
         assumption=monitor.assumption,
         deaf=monitor.deaf,
+        usual=usual,
     )
 
 
@@ -63,7 +66,7 @@ def step(
     `units`: what counts as evidence, in order of time: the block's mean loss, or each row's with `block = "row"`;
     empty for a block without labels, which moves the time and nothing else.
     """
-    from noria.statistics import RiskMonitor, advance, alarmed, evidence
+    from noria.statistics import RiskMonitor, advance, alarmed, evidence, is_thin
     from noria.statistics import RiskState as Test
 
     if not units:
@@ -72,7 +75,7 @@ def step(
     before = Test.from_dict(state.evidence["state"])  # type: ignore[arg-type]
     after = before
     for loss in units:
-        after = advance(monitor, after, loss)
+        after = advance(monitor, after, loss, thin=is_thin(block.labelled, state.usual))
     moved = _moved(
         state,
         block,

@@ -147,17 +147,20 @@ def _begun(
     from noria.statistics import blocks_needed
 
     wanted = len(candidates) if declared else MOST
-    means: list[tuple[tuple[Term, ...], np.ndarray]] = []
+    means: list[tuple[tuple[Term, ...], np.ndarray, float]] = []
     for terms in candidates:
         needed = blocks_needed(false_alarm / (len(means) + 1) / 2)
         if len(means) == wanted or needed > len(np.unique(blocks)):
             break
-        found = _block_means(losses, blocks, within(frame, terms))
+        found, usual = _block_means(losses, blocks, within(frame, terms))
         if len(found) >= needed:
-            means.append((terms, found))
+            means.append((terms, found, usual))
     share = false_alarm / max(1, len(means))
-    fit = [(terms, found) for terms, found in means if len(found) >= blocks_needed(share / 2)]
-    return [_risk(terms, found, declared, share, tolerance, loss_range) for terms, found in fit]
+    fit = [one for one in means if len(one[1]) >= blocks_needed(share / 2)]
+    return [
+        replace(_risk(terms, found, declared, share, tolerance, loss_range), usual=usual)
+        for terms, found, usual in fit
+    ]
 
 
 def _risk(
@@ -186,8 +189,8 @@ def _risk(
     )
 
 
-def _block_means(losses: np.ndarray, blocks: np.ndarray, held: np.ndarray) -> np.ndarray:
-    """Of blocks with rows enough."""
+def _block_means(losses: np.ndarray, blocks: np.ndarray, held: np.ndarray) -> tuple[np.ndarray, float]:
+    """Of blocks with rows enough, and the rows of their median."""
     import numpy as np
 
     _, index = np.unique(blocks[held], return_inverse=True)
@@ -195,7 +198,7 @@ def _block_means(losses: np.ndarray, blocks: np.ndarray, held: np.ndarray) -> np
     sums = np.bincount(index, weights=losses[held])
     enough = counts >= LEAST
     means: np.ndarray = sums[enough] / counts[enough]
-    return means
+    return means, float(np.median(counts[enough])) if enough.any() else 0.0
 
 
 def step_segments(
@@ -210,19 +213,19 @@ def step_segments(
         if held.sum() < LEAST:
             moved.append(segment)
             continue
-        after, rings = _advanced(segment, float(losses[held].mean()))
+        after, rings = _advanced(segment, float(losses[held].mean()), int(held.sum()))
         moved.append(after)
         if rings:
             alarms.append(_alarm(after, state, block, int(held.sum()), now))
     return replace(state, segments=tuple(moved)), alarms
 
 
-def _advanced(segment: SegmentRisk, loss: float) -> tuple[SegmentRisk, bool]:
-    from noria.statistics import RiskMonitor, RiskState, advance, alarmed, evidence
+def _advanced(segment: SegmentRisk, loss: float, rows: int) -> tuple[SegmentRisk, bool]:
+    from noria.statistics import RiskMonitor, RiskState, advance, alarmed, evidence, is_thin
 
     monitor = RiskMonitor.from_dict(segment.evidence["monitor"])  # type: ignore[arg-type]
     before = RiskState.from_dict(segment.evidence["state"])  # type: ignore[arg-type]
-    after = advance(monitor, before, loss)
+    after = advance(monitor, before, loss, thin=is_thin(rows, segment.usual))
     moved = replace(
         segment,
         blocks=segment.blocks + 1,

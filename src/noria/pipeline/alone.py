@@ -99,11 +99,11 @@ def _compare_columns(step: Step, whole: pa.Table, alone: pa.Table, row: str) -> 
 def _compare(
     step: Step, column: pa.Field, together: pa.Table, alone: Sequence[pa.Table], rows: Sequence[str]
 ) -> None:
-    tolerance = TOLERANCES.get(_leaf(column.type), FINE)
+    tolerance = tolerance_of(column.type)
     expected = _values(together.column(column.name))
     for at, table in enumerate(alone):
         found = _values(table.column(column.name))[0]
-        if not _same(expected[at], found, tolerance):
+        if not same_value(expected[at], found, tolerance):
             raise LooksAtOtherRows(
                 step=step.name,
                 column=column.name,
@@ -113,13 +113,13 @@ def _compare(
             )
 
 
-def _leaf(kind: pa.DataType) -> str:
-    """The name of a type, or of what its lists hold."""
+def tolerance_of(kind: pa.DataType) -> float:
+    """Of a type, or of what its lists hold."""
     import pyarrow as pa
 
     while pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
         kind = kind.value_type
-    return str(kind)
+    return TOLERANCES.get(str(kind), FINE)
 
 
 def _values(column: pa.ChunkedArray) -> list[Any]:
@@ -131,7 +131,8 @@ def _values(column: pa.ChunkedArray) -> list[Any]:
     return values
 
 
-def _same(left: Any, right: Any, tolerance: float) -> bool:
+def same_value(left: Any, right: Any, tolerance: float) -> bool:
+    """Whether two answers to one row are alike but for the rounding of sums."""
     if isinstance(left, float) or isinstance(right, float):
         if _missing(left) or _missing(right):
             return _missing(left) and _missing(right)
@@ -141,7 +142,7 @@ def _same(left: Any, right: Any, tolerance: float) -> bool:
     if isinstance(left, list) and isinstance(right, list) and len(left) == len(right):
         return _same_list(left, right, tolerance)
     if isinstance(left, dict) and isinstance(right, dict) and left.keys() == right.keys():
-        return all(_same(left[name], right[name], tolerance) for name in left)
+        return all(same_value(left[name], right[name], tolerance) for name in left)
     return bool(left == right)
 
 
@@ -155,7 +156,7 @@ def _same_list(left: list[Any], right: list[Any], tolerance: float) -> bool:
     numbers = [abs(value) for value in (*left, *right) if isinstance(value, float) and math.isfinite(value)]
     scale = max(numbers, default=0.0) * tolerance
     return all(
-        _same(one, other, tolerance)
+        same_value(one, other, tolerance)
         or (isinstance(one, float) and isinstance(other, float) and abs(one - other) <= scale)
         for one, other in zip(left, right, strict=True)
     )

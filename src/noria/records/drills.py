@@ -37,7 +37,9 @@ class Drill(Record):
     control: Literal["pass", "fail", "undecided"]
     """What the same gates said of the candidate without a fault."""
     why: str = ""
-    """Where the control did not pass: its first such gate."""
+    """Where the control did not pass: what each such gate and data check said."""
+    gates: tuple[str, ...] = ()
+    """Those that were asked; drills of old do not say."""
     plants: tuple[Plant, ...] = ()
     left_out: tuple[str, ...] = ()
     """Gates that a drill does not ask: they need a person, or a record to rebuild from."""

@@ -71,6 +71,8 @@ class AliasMoved(Record, tag="alias.moved"):
     why: str
     by: str
     """A person's name, or the part of Noria that decided."""
+    forth: bool = False
+    """A rollout promoted it: what it replaced is the way back, although it may have been there before."""
 
 
 class BlockScored(Record, tag="block.scored"):

@@ -80,6 +80,8 @@ class SegmentRisk(Record, kw_only=True):
     loss: float | None = None
     """Mean in the newest block that had rows enough."""
     evidence: dict[str, Json] = {}
+    usual: float = 0.0
+    """Its rows in the holdout's median block; 0 in states of old, to which no block is thin."""
 
     @property
     def name(self) -> str:
@@ -105,6 +107,8 @@ class RiskState(Record):
     deaf: bool = False
     """True when the reference is too small for any loss to raise the alarm."""
     segments: tuple[SegmentRisk, ...] = ()
+    usual: float = 0.0
+    """Rows of the holdout's median block; 0 in states of old, to which no block is thin."""
 
 
 Severity = Literal["warning", "critical"]

@@ -30,7 +30,15 @@ from noria.statistics.jackknife import Part
 from noria.statistics.paired import METHODS, Comparison, Method, Verdict, compare
 from noria.statistics.rates import RateComparison, RateVerdict, Stretch, compare_rates, split_evidence
 from noria.statistics.renewal import RenewalState, false_alarm_within, renew
-from noria.statistics.risk import RiskMonitor, RiskState, SourceMethod, advance, alarmed, evidence
+from noria.statistics.risk import (
+    RiskMonitor,
+    RiskState,
+    SourceMethod,
+    advance,
+    alarmed,
+    evidence,
+    is_thin,
+)
 from noria.statistics.running import RunningRisk, running_risk
 from noria.statistics.shares import share_bounds
 from noria.statistics.symmetric import blocks_needed
@@ -104,6 +112,7 @@ __all__ = [
     "false_alarm_within",
     "first_events",
     "hour_of_week",
+    "is_thin",
     "quantile_band",
     "reliability",
     "renew",

@@ -114,7 +114,8 @@ def _bounds(d: Floats, width: float, alpha: float, method: Method) -> tuple[floa
 def _log_evidence(d: Floats, margin: float, width: float, method: Method) -> float:
     if method == "bounded":
         return betting.log_wealth(_unit(-d, width), (width - margin) / (2.0 * width))
-    return symmetric.composite_log_evidence(-d, -margin)
+    looked_at = symmetric.run_means(d) if method == "sign-flip" else d
+    return symmetric.composite_log_evidence(-looked_at, -margin)
 
 
 def _unit(d: Floats, width: float) -> Floats:

@@ -17,7 +17,8 @@ The floor. A bet 1 + r ((L - floor) / (bound - floor) - 1) can gain in proportio
 to the bound. So losses under the floor count as the floor: a good day cannot pay for a bad one, and a
 change is seen in half the time. Bound and process are both about that floored loss: a shift of all blocks
 by up to the tolerance stays silent, as it should; a doubled spread about the same mean counts, in part, as
-a rise.
+a rise. A block of far fewer rows than those of the source has such a spread by chance alone: it is *thin*, and counts
+without the floor. That needs no other bound, for the floored risk of the source is no less than its risk.
 """
 
 from collections.abc import Mapping
@@ -37,6 +38,7 @@ SourceMethod = Literal["symmetric", "bounded"]
 
 FRACTIONS = np.array([0.9, 0.225, 0.05625])  # of the largest bet: from a collapse to a slow rise in noise
 FLOOR_QUANTILE = 0.1  # of the source blocks; lower is slower, higher takes mere spread for risk
+THIN = 0.5  # of the source's usual rows: a mean of half as many scatters 1.4 times as much at most
 
 _ASSUMPTIONS: dict[SourceMethod, str] = {
     "symmetric": "source blocks independent and symmetric about their mean; later blocks free under the bound",
@@ -169,9 +171,14 @@ class RiskState:
         return cls(int(fields["blocks"]), capital, float.fromhex(fields["peak"]), int(fields["clipped"]))
 
 
-def advance(monitor: RiskMonitor, state: RiskState, block_loss: float) -> RiskState:
+def is_thin(rows: int, usual: float) -> bool:
+    """Whether a block has too few rows for the floor, where the source's usual block had so many."""
+    return rows < THIN * usual
+
+
+def advance(monitor: RiskMonitor, state: RiskState, block_loss: float, *, thin: bool = False) -> RiskState:
     """The state after one more block, whose rows had the mean loss `block_loss`; each block once, in time
-    order.
+    order. `thin`: it has too few rows for the floor (`is_thin`).
 
     Which blocks are counted must not depend on their losses: a cohort is closed by its age, not by its
     labels. ValueError for NaN or infinity.
@@ -181,17 +188,19 @@ def advance(monitor: RiskMonitor, state: RiskState, block_loss: float) -> RiskSt
     low, high = monitor.loss_range
     outside = not low <= block_loss <= high
     block = state.blocks + 1
-    capital = mixture.step(np.array(state.capital), block, factors(monitor, np.float64(block_loss)))
+    returned = factors(monitor, np.float64(block_loss), thin=thin)
+    capital = mixture.step(np.array(state.capital), block, returned)
     peak = max(state.peak, float(mixture.total(capital, block)))
     return RiskState(block, tuple(capital.tolist()), peak, state.clipped + outside)
 
 
-def factors(monitor: RiskMonitor, block_losses: Floats | np.float64) -> Floats:
+def factors(monitor: RiskMonitor, block_losses: Floats | np.float64, *, thin: bool = False) -> Floats:
     """What each bet of FRACTIONS is multiplied by: (bets, ...) for `block_losses` of shape (...). Never
-    negative.
+    negative. `thin`: without the floor.
     """
-    loss = np.clip(block_losses, monitor.floor, monitor.loss_range[1])
-    surprise = (loss - monitor.floor) / (monitor.bound - monitor.floor) - 1.0
+    low, high = monitor.loss_range
+    floor = low if thin else monitor.floor
+    surprise = (np.clip(block_losses, floor, high) - floor) / (monitor.bound - floor) - 1.0
     return np.asarray(1.0 + np.multiply.outer(FRACTIONS, surprise))
 
 

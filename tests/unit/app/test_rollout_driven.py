@@ -173,8 +173,9 @@ def test_labels_that_come_after_the_promotion_convict_it(here: World) -> None:
     assert ended.result == "rolled back"
     assert ended.why.startswith("quality: worse, loss 0.8 ")
     assert here.champion == OLD
-    moved = [change for _, change in here.app.records.ledger.events("delay", kinds=("alias.moved",))][-1]
-    assert moved.why == f"rollout delay/r1, by its labels: {ended.why}"  # type: ignore[union-attr]
+    moves = [change for _, change in here.app.records.ledger.events("delay", kinds=("alias.moved",))]
+    assert moves[-1].why == f"rollout delay/r1, by its labels: {ended.why}"  # type: ignore[union-attr]
+    assert [move.forth for move in moves[-2:]] == [True, False]  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize(

@@ -181,6 +181,7 @@ def test_a_change_of_unit_is_seen_and_named(app: App) -> None:
     assert "has its unit changed?" in causes["drift/distance"]
     drift = next(one.alarm for one in list_alarms(app) if one.alarm.monitor == "drift")
     assert drift.e_value >= drift.threshold
+    assert "by more than is tolerated" in drift.why and "the newest half of the blocks is 0." in drift.why
     assert (drift.block - FIRST) // DAY < 10 + 12, "within the evidence that the theory needs"
 
 

@@ -49,3 +49,8 @@ def test_what_holds_a_candidate_back_is_no_kill() -> None:
     assert rate_line(msgspec.structs.replace(drill, plants=(*drill.plants, held))).startswith(
         "1 of 3 planted candidates caught, 1 held back"
     )
+
+
+def test_where_there_is_a_gate_of_the_kind_it_is_to_be_narrower() -> None:
+    told = drill_lines(msgspec.structs.replace(a_drill(), gates=("brier against champion", "latency_p50_ms")))
+    assert "  what would: a narrower limit of latency_p50_ms" in told

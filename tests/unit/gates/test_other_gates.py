@@ -205,6 +205,13 @@ def test_expectations_count_the_rows_that_break_them(
     assert verdict.outcome == ("fail" if failing > (1 - asked.share) * 2 else "pass")
 
 
+def test_rows_that_were_not_changed_do_not_make_up_for_those_that_break() -> None:
+    asked = Expected(name="x", holds="invariant", share=0.9)
+    found = changed(answers([0.1] * 20, [0.1] * 18 + [0.5] * 2), changed=2)  # both that were changed
+    verdict = one(Expectation(), expected=[(asked, found)])
+    assert verdict.outcome == "fail" and "2 of 20 rows (2 changed) break it" in verdict.why
+
+
 def test_the_rows_that_break_an_expectation_are_shown_the_worst_first() -> None:
     verdict = one(
         Expectation(),

@@ -100,3 +100,14 @@ def test_a_reference_without_any_loss_is_bounded_above_none() -> None:
     state = begin(version(), np.zeros(40), strict, false_alarm=0.01)
     assert 0.0 < state.bound < 0.3
     assert not state.deaf
+
+
+def test_a_block_with_few_labels_scatters_and_proves_little(reference: np.ndarray) -> None:
+    state = begin(version(), reference, POLICY, false_alarm=0.01, usual=900)
+    full, thin = (msgspec.structs.replace(block(0, 0.4), labelled=labelled) for labelled in (880, 4))
+    after = {one.labelled: step(state, one, [0.4], START)[0].e_value for one in (full, thin)}
+    assert after[4] < after[880]
+    assert (
+        step(begin(version(), reference, POLICY, false_alarm=0.01), thin, [0.4], START)[0].e_value
+        == after[880]
+    )

@@ -153,3 +153,18 @@ def test_a_segment_without_any_loss_does_not_keep_the_others_from_being_watched(
     )
     assert [one.name for one in found] == ["carrier=AA", "carrier=UA", "carrier=B6"]
     assert all(one.bound > 0.0 for one in found)
+
+
+def test_few_rows_of_a_segment_scatter_and_prove_little() -> None:
+    segments = begun(declared=("carrier",), search=False)
+    assert [round(one.usual, -1) for one in segments] == [60, 40, 20]
+    state = RiskState(model="delay", version=3, bound=1.0, threshold=100.0, segments=segments[:1])
+    block = Block(
+        model="delay", version=3, start=START, end=START + DAY, predictions=40, labelled=40, loss=0.6
+    )
+    evidence = {}
+    for count in (6, 40):
+        frame = pl.DataFrame({"carrier": ["AA"] * count})
+        after, _ = step_segments(state, block, frame, np.full(count, 0.9), START + DAY, prefix="")
+        evidence[count] = after.segments[0].e_value
+    assert evidence[6] < evidence[40]

@@ -2,6 +2,7 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from noria.records.events import AliasMoved
 from noria.registry.moves import move, previous
@@ -38,6 +39,14 @@ def test_going_back_twice_goes_back_two_versions() -> None:
 
 def test_after_going_back_a_new_version_remembers_the_one_it_replaced() -> None:
     assert previous(moved(1, 2, 3, 2, 4), "champion") == 2
+
+
+def test_a_rollout_of_an_earlier_version_goes_forth_and_can_be_taken_back() -> None:
+    first, second, again = moved(1, 2, 1)
+    rolled_out = [first, second, replace(again, forth=True)]
+    assert previous(rolled_out, "champion") == 2
+    assert previous([*rolled_out, *moved(1, 2)[1:]], "champion") == 1
+    assert previous([*rolled_out, *moved(1, 3, 1)[1:]], "champion") == 2
 
 
 def test_other_aliases_and_tombstones_do_not_count() -> None:

@@ -1,12 +1,13 @@
 """The paired gate as its user meets it: four verdicts, an interval that agrees with them, and no silent nonsense."""
 
+import tracemalloc
 from itertools import combinations
 
 import numpy as np
 import pytest
 
 from noria.statistics import METHODS, Method, compare
-from noria.statistics.symmetric import FINEST, blocks_needed, typical_bounds
+from noria.statistics.symmetric import FINEST, MOST_MEANS, blocks_needed, run_means, typical_bounds
 
 NOISE = np.random.default_rng(3).normal(0.0, 0.004, 28)
 NOISE = NOISE - NOISE.mean()
@@ -132,3 +133,20 @@ def test_ten_thousand_rows_as_blocks_are_judged_like_any_sample() -> None:
     error = 1.645 * rows.std() / 100.0
     assert lower == pytest.approx(rows.mean() - error, abs=0.15 * error)
     assert upper == pytest.approx(rows.mean() + error, abs=0.15 * error)
+
+
+@pytest.mark.parametrize(("method", "blocks"), [("sign-flip", 20_000), ("symmetric", 2_000)])
+def test_many_blocks_take_little_memory(method: Method, blocks: int) -> None:
+    d = np.random.default_rng(5).normal(0.0, 0.02, blocks)
+    tracemalloc.start()
+    result = compare(d, margin=0.005, width=5.0, method=method)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert result.verdict == "not worse" and result.e_value > 20.0
+    assert peak < 50e6  # all centres at once were 500 MB of 20,000
+
+
+def test_means_of_neighbours_are_symmetric_where_blocks_are() -> None:
+    x = np.random.default_rng(6).normal(0.0, 1.0, 3_000)
+    assert np.array_equal(run_means(x[:100]), x[:100])
+    assert run_means(x).size == MOST_MEANS and np.allclose(-run_means(x), run_means(-x))

@@ -56,14 +56,15 @@ def drill_gates(
         control = field.judge(Grown(version))
         sound = credited(control, version)
         plants = [_planted(field, name, make, sound, told) for name, make in _makers(app, field).items()]
-    worst = next((one for one in control.verdicts if one.gate not in sound["fail"]), None)
+        unsound = _unsound(field, control, sound)
     drill = Drill(
         model=policy.name,
         run=version.run,
         at=app.clock.now(),
         champion=control.champion,
-        control=worst.outcome if worst else "pass",
-        why=f"{worst.gate}: {worst.why}" if worst else "",
+        control=min(unsound.values(), key=_WORST.index, default="pass"),
+        why="; ".join(unsound),
+        gates=tuple(one.gate for one in control.verdicts),
         plants=tuple(plants),
         left_out=left_out,
     )
@@ -103,6 +104,18 @@ def credited(control: Judgement, version: Version) -> Credited:
     return {"fail": frozenset(passing | itself), "undecided": frozenset(passing)}
 
 
+_WORST: tuple[Outcome, ...] = ("fail", "undecided", "pass")
+
+
+def _unsound(field: Field, control: Judgement, sound: Credited) -> dict[str, Outcome]:
+    """What does not pass the candidate without a fault, and counts for nothing: each sentence, and how it came out."""
+    found: dict[str, Outcome] = {
+        f"data check {one.check}: {one.what}": "fail" for one in field.refused_anyway
+    }
+    gates = [one for one in control.verdicts if one.gate not in sound["fail"]]
+    return found | {f"{one.gate}: {one.why}": one.outcome for one in gates}
+
+
 Maker = Callable[[], Grown]
 
 
@@ -135,8 +148,8 @@ def came_to(name: str, grown: Grown, judgement: Judgement, sound: Credited) -> P
     """A data check or a gate that fails it has caught it; one that can decide without the fault, and not with it, holds it
     back."""
     failing, undecided = (_of(judgement, sound, outcome) for outcome in ("fail", "undecided"))
-    by = [*(f"data check {check}" for check, _ in grown.findings), *(one.gate for one in failing)]
-    reasons = [*(what for _, what in grown.findings), *(one.why for one in failing)]
+    by = [*(f"data check {one.check}" for one in grown.findings), *(one.gate for one in failing)]
+    reasons = [*(one.what for one in grown.findings), *(one.why for one in failing)]
     caught: Caught = "caught"
     if not by:
         by = [one.gate for one in undecided]

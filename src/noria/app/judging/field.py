@@ -6,6 +6,7 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -25,6 +26,7 @@ from noria.records.artifacts import Artifact
 from noria.records.base import Digest
 from noria.records.gates import Cost, Gate, Judgement
 from noria.records.policy import ModelPolicy
+from noria.records.profiles import Finding
 from noria.records.runs import Run, StepResult, Trigger
 from noria.records.tasks import Sign, Signed
 from noria.records.versions import Version
@@ -48,8 +50,8 @@ class Grown:
     what: str = ""
     costs: bool = True
     """Whether latency and memory are asked for: a fault in the data leaves them as they are."""
-    findings: Sequence[tuple[str, str]] = ()
-    """What the data checks found, that would have stopped the run: the check's name and its sentence."""
+    findings: Sequence[Finding] = ()
+    """What the data checks found, that would have stopped the run, and not in the data without the fault."""
 
 
 @dataclass
@@ -84,6 +86,11 @@ class Field:
     engine: Engine
     ready: Prepareds
     listener: Listener
+
+    @cached_property
+    def refused_anyway(self) -> Sequence[Finding]:
+        """What the data checks refuse in the data without a fault: somebody accepted it, or limits have changed."""
+        return self._checked(self.recorded[self.version.graph.data])
 
     def judge(self, grown: Grown) -> Judgement:
         """By the policy's gates as they are; where there is no champion, beside the version without a fault."""
@@ -165,8 +172,8 @@ class Field:
         """As the data step's own output was: in the library that its readers get it in."""
         return replace(self.app.artifacts.save(rows), type=self.version.rows.type)
 
-    def _data(self, rows: pl.DataFrame) -> tuple[StepResult, list[tuple[str, str]]]:
-        """The data step's result with other rows, and what the project's data checks say of it."""
+    def _data(self, rows: pl.DataFrame) -> tuple[StepResult, list[Finding]]:
+        """The data step's result with other rows, and what the project's data checks say of it and not of the true ones."""
         from noria.pipeline.perform import profiled
 
         name = self.version.graph.data
@@ -178,15 +185,16 @@ class Field:
             profile=profiled(self.app.artifacts, saved, self.resolved.data),
         )
         result = replace(before, outputs={**before.outputs, name: saved}, data=data)
-        return result, self._checked(result)
+        known = {(one.check, one.column) for one in self.refused_anyway}
+        return result, [one for one in self._checked(result) if (one.check, one.column) not in known]
 
-    def _checked(self, result: StepResult) -> list[tuple[str, str]]:
+    def _checked(self, result: StepResult) -> Sequence[Finding]:
         look = inspector(self.app, self.policy, self.resolved, lambda step, what: None, accept=False)
         try:
             look(result)
         except BadData as error:
-            return [(one.check, one.what) for one in error.findings]
-        return []
+            return error.findings
+        return ()
 
     def _trained(self, planted: Mapping[str, StepResult]) -> tuple[dict[str, Artifact], list[StepResult]]:
         """The pipeline carried out with these results of some steps; what nothing of them reaches is reused."""

@@ -188,8 +188,10 @@ def _beside(
     app: App, gathered: Gathered, gate: Comparing, standing: Standing, segments: tuple[str, ...]
 ) -> Paired | str | None:
     version, number = gathered.candidate, standing.others.get(gate.than)
-    if number is None:
+    if number is None and standing.champion is None:
         return None
+    if number is None:  # a slip in a name must not pass whatever comes
+        return f"no version has the alias {gate.than}: noria promote VERSION --alias {gate.than}"
     other = app.records.versions.version(version.model, number)
     if other is None:
         return f"there is no version {version.model}:{number}"

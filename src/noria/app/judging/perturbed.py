@@ -54,8 +54,9 @@ def with_noise(
     moved = []
     for name in names if noise else []:
         column = frame[name]
-        spread = float(column.cast(pl.Float64).drop_nans().std() or 0.0)  # type: ignore[arg-type]
-        changed = column.cast(pl.Float64) + pl.Series(random.normal(0.0, noise * spread, frame.height))
+        numbers = column.cast(pl.Float64)
+        spread = float(numbers.filter(numbers.is_finite()).std() or 0.0)  # type: ignore[arg-type]
+        changed = numbers + pl.Series(random.normal(0.0, noise * spread, frame.height))
         if not column.dtype.is_float():
             ends = column.drop_nulls().to_numpy()
             low, high = float(ends.min()), float(ends.max())

@@ -2,8 +2,8 @@
 
 The k-th that meets one other version on overlapping holdouts gets alpha / (k (k + 1)). Candidates whose holdouts hold a
 row in common overlap pairwise, so their k differ and their shares sum to less than alpha: on any stretch of data, all who
-were judged by it spend at most alpha together. Fresh data bring a fresh budget; over a champion's life the chance of one
-false pass is not bounded by alpha. A gate that compares with nobody shares with all who met it on such rows.
+met that version by it spend at most alpha together. Fresh data bring a fresh budget, and so does a new champion; over a
+champion's life, or over several, the chance of one false pass is not bounded by alpha. A gate that compares with nobody shares with all who met it on such rows.
 """
 
 from __future__ import annotations

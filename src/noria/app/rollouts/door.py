@@ -141,6 +141,7 @@ def append(app: App, rollout: Rollout, *, why: str, by: str, move: Move | None =
                 after=move.after,
                 why=move.why,
                 by=move.by,
+                forth=move.after == rollout.version,
             )
         )
     try:

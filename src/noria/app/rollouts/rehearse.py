@@ -1,11 +1,13 @@
 """The way back, tried: the predecessor in a service of its own, in its own environment, beside the one that runs.
 
-It answers rows that it has answered before, and must answer them as then. Nothing of it is logged, and nobody else asks it.
+It answers rows that it has answered before, and must answer them as then, but for the rounding of sums: rows that came one by
+one are asked together. Nothing of it is logged, and nobody else asks it.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any
@@ -15,6 +17,7 @@ import msgspec
 from noria.app.gone import require_whole
 from noria.app.serve import serving
 from noria.errors import NoriaError
+from noria.pipeline.alone import same_value, tolerance_of
 from noria.ports.serving import ANSWER, REQUEST
 from noria.records.policy import LogPolicy, ServicePolicy
 from noria.records.rollouts import Rehearsal
@@ -70,9 +73,20 @@ def _answers_as_before(app: App, version: Version, rows: pa.Table | None) -> boo
         if rows is None:
             return None
         given = _asked(f"{service.url}/v1/models/{version.model}/predict", _requests(rows))
-    names = [column.name for column in version.signature.answer]
-    before = list(zip(*(rows.column(ANSWER + name).to_pylist() for name in names), strict=True))
-    return [_values(one["answer"], names) for one in given] == [_plain(one) for one in before]
+    return same_answers(rows, given, [column.name for column in version.signature.answer])
+
+
+def same_answers(rows: pa.Table, given: Sequence[Mapping[str, Any]], names: Sequence[str]) -> bool:
+    """Whether the answers that logged rows have in their columns `names` are `given` again."""
+    logged = [rows.column(ANSWER + name) for name in names]
+    near = [tolerance_of(column.type) for column in logged]
+    before = [_plain(one) for one in zip(*(column.to_pylist() for column in logged), strict=True)]
+    after = [_values(one["answer"], names) for one in given]
+    return len(before) == len(after) and all(
+        same_value(*each)
+        for one, other in zip(before, after, strict=True)
+        for each in zip(one, other, near, strict=True)
+    )
 
 
 def _alone(app: App) -> App:
@@ -108,7 +122,7 @@ def _asked(url: str, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return found
 
 
-def _values(answer: Any, names: list[str]) -> tuple[Any, ...]:
+def _values(answer: Any, names: Sequence[str]) -> tuple[Any, ...]:
     return tuple(answer[name] for name in names) if isinstance(answer, dict) else (answer,)
 
 

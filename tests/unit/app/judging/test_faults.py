@@ -132,6 +132,12 @@ def test_numbers_at_the_end_of_their_type_get_no_noise() -> None:
     assert with_noise(rows, signature(), 0.5, np.random.default_rng(3))[1] == ("temp", "wind")
 
 
+def test_an_infinite_number_takes_no_other_away() -> None:
+    rows = frame().with_columns(temp=pl.when(pl.col("id") == 7).then(float("inf")).otherwise(pl.col("temp")))
+    noisy, _ = with_noise(rows, signature(), 0.01, np.random.default_rng(3))
+    assert noisy["temp"].is_finite().sum() == rows.height - 1
+
+
 def test_holes_come_where_a_request_may_have_them() -> None:
     rows = frame(2000)
     holed, columns = with_holes(rows, signature(), 0.1, np.random.default_rng(3))

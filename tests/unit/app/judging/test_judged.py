@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from noria.app.judging.gathered import Gathered
 from noria.app.judging.judged import judged
 from noria.errors import StepFailed
-from noria.records.gates import Judgement, NoWorse
+from noria.records.gates import Better, Judgement, NoWorse
 from noria.records.service import Service
 from noria.records.versions import RequestColumn
 from unit.app.stored import START, history, opened
@@ -84,3 +84,17 @@ def test_why_a_champion_could_not_answer_is_one_line(tmp_path: Path, monkeypatch
     assert made.verdicts[0].why == (
         'delay:1 cannot be compared on these rows: predict late raised KeyError: "depot"'
     )
+
+
+@pytest.mark.parametrize(
+    "gate", [NoWorse(metric="brier", than="champoin"), Better(metric="brier", than="base")]
+)
+def test_an_alias_that_no_version_has_passes_nobody_once_there_is_a_champion(
+    tmp_path: Path, gate: NoWorse | Better
+) -> None:
+    with opened(history(tmp_path)) as app:
+        second = app.records.versions.version("delay", 2)
+        assert second is not None
+        made = judged(app, app.model("delay"), second, None, gates=[gate])  # type: ignore[arg-type]
+    assert made.verdicts[0].outcome == "undecided"
+    assert f"no version has the alias {gate.than}" in made.verdicts[0].why
