@@ -87,6 +87,8 @@ def _database(where: str | Path, busy: float, tell: Tell) -> Database:
     path = _path(where)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.exists():
+            path.touch()  # SQLite itself would let its maker alone write, whatever the umask says
     except OSError as error:
         raise StoreFailed(store=str(path), op="open", reason=str(error)) from error
     return Sqlite(path, busy=busy)
