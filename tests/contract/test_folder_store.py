@@ -17,7 +17,14 @@ from pathlib import Path
 import pytest
 
 from noria.adapters.folder import FolderStore
-from noria.adapters.object_errors import CannotWrite, NoSpace, NotADigest, ObjectCorrupt, ObjectMissing
+from noria.adapters.object_errors import (
+    CannotRead,
+    CannotWrite,
+    NoSpace,
+    NotADigest,
+    ObjectCorrupt,
+    ObjectMissing,
+)
 from noria.errors import render
 from noria.records.base import Digest, digest_bytes
 from noria.testing.object_store import ObjectStoreContract, Opener
@@ -280,6 +287,14 @@ def test_a_read_only_store_can_be_read_and_says_that_it_cannot_be_written(
                 folder.chmod(0o755)
     assert done.stderr == ""
     assert done.stdout == f"cannot write to {root}: Permission denied\n"
+
+
+def test_a_part_that_cannot_be_listed_is_reported(tmp_path: Path) -> None:
+    store = FolderStore(tmp_path)
+    store.put(b"x")
+    (tmp_path / "objects" / "00").write_text("no folder")
+    with pytest.raises(CannotRead, match="objects/00"):
+        list(store.stored())
 
 
 def test_a_file_in_the_way_of_the_folder_is_reported(tmp_path: Path) -> None:

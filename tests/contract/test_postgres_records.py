@@ -181,6 +181,16 @@ class TestSchema:
         code += "; import sys; sys.exit('sqlalchemy' in sys.modules)"
         assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
+    def test_brings_up_a_store_of_the_first_schema(self, server: PostgresServer, empty: str) -> None:
+        with Postgres(empty).schema() as connection:
+            schema.migrate(connection, "first", to="0001")
+        before = _columns(server, empty)
+        with open_records(empty) as records:
+            assert records.rollouts.last("delay") is None
+        latest = server.database()
+        open_records(latest).close()
+        assert len(before) < len(_columns(server, empty)) == len(_columns(server, latest))
+
     def test_refuses_a_store_of_a_newer_noria(
         self, server: PostgresServer, url: str, records: Records
     ) -> None:

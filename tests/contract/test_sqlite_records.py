@@ -124,6 +124,26 @@ class TestSchema:
             begin(records)
         assert sqlite3.connect(path).execute("SELECT * FROM alembic_version").fetchall() == [(REVISION,)]
 
+    @pytest.mark.parametrize("missing", [("sights", "outbox", "rollouts"), ("rollouts",), ()], ids=len)
+    def test_brings_up_a_first_schema_whatever_a_development_version_added(
+        self, path: Path, records: Records, missing: tuple[str, ...]
+    ) -> None:
+        begin(records)
+        records.close()
+        with sqlite3.connect(path) as raw:
+            for table in missing:
+                raw.execute(f"DROP TABLE {table}")
+            raw.execute("UPDATE alembic_version SET version_num = '0001'")
+        with open_records(path) as again:
+            assert again.rollouts.last("delay") is None
+            assert again.runs.runs("delay")
+        with Sqlite(path).schema() as connection:
+            found = _schema(connection)
+        created = Sqlite(path.with_name("created.db"))
+        with created.schema() as connection:
+            schema.create(connection)
+            assert found == _schema(connection)
+
     def test_refuses_a_store_of_a_newer_noria(self, path: Path, records: Records) -> None:
         records.close()
         with sqlite3.connect(path) as raw:

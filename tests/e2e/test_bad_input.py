@@ -72,6 +72,12 @@ PIPELINES = {
     ),
     "an unknown input": (replaced("def model(train:", "def model(trian:"), 2, "trian", "pipeline.py:"),
     "a syntax error": (PIPELINE + "\ndef (:\n", 2, "PIPELINE-IMPORT", "pipeline.py"),
+    "an exit while it is imported": (
+        "import sys\nsys.exit('no password for the warehouse')\n" + PIPELINE,
+        2,
+        "PIPELINE-IMPORT",
+        "no password for the warehouse",
+    ),
     "a missing package": ("import not_there\n" + PIPELINE, 2, "not_there", "pipeline.py"),
     "a loss that gives NaN": (
         replaced("return np.abs(label - answer)", "return label * np.nan"),

@@ -225,7 +225,7 @@ class FolderStore:
 
     @contextlib.contextmanager
     def _sweeping(self, kind: int) -> Iterator[None]:
-        descriptor = os.open(f"{self._root}/sweep.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        descriptor = os.open(f"{self._root}/sweep.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:
             fcntl.flock(descriptor, kind)
             yield
@@ -272,8 +272,11 @@ class FolderStore:
 
 
 def _stored_in(shard: Path) -> Iterator[Stored]:
-    with os.scandir(shard) as entries:
-        found = sorted(entries, key=lambda entry: entry.name)
+    try:
+        with os.scandir(shard) as entries:
+            found = sorted(entries, key=lambda entry: entry.name)
+    except OSError as error:  # another user's, with an umask that lets nobody else look
+        raise CannotRead(path=str(shard), why=error.strerror or str(error)) from error
     for entry in found:
         with contextlib.suppress(FileNotFoundError):  # removed meanwhile
             stat = entry.stat()

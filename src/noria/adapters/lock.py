@@ -7,11 +7,25 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
+from noria.errors import BackendError
 from noria.ports.leases import Busy
 
 HOLDER = re.compile(r"process (\d+)")  # as the one who holds a lease names itself
+
+
+@dataclass(eq=False)
+class LockFailed(BackendError):
+    code: ClassVar[str] = "LOCK-FAILED"
+    what: ClassVar[str] = "the lock {path} cannot be used: {reason}"
+    next: ClassVar[str] = (
+        "make .noria, and all in it, writable for this user; users who share a project need a group and umask 002"
+    )
+    path: str
+    reason: str
 
 
 class FolderLeases:
@@ -49,12 +63,18 @@ def _lives(pid: int) -> bool:
 
 @contextmanager
 def exclusive(path: Path, *, what_for: str, holder: str) -> Iterator[None]:
-    """Hold `path` alone among all processes of this machine; raises `Busy` at once when somebody else does.
+    """Hold `path` alone among all processes of this machine; raises `Busy` at once when somebody else does, and
+    `LockFailed`.
 
     `holder` is what the others read. The file stays; its lock ends with this block or with this process.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(
+            path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666
+        )  # users who share it: see umask
+    except OSError as error:
+        raise LockFailed(path=str(path), reason=error.strerror or str(error)) from error
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

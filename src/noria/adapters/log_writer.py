@@ -206,7 +206,7 @@ class _Open:
         return self.end < BIGGEST and young and self.rows + rows <= ROWS
 
     def write(self, data: bytes, rows: int) -> None:
-        """All of it, or OSError and nothing of it; `broken` when even that failed."""
+        """All of it, or OSError and nothing of it; `broken` when nothing may follow in this segment."""
         view = memoryview(data)
         try:
             while view:
@@ -217,6 +217,11 @@ class _Open:
             except OSError:
                 self.broken = True
             raise
+        if (
+            os.fstat(self.descriptor).st_nlink == 0
+        ):  # somebody removed the folder, and with it what is written here
+            self.broken = True
+            raise FileNotFoundError(errno.ENOENT, "the segment was removed")
         self.end += len(data)
         self.rows += rows
 

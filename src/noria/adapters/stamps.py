@@ -59,7 +59,7 @@ class Stamps:
 
     def _append(self, digest: str, stamp: bytes) -> None:
         descriptor = os.open(
-            self._shard(digest), os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644
+            self._shard(digest), os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666
         )
         try:
             if os.fstat(descriptor).st_size > LARGEST:

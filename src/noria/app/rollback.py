@@ -7,6 +7,7 @@ and its monitor goes on from its own state, with its own bound and threshold.
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from noria.app.gone import require_whole
 from noria.app.promote import find_version
 from noria.app.rollouts.services import champion_services, hold
 from noria.app.service import ServiceRefused, ServiceSilent, routing_of
+from noria.errors import Unavailable
 from noria.records.events import AliasMoved, Change
 from noria.records.rollouts import Rollout, RolloutEnded, RolloutMoved, Withdrawing
 from noria.records.service import Service
@@ -81,7 +83,10 @@ def _moved(app: App, name: str, alias: str, why: str, by: str) -> AliasMoved:
     moved = move(aliases, model=name, alias=alias, to=back, why=why, by=by) if back else None
     if moved is None:
         raise NoWayBack(model=name, alias=alias)
-    require_whole(app, find_version(app, f"{name}:{back}"))
+    with suppress(
+        Unavailable
+    ):  # a store that is away keeps nobody: who answered before may have the version loaded
+        require_whole(app, find_version(app, f"{name}:{back}"))
     return moved
 
 

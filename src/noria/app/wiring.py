@@ -276,11 +276,13 @@ def open_reading(start: Path | None = None, *, clock: Clock | None = None) -> It
 
 
 def build_app(project: Path, policy: Policy, clock: Clock, *, looking: bool = False) -> App:
-    """The wiring: SQLite and a folder under `.noria`. `looking`: to read alone."""
+    """The wiring: SQLite and a folder under `.noria`. `looking`: to read alone, as where nobody may write to the records."""
     from noria.adapters.objects import open_objects
+    from noria.adapters.sql import only_readable
 
     state = project / STATE
-    if looking:
+    kept = os.environ.get("NORIA_RECORDS") or policy.store.records or state / "noria.db"
+    if looking or only_readable(kept):
         from noria.adapters.sql.reading import open_reading as open_records
     else:
         from noria.adapters.sql import open_records
@@ -290,9 +292,7 @@ def build_app(project: Path, policy: Policy, clock: Clock, *, looking: bool = Fa
     return App(
         project=project,
         policy=policy,
-        records=open_records(
-            os.environ.get("NORIA_RECORDS") or policy.store.records or state / "noria.db", tell=on_stderr
-        ),
+        records=open_records(kept, tell=on_stderr),
         store=store,
         slots=slots,
         clock=clock,

@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
 
 from noria.app.pages.words import NONE, amount, count, figure, pinned, size, span, when
+from noria.errors import BackendError
 
 __all__ = [
     "NONE",
@@ -26,13 +29,24 @@ __all__ = [
     "when",
 ]
 
+
+@dataclass(eq=False)
+class NotWritten(BackendError):
+    code: ClassVar[str] = "OUTPUT-LOST"
+    what: ClassVar[str] = (
+        "the command was carried out, and what came of it cannot be written to stdout: {reason}"
+    )
+    next: ClassVar[str] = "make room where stdout goes; noria runs, noria status and the others show it again"
+    reason: str
+
+
 CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
 
 
 def say(*lines: str) -> None:
     """Results, on stdout, at once: a service's words must not wait in a buffer."""
     if lines:
-        print("\n".join(lines), flush=True)
+        _out("\n".join(lines))
 
 
 def note(*lines: str) -> None:
@@ -45,7 +59,16 @@ def say_json(document: object) -> None:
     """A record in its canonical JSON form: sorted keys, fields at their default left out."""
     from noria.records.base import canonical
 
-    print(canonical(document).decode())
+    _out(canonical(document).decode())
+
+
+def _out(text: str) -> None:
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:  # who read our output has seen enough
+        raise
+    except OSError as error:
+        raise NotWritten(reason=error.strerror or str(error)) from error
 
 
 def coloured() -> bool:

@@ -35,10 +35,21 @@ class Unexpected(Bug):
 def command() -> NoReturn:
     """The process `noria`: one command line, and its exit code."""
     gc.set_threshold(YOUNG, 20, 20)
+    _stand_in()
     code = main()
     from noria.app.leaving import leave
 
     leave(code)
+
+
+def _stand_in() -> None:
+    """Nothing takes the places of stdin, stdout and stderr where whoever started us closed them: else the next file that
+    is opened would, and what a library says would be written into it."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(
+                sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode)
+            )  # the lowest number that is free
 
 
 def main(words: Sequence[str] | None = None) -> int:

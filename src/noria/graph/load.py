@@ -29,9 +29,9 @@ def load_pipeline(root: Path, entry: str) -> Pipeline:
     try:
         importlib.invalidate_caches()
         module = importlib.import_module(module_name)
-    except (KeyboardInterrupt, SystemExit):
+    except KeyboardInterrupt:
         raise
-    except BaseException as error:  # a user's module may raise anything while it is imported
+    except BaseException as error:  # a user's module may raise anything while it is imported, SystemExit too
         from noria.errors import ConfigError
 
         if isinstance(error, ConfigError):

@@ -13,7 +13,7 @@ from noria.records.base import canonical
 from noria.records.tokens import CHAIN, Tokens
 from noria.serving import wire
 from noria.serving.gate import Admitted
-from noria.serving.log import Narrator, stack
+from noria.serving.log import FollowTold, Narrator
 
 POLL = 0.25  # s; one small read, and a revoked token is refused well within a second
 
@@ -56,7 +56,7 @@ class Access:
 
     async def run(self) -> None:
         """Until cancelled."""
-        told = ""
+        told = FollowTold(self._narrate, "tokens")
         while True:
             await asyncio.sleep(POLL)
             try:
@@ -65,11 +65,9 @@ class Access:
                     self._serial += 1
                     self._tell(wire.Tokens(serial=self._serial))
                     self._narrate("tokens.changed", hold=len(self.tokens.usable(self._clock.now())))
-                told = ""
-            except Exception as error:  # the loop must outlive a busy store and a bug; both are told, once
-                if told != repr(error):
-                    self._narrate("follow.failed", step="tokens", stack=stack(error))
-                told = repr(error)
+                told.worked()
+            except Exception as error:  # the loop must outlive a busy store and a bug; both are told
+                told.failed(error)
 
     def _read(self) -> bool:
         """Whether anything was new."""

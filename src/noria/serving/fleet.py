@@ -177,8 +177,10 @@ class Fleet:
     async def _started(self, plan: Plan, count: int, there: Sequence[Worker] = ()) -> list[Worker]:
         """So many more workers, all of them ready; none when one of them fails. `there`: those that need no start. One that
         is ready may end while others are waited for, and is left out."""
-        started = [self.start(plan) for _ in range(count - len(there))]
+        started: list[Worker] = []
         try:
+            for _ in range(count - len(there)):
+                started.append(self.start(plan))
             for worker in started:
                 await self.until_ready(worker)
         except BaseException:
@@ -299,7 +301,7 @@ class Fleet:
             self._bury(worker)
 
     def start(self, plan: Plan) -> Worker:
-        """Let one more process begin; it answers nobody yet."""
+        """Let one more process begin; it answers nobody yet. Raises `WorkerFailed`."""
         worker = start(plan, f"{self._name}-{next(self._numbers)}", self._folder)
         self._workers.append(worker)
         asyncio.get_running_loop().add_reader(worker.channel, self._hear, worker)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from noria.errors import NoriaError
@@ -13,7 +13,7 @@ from noria.records.service import Service
 from noria.records.versions import Version
 from noria.serving import wire
 from noria.serving.fleet import Fleet
-from noria.serving.log import Narrator, stack
+from noria.serving.log import FollowTold, Narrator, stack
 from noria.serving.metrics import Metrics
 from noria.serving.service_errors import NothingToServe
 from noria.serving.worker_process import Plan
@@ -94,12 +94,13 @@ class Follower:
     async def run(self) -> None:
         """Poll, swap and announce until cancelled. The store being away stops nothing: the version stays."""
         announced = 0.0
+        poll, announcement = (FollowTold(self._narrate, step) for step in ("poll", "announce"))
         while True:
             before = (self._fleet.version, self.problem)
-            await self._safely(self._poll, "poll")
+            await _safely(self._poll, poll)
             now = asyncio.get_running_loop().time()
             if now - announced >= HEARTBEAT or before != (self._fleet.version, self.problem):
-                await self._safely(self.announce, "announce")
+                await _safely(self.announce, announcement)
                 announced = now
             await asyncio.sleep(POLL)
 
@@ -124,12 +125,6 @@ class Follower:
             problem=self.problem + self._reason,
             admin=self._identity.admin,
         )
-
-    async def _safely(self, work: Callable[[], object], step: str) -> None:
-        try:
-            await work()  # type: ignore[misc]
-        except Exception as error:  # the loop must outlive a busy store and a bug; both are told
-            self._narrate("follow.failed", step=step, stack=stack(error))
 
     async def _poll(self) -> None:
         async with self._lane:  # one swap at a time, whoever asked for it
@@ -195,6 +190,15 @@ class Follower:
 
     def _monotonic(self) -> float:
         return self._clock.now().timestamp()
+
+
+async def _safely(work: Callable[[], Awaitable[None]], told: FollowTold) -> None:
+    try:
+        await work()
+    except Exception as error:  # the loop must outlive a busy store and a bug; both are told
+        told.failed(error)
+    else:
+        told.worked()
 
 
 def find(versions: VersionRecords, model: str, follows: str) -> Version:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import secrets
 import signal
 import socket
 import threading
@@ -17,6 +18,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from noria.errors import BackendError, Corrupt, Unavailable
 from noria.serving.access import Access
 from noria.serving.admin import Admin
 from noria.serving.connection import Connection, Desk
@@ -28,8 +30,8 @@ from noria.serving.messages import TEXT, Request, Response, reply
 from noria.serving.metrics import Metrics
 from noria.serving.paths import INDEX, LOAD, MODELS, UNLOAD, V1
 from noria.serving.raw import Raw
-from noria.serving.routes import Route, Routes
-from noria.serving.service_errors import ModelFailed, NotLoadable
+from noria.serving.routes import Act, Route, Routes
+from noria.serving.service_errors import ModelFailed, ModelLoading, NotLoadable, OutsideFailed
 
 MODES = 0o600  # of the hub's socket: whoever may act as this user may reach it
 
@@ -54,11 +56,27 @@ class Hub:
             ("repository", "POST", UNLOAD, self.unload),
         )
         self.routes = Routes(
-            tuple(Route(name, method, re.compile(path), partial(act)) for name, method, path, act in table),
+            tuple(
+                Route(name, method, re.compile(path), partial(self._for_callers, act))
+                for name, method, path, act in table
+            ),
             self.metrics,
             self.narrate,
             about="",
         )
+
+    async def _for_callers(
+        self, act: Act, raw: Raw, request: Request, named: dict[str, str | None]
+    ) -> Response:
+        """What `act` answers. Raises what it raises, and of records and objects that fail the code alone."""
+        try:
+            return await act(raw, request, named)
+        except (ModelFailed, ModelLoading):  # which have no words of theirs
+            raise
+        except (BackendError, Corrupt, Unavailable) as error:
+            incident = secrets.token_hex(4)
+            self.narrate("request.failed", incident=incident, path=request.path, why=str(error))
+            raise OutsideFailed(incident, error.code, error.status) from error
 
     async def feedback(self, raw: Raw, request: Request, named: dict[str, str | None]) -> Response:
         labels = self.house.of(named["model"] or "").labels

@@ -23,6 +23,26 @@ class Narrator(Protocol):
     def __call__(self, event: str, /, **facts: object) -> None: ...
 
 
+class FollowTold:
+    """How a step of a loop fares that is tried again and again: a failure is told once, however often it comes, and so is
+    its end. A store that is away for a day would fill the disk else."""
+
+    def __init__(self, narrate: Narrator, step: str) -> None:
+        self._narrate = narrate
+        self._step = step
+        self._failure = ""
+
+    def failed(self, error: Exception) -> None:
+        if self._failure != repr(error):
+            self._narrate("follow.failed", step=self._step, stack=stack(error))
+        self._failure = repr(error)
+
+    def worked(self) -> None:
+        if self._failure:
+            self._narrate("follow.recovered", step=self._step)
+        self._failure = ""
+
+
 def narrator(clock: Clock, descriptor: int) -> Narrator:
     """A narrator onto an open file; one write a line, so that threads do not mix."""
 

@@ -38,7 +38,9 @@ class Ranks(Protocol):
     @property
     def accepting(self) -> Sequence[Worker]: ...
 
-    def start(self, plan: Plan) -> Worker: ...
+    def start(self, plan: Plan) -> Worker:
+        """Raises `WorkerFailed`."""
+        ...
 
     async def until_ready(self, worker: Worker) -> None: ...
 
@@ -100,18 +102,26 @@ class Replacing:
 
     async def _again(self, plan: Plan) -> bool:
         """Whether another worker has come up; where none has, the next is tried after a pause."""
-        ranks = self._ranks
-        worker = ranks.start(plan)
-        try:
-            await ranks.until_ready(worker)
-        except WorkerFailed as error:
-            self._narrate("worker.failed", worker=worker.name, why=str(error))
-            worker.end()
+        worker = await self._come_up(plan, "worker.failed")
+        if worker is None:
             self._chores.begin(self._replace("accepting"))
             return False
-        if plan is ranks.wanted and worker.state == "starting":
-            ranks.accept(worker)
+        if plan is self._ranks.wanted and worker.state == "starting":
+            self._ranks.accept(worker)
         return True
+
+    async def _come_up(self, plan: Plan, failed: str) -> Worker | None:
+        """One more worker, once it is ready; None where it does not come up, which is told as the event `failed`."""
+        worker = None
+        try:
+            worker = self._ranks.start(plan)
+            await self._ranks.until_ready(worker)
+        except WorkerFailed as error:
+            self._narrate(failed, worker=worker and worker.name, why=str(error))
+            if worker is not None:
+                worker.end()
+            return None
+        return worker
 
     def _keep_a_spare(self) -> None:
         plan = self._ranks.wanted
@@ -121,17 +131,16 @@ class Replacing:
             self._chores.begin(self._spare(plan))
 
     async def _spare(self, plan: Plan) -> None:
-        ranks = self._ranks
-        worker = ranks.start(plan)
-        try:
-            await ranks.until_ready(worker)
-        except WorkerFailed as error:
-            self._narrate("spare.failed", worker=worker.name, why=str(error))
-            worker.end()
+        worker = await self._come_up(plan, "spare.failed")
+        if worker is None:
+            if (
+                self._there() < plan.workers
+            ):  # whoever answered was lost meanwhile, and this one was to take over
+                self._chores.begin(self._replace("accepting"))
             return
         if worker.state == "starting":
             worker.state = "spare"
             if plan.workers != 1:
                 worker.end()  # there are others by now
-            elif plan is ranks.wanted and not ranks.accepting:
-                ranks.accept(worker)
+            elif plan is self._ranks.wanted and not self._ranks.accepting:
+                self._ranks.accept(worker)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from noria.errors import NotFound
+from noria.errors import Corrupt, NotFound
 from noria.graph.columns import as_json
 from noria.records.base import Json
 from noria.records.versions import Version
@@ -20,11 +20,12 @@ TRIED = 16  # rows: enough to load every library
 
 
 def training_rows(version: Version, artifacts: Artifacts, narrate: Narrator) -> pa.Table | None:
-    """Raw rows with the request's columns; None, said aloud, where the store does not have them any more."""
+    """Raw rows with the request's columns; None, said aloud, where the store does not have them any more, or
+    not as they were: who answers needs none of them."""
     names = [column.name for column in version.signature.request]
     try:
         return artifacts.table(version.rows).select(names).slice(0, TRIED)
-    except NotFound as error:
+    except (NotFound, Corrupt) as error:
         narrate("warmup.skipped", version=version.name, why=str(error))
         return None
 

@@ -40,6 +40,25 @@ class ModelFailed(Unavailable):
 
 
 @dataclass(eq=False)
+class OutsideFailed(Unavailable):
+    """What failed outside of the service, records or objects, with its own code and status: its words name hosts and
+    folders, and are no caller's."""
+
+    code: ClassVar[str] = "SERVICE-OUTSIDE"
+    what: ClassVar[str] = "what the service keeps its records or objects in cannot be used now"
+    next: ClassVar[str] = (
+        "ask again later; the operator: the service's log has the words, under incident {incident}"
+    )
+    incident: str
+    because: str
+    answered: int
+
+    def __post_init__(self) -> None:
+        self.code = self.because  # type: ignore[misc]
+        self.status = self.answered  # type: ignore[misc]
+
+
+@dataclass(eq=False)
 class NotNow(Unavailable):
     """What the keeper cannot do now, with its own code."""
 

@@ -49,15 +49,19 @@ class Tending:
 
     async def _round(self, *more: str) -> bool:
         """Whether it went well."""
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-P", "-m", "noria.serving.upkeep", "--model", self._model),
-            *self._options,
-            *more,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            env=dict(os.environ),
-        )
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-P", "-m", "noria.serving.upkeep", "--model", self._model),
+                *self._options,
+                *more,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+                env=dict(os.environ),
+            )
+        except OSError as error:  # processes or files are used up for now
+            self._narrate("log.untended", model=self._model, code=None, why=str(error))
+            return False
         try:
             said, complained = await process.communicate()
         finally:

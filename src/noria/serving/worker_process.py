@@ -101,9 +101,13 @@ class Worker:
 
 
 def start(plan: Plan, name: str, folder: Path) -> Worker:
-    """Start a worker, with its bundle and its counts in the keeper's own folder. For the event loop's thread."""
+    """Start a worker, with its bundle and its counts in the keeper's own folder. For the event loop's thread. Raises
+    `WorkerFailed` where the system gives no process: its interpreter is gone, or processes, files or room are used up."""
     loop, counts = asyncio.get_running_loop(), folder / name
-    process, ours = spawn(plan, counts)
+    try:
+        process, ours = spawn(plan, counts)
+    except OSError as error:
+        raise WorkerFailed(plan.bundle.version.name, f"no process could be started: {error}") from error
     ours.setblocking(False)
     return Worker(name, plan.bundle, process, ours, counts, loop.create_future(), loop.time())
 

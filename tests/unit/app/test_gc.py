@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from noria.adapters.bucket_errors import BucketUnavailable
 from noria.app.audit import audit
 from noria.app.drivers import driving
 from noria.app.errors import UnknownModel
@@ -262,6 +263,20 @@ def test_a_version_that_lost_an_object_otherwise_is_told_apart(past: World) -> N
         rollback(past.app, "delay", by="ada")
     assert "1 of its objects are gone from the store" in render(caught.value)
     assert past.app.records.versions.aliases("delay") == {"champion": 2}
+
+
+def test_the_way_back_waits_for_no_store_that_is_away(past: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    past.run(2, version=True)
+    past.run(1, version=True)
+    past.alias(1, 0.5)
+    past.alias(2, 0.4)
+
+    def away(digest: object) -> bool:
+        raise BucketUnavailable("s3://models", "has", "the connection was refused")
+
+    monkeypatch.setattr(past.store, "has", away)
+    rollback(past.app, "delay", by="ada")
+    assert past.app.records.versions.aliases("delay") == {"champion": 1}
 
 
 def test_a_failed_run_that_was_given_up_can_still_be_shown(past: World) -> None:

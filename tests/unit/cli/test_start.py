@@ -159,6 +159,38 @@ def test_a_closed_pipe_is_quiet(words: list[str]) -> None:
     assert (ended.returncode, ended.stderr) == (0, b"")
 
 
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_carries_out_what_it_is_told_where_nobody_listens(flights: Path, closed: str) -> None:
+    words = [
+        "sh",
+        "-c",
+        f'exec "$@" {closed}',
+        "sh",
+        sys.executable,
+        "-m",
+        "noria",
+        "-C",
+        str(flights),
+        "runs",
+    ]
+    ended = subprocess.run(words, capture_output=True, timeout=60)
+    assert (ended.returncode, ended.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize("words", [["runs"], ["runs", "--json"]])
+def test_a_full_disk_behind_stdout_is_told(flights: Path, words: list[str]) -> None:
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run(
+            [sys.executable, "-m", "noria", "-C", str(flights), *words],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+        )
+    assert ended.returncode == 4
+    assert ended.stderr.startswith("error[OUTPUT-LOST]: the command was carried out, ")
+
+
 def test_no_project_here(noria: Noria) -> None:
     said = noria("runs")
     assert said.code == 2

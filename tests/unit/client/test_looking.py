@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 import sqlite3
@@ -9,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ import noria
 from noria.adapters.sql.errors import StoreFailed, StoreLost
 from noria.adapters.sql.reading import NoRecords, OtherSchema, ReadSqlite, open_reading
 from noria.app.config import NoProject
+from noria.cli import main
 from unit.app import stored
 
 NOBODY = 65534
@@ -118,6 +120,23 @@ def test_a_folder_that_cannot_be_written(copy: Path) -> None:
     with unwritable(copy):
         assert without_writing(seen(copy)) == expected
     assert not database(copy).with_name("noria.db-wal").exists()
+
+
+@pytest.mark.parametrize("words", [["runs"], ["show", "delay/1"], ["models"]])
+def test_the_command_line_reads_a_folder_that_cannot_be_written(copy: Path, words: list[str]) -> None:
+    settle(copy)
+    expected = commanded(copy, words)  # and everything is imported
+    settle(copy)
+    with unwritable(copy):
+        assert without_writing(lambda: commanded(copy, words)) == expected
+    assert expected.startswith("0 ")
+
+
+def commanded(project: Path, words: list[str]) -> str:
+    told = io.StringIO()
+    with redirect_stdout(told), redirect_stderr(told):
+        code = main(["-C", str(project), *words])
+    return f"{code} {told.getvalue()}"
 
 
 def test_a_killed_writers_log_is_read_where_it_cannot_be_recovered(copy: Path) -> None:

@@ -26,6 +26,7 @@ class Stub:
     version: str = "delay:1"
     protocol: int = 99
     told: list[Any] = field(default_factory=list)
+    began: float = 0.0
 
     def tell(self, message: Any, sockets: Any = ()) -> bool:
         self.told.append(message)

@@ -6,6 +6,7 @@ import errno
 import fcntl
 import json
 import os
+import shutil
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -57,6 +58,16 @@ def test_each_row_is_read_once_beside_the_writer(tmp_path: Path) -> None:
     writer.close()
     assert seen + values(reader, cursor) == [float(number) for number in range(30)]
     assert reader.read("m", reader.read("m", cursor).cursor).rows == 0
+
+
+def test_a_log_that_is_removed_under_its_writer_takes_no_answer_in_vain(tmp_path: Path) -> None:
+    writer, reader = LogWriter(tmp_path, "m"), LogReader(tmp_path)
+    writer.append(answered([1.0]))
+    shutil.rmtree(tmp_path / "m")
+    with pytest.raises(LogRefused, match="ENOENT"):
+        writer.append(answered([2.0]))
+    writer.append(answered([3.0]))
+    assert values(reader) == [3.0]
 
 
 def test_a_limit_leaves_the_rest_for_the_next_read(tmp_path: Path) -> None:

@@ -4,6 +4,6 @@ In come changes and questions; out go records, and one durable transaction for e
 model's hash chain. It refuses to know what any record means beyond the columns by which it is looked up.
 """
 
-from noria.adapters.sql.store import Records, open_records
+from noria.adapters.sql.store import Records, only_readable, open_records
 
-__all__ = ["Records", "open_records"]
+__all__ = ["Records", "only_readable", "open_records"]

@@ -1,3 +1,3 @@
 """The migration that gives the schema which this code expects."""
 
-REVISION = "0001"
+REVISION = "0002"

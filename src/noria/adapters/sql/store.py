@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from types import TracebackType
@@ -86,9 +87,20 @@ def _database(where: str | Path, busy: float, tell: Tell) -> Database:
     path = _path(where)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.exists():
+            path.touch()  # SQLite itself would let its maker alone write, whatever the umask says
     except OSError as error:
         raise StoreFailed(store=str(path), op="open", reason=str(error)) from error
     return Sqlite(path, busy=busy)
+
+
+def only_readable(where: str | Path) -> bool:
+    """Whether the records are a file that is there, in a folder where this process may write nothing: they can be
+    looked at, and no more."""
+    if str(where).startswith(("postgresql://", "postgres://")):
+        return False
+    path = _path(where)
+    return path.exists() and not os.access(path.parent, os.W_OK)
 
 
 def _path(where: str | Path) -> Path:
