@@ -91,7 +91,7 @@ def _signature(signature: Signature) -> list[str]:
             column.type,
             "yes" if column.nulls else "no",
             marks.get(column.name, ""),
-            _levels(column),
+            levels(column),
         )
         for column in signature.request
     ]
@@ -103,7 +103,8 @@ def _signature(signature: Signature) -> list[str]:
     ]
 
 
-def _levels(column: RequestColumn) -> str:
+def levels(column: RequestColumn) -> str:
+    """The categories that training had, the first of them."""
     if column.levels is None:
         return ""
     text = ", ".join(_cut(level) for level in column.levels[:6])
