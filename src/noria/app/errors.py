@@ -19,6 +19,14 @@ class UnknownModel(NotFound):
 
 
 @dataclass(eq=False)
+class UnnamedModel(UsageError):
+    code: ClassVar[str] = "MODEL-UNNAMED"
+    what: ClassVar[str] = "this is about one model, and noria.toml has several: {known}"
+    next: ClassVar[str] = "name one of them"
+    known: Sequence[str]
+
+
+@dataclass(eq=False)
 class UnknownRun(NotFound):
     code: ClassVar[str] = "RUN-UNKNOWN"
     what: ClassVar[str] = "there is no run {name}"

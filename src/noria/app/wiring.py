@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from noria.app.config import find_project, load_policy
 from noria.app.drivers import driving
-from noria.app.errors import UnknownModel
+from noria.app.errors import UnknownModel, UnnamedModel
 from noria.app.telling import on_stderr
 from noria.app.users import claim
 from noria.ports.clock import Clock, RealClock
@@ -116,11 +116,14 @@ class App:
         return self.policy.threads or os.cpu_count() or 1
 
     def model(self, name: str | None) -> ModelPolicy:
-        """The policy of a model; the only one when no name is given. Raises `UnknownModel`."""
+        """The policy of a model; the only one when no name is given. Raises `UnknownModel`, `UnnamedModel`."""
         for model in self.policy.models:
             if model.name == name or (name is None and len(self.policy.models) == 1):
                 return model
-        raise UnknownModel(name=name or "", known=[model.name for model in self.policy.models])
+        known = [model.name for model in self.policy.models]
+        if name is None:
+            raise UnnamedModel(known=known)
+        raise UnknownModel(name=name, known=known)
 
     def engine(
         self,

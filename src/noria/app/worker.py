@@ -45,6 +45,7 @@ from noria.records.tasks import (
     RunStep,
     Score,
     Sign,
+    Signed,
     StepDone,
     Task,
 )
@@ -190,12 +191,11 @@ class Worker:
 
             return alter(task, resolved, self._artifacts())
         from noria.graph.evaluate import answer, score
-        from noria.graph.signature import sign
         from noria.pipeline.seeds import seed_generators
 
         seed_generators(task.seed if isinstance(task, Sign) else 0)
         if isinstance(task, Sign):
-            return sign(task, resolved, self._artifacts(), self._graph(task.graph, resolved))
+            return self._signed(task, resolved)
         if isinstance(task, Quicken):
             from noria.graph.quicken import quicken
 
@@ -203,6 +203,19 @@ class Worker:
         if isinstance(task, Answer):
             return answer(task, resolved, self._artifacts(), self._graph(task.graph, resolved))
         return score(task, resolved, self._artifacts())
+
+    def _signed(self, task: Sign, resolved: Resolved) -> Signed:
+        """The signature, of a graph whose predict gives a row alone the answer that it has among others."""
+        from noria.graph.rows import visible
+        from noria.graph.signature import sign
+        from noria.pipeline.alone import check_answers
+
+        graph, artifacts = self._graph(task.graph, resolved), self._artifacts()
+        signed = sign(task, resolved, artifacts, graph)
+        if resolved.predict is not None:
+            rows = visible(artifacts.table(task.rows), resolved.data)
+            check_answers(graph, resolved.predict, rows, resolved.data.key)
+        return signed
 
     def _step(self, task: RunStep, resolved: Resolved) -> StepDone:
         """A step, with what it may call while it runs; what it read, logged and showed goes with its result."""

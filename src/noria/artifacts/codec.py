@@ -70,7 +70,8 @@ class CannotStore(ConfigError):
     what = "cannot store {type}{place}: {reason}"
     next = (
         "return a table (polars, pandas, Arrow), a numpy array, JSON values, a dataclass, a path, a figure, a "
-        "scikit-learn or LightGBM model, an ONNX model, or a dict, list or tuple of these; convert what is none of them; "
+        "scikit-learn, LightGBM or XGBoost model, an ONNX model, or a dict, list or tuple of these; convert what is "
+        "none of them; "
         'codec="pickle" on the step keeps anything, and is recorded as unsafe'
     )
     type: str

@@ -66,8 +66,11 @@ def _check_tree(node: Node, files: Files) -> None:
 
 
 def _check_boosting(model: Node, files: Files) -> None:
+    trees = list(nodes_of(model, f"{_BOOSTING}.predictor", "TreePredictor"))
+    if not trees:  # not fitted: what a stacking, a search or a calibration keeps of the model that it copies
+        return
     features = json.loads(model["content"]["content"]["n_features_in_"]["content"])
-    for node in nodes_of(model, f"{_BOOSTING}.predictor", "TreePredictor"):
+    for node in trees:
         _check_predictor(node, files, features)
 
 

@@ -59,6 +59,7 @@ def list_of(items: Sequence[Artifact]) -> Artifact:
         size=len(body),
         type="list",
         rows=len(items),
+        unsafe=any(item.unsafe for item in items),
     )
 
 

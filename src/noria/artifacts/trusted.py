@@ -45,11 +45,18 @@ PARTS = (
     "sklearn.calibration._CalibratedClassifier",
     "sklearn.calibration._SigmoidCalibration",
     "sklearn.calibration._TemperatureScaling",
+    "sklearn.cluster._bisect_k_means._BisectingTree",
     "sklearn.compose._column_transformer.make_column_selector",
+    "sklearn.gaussian_process._gpc._BinaryGaussianProcessClassifierLaplace",
+    "sklearn.impute._iterative._ImputerTriplet",
+    "sklearn.metrics._scorer._CurveScorer",
     "sklearn.metrics._scorer._PassthroughScorer",
     "sklearn.metrics._scorer._Scorer",
+    "sklearn.multiclass._ConstantPredictor",
     "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
     "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",
+    "sklearn.utils._metadata_requests.MetadataRequest",
+    "sklearn.utils._metadata_requests.MethodMetadataRequest",
     "scipy.interpolate._bsplines.BSpline",
     *(
         f"sklearn.metrics._dist_metrics.{name}Distance{bits}"
@@ -61,7 +68,8 @@ PARTS = (
 )
 
 _NUMPY = (
-    "abs array_equal asarray clip column_stack nan_to_num ravel reshape round squeeze stack transpose where"
+    "abs array_equal asarray clip column_stack max mean median min nan_to_num ravel reshape round squeeze stack "
+    "transpose where"
 )
 _UNIVARIATE = "chi2 f_classif f_oneway f_regression r_regression"
 _RANKING = "average_precision_score ndcg_score roc_auc_score top_k_accuracy_score"
@@ -78,6 +86,8 @@ _REGRESSION = (
 # Functions from arrays to arrays or numbers, that estimators are given as parameters.
 FUNCTIONS = (
     "scipy._lib.array_api_compat.numpy._aliases.asarray",
+    "sklearn.cluster._kmeans._kmeans_single_elkan",
+    "sklearn.cluster._kmeans._kmeans_single_lloyd",
     "sklearn.utils.validation.check_array",
     "sklearn.feature_selection._mutual_info.mutual_info_classif",
     "sklearn.feature_selection._mutual_info.mutual_info_regression",

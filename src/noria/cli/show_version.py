@@ -20,6 +20,8 @@ from noria.records.fast import FastPath
 from noria.records.proofs import Proof
 from noria.records.versions import RequestColumn, ServingGraph, Signature, Version
 
+LEVEL = 24  # characters of a category that the table of columns shows: it may be a whole text
+
 
 def version_lines(detail: VersionDetail) -> list[str]:
     version = detail.view.version
@@ -89,7 +91,7 @@ def _signature(signature: Signature) -> list[str]:
             column.type,
             "yes" if column.nulls else "no",
             marks.get(column.name, ""),
-            _levels(column),
+            levels(column),
         )
         for column in signature.request
     ]
@@ -101,11 +103,16 @@ def _signature(signature: Signature) -> list[str]:
     ]
 
 
-def _levels(column: RequestColumn) -> str:
+def levels(column: RequestColumn) -> str:
+    """The categories that training had, the first of them."""
     if column.levels is None:
         return ""
-    text = ", ".join(column.levels[:6])
+    text = ", ".join(_cut(level) for level in column.levels[:6])
     return f"{text}, ... ({len(column.levels)})" if len(column.levels) > 6 else text
+
+
+def _cut(level: str) -> str:
+    return level if len(level) <= LEVEL else level[: LEVEL - 3] + "..."
 
 
 def _graph(graph: ServingGraph) -> list[str]:

@@ -46,10 +46,12 @@ _DAY = re.compile(r"\d{4}-\d\d-\d\d")
 @dataclass(eq=False)
 class CannotCarry(ConfigError):
     code: ClassVar[str] = "SERVE-COLUMN-TYPE"
-    what: ClassVar[str] = "column {column} has type {type}, which no request can carry"
-    next: ClassVar[str] = "let the data step make it a number, a string, a boolean, a time, or a list of them"
-    column: str
-    type: str
+    what: ClassVar[str] = "no request can carry {columns}"
+    next: ClassVar[str] = (
+        "let the data step make it a number, a string, a boolean, a time, or a list of them, or leave it out"
+    )
+    columns: Sequence[str]
+    """Each with its type, as `column price of decimal128(12, 2)`."""
 
 
 class Misfit(Exception):
@@ -118,8 +120,16 @@ def kind_of(column: str, name: str) -> Kind:
     """The kind for an Arrow type's name, as signatures and data versions have it. Raises `CannotCarry`."""
     found = _kind(name)
     if found is None:
-        raise CannotCarry(column=column, type=name)
+        raise CannotCarry(columns=[f"column {column} of {name}"])
     return found
+
+
+def require_carried(schema: pa.Schema) -> None:
+    """Raises `CannotCarry` with all columns that no request can carry."""
+    named = [(field.name, type_name(field.type)) for field in schema]
+    without = [f"column {column} of {name}" for column, name in named if _kind(name) is None]
+    if without:
+        raise CannotCarry(columns=without)
 
 
 @lru_cache(maxsize=256)

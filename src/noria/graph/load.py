@@ -17,15 +17,15 @@ GRAIN = 2.0  # s; bytecode knows its source's time by the second, and two clocks
 
 
 def load_pipeline(root: Path, entry: str) -> Pipeline:
-    """The pipeline that `entry` (`module:name`) means in the tree at `root`, whose folder leads the import path.
+    """The pipeline that `entry` (`module:name`) means in the tree at `root`, whose folders lead the import path.
 
     A process imports from one root at a time: `forget(root)` before another. Raises `CannotImport` with the
     user's own frames of the traceback.
     """
     module_name, _, name = entry.partition(":")
-    folder = str(root)
-    if folder not in sys.path:
-        sys.path.insert(0, folder)
+    for folder in reversed(import_folders(root)):
+        if folder not in sys.path:
+            sys.path.insert(0, folder)
     try:
         importlib.invalidate_caches()
         module = importlib.import_module(module_name)
@@ -36,18 +36,29 @@ def load_pipeline(root: Path, entry: str) -> Pipeline:
 
         if isinstance(error, ConfigError):
             raise
-        raise CannotImport(entry=entry, root=folder, problem=user_traceback(error, root)) from error
+        raise CannotImport(entry=entry, root=str(root), problem=user_traceback(error, root)) from error
     finally:
         _drop_young_bytecode(root)
     return _pipeline_in(module, name or "pipeline", entry, root)
 
 
+def import_folders(root: Path) -> list[str]:
+    """The tree's own folders that lead the import path: its root, and its `src` unless that is itself a package.
+
+    They come before what is installed: of a package in `src` that is installed in editable mode, the files of this tree
+    are meant, and not those that the working tree has today.
+    """
+    source = root / "src"
+    bare = source.is_dir() and not (source / "__init__.py").is_file()
+    return [str(root), str(source)] if bare else [str(root)]
+
+
 def forget(root: Path) -> None:
     """Drop the modules that were imported from `root`, so that another tree's modules of the same name can come.
     Functions already imported stay usable; their own later imports would see the other tree."""
-    folder = str(root)
-    if folder in sys.path:
-        sys.path.remove(folder)
+    for folder in import_folders(root):
+        if folder in sys.path:
+            sys.path.remove(folder)
     for name, module in list(sys.modules.items()):
         file = getattr(module, "__file__", None)
         if file and Path(file).is_relative_to(root):

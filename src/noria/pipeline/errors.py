@@ -158,13 +158,14 @@ class BadMetrics(StepFailed):
 class LooksAtOtherRows(StepFailed):
     code: ClassVar[str] = "TRANSFORM-LOOKS-AT-OTHER-ROWS"
     what: ClassVar[str] = (
-        "transform {step} gives a row another {column!r} when it is asked alone: row {row} is {together} among all "
+        "{role} {step} gives a row another {column!r} when it is asked alone: row {row} is {together} among all "
         "rows and {alone} by itself"
     )
     next: ClassVar[str] = (
         "a service asks one row at a time. Compute what looks at many rows (a mean, a rank, a lag, the categories) in "
         "a @step, and read its output here as an input; a random number in a transform looks the same"
     )
+    role: str
     step: str
     column: str
     row: str
@@ -175,10 +176,9 @@ class LooksAtOtherRows(StepFailed):
 @dataclass(eq=False)
 class FailsAlone(StepFailed):
     code: ClassVar[str] = "TRANSFORM-ONE-ROW"
-    what: ClassVar[str] = "transform {step} takes all rows together, but not row {row} alone: {problem}"
-    next: ClassVar[str] = (
-        "a service asks one row at a time: let the transform work on a table of a single row"
-    )
+    what: ClassVar[str] = "{role} {step} takes all rows together, but not row {row} alone: {problem}"
+    next: ClassVar[str] = "a service asks one row at a time: let the {role} work on a table of a single row"
+    role: str
     step: str
     row: str
     problem: str

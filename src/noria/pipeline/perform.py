@@ -17,6 +17,7 @@ from noria.artifacts.tables import as_kind, is_table, row_count
 from noria.artifacts.unstored import Unstored
 from noria.declare import DataSpec, Resolved, Step, StepSpec
 from noria.graph.answer import apply
+from noria.graph.columns import require_carried
 from noria.graph.rows import beside, visible
 from noria.pipeline.alone import check_alone
 from noria.pipeline.data import Read, checked
@@ -103,6 +104,8 @@ def _data(work: _Work) -> _Done:
         raise DataShape(step=step.name, type=type(value).__name__)
     outputs = _stored(work, read.value)
     stored = outputs[step.name]
+    if step is work.resolved.request and work.resolved.predict is not None:
+        require_carried(visible(work.artifacts.table(stored), spec).schema)
     version = DataVersion(
         digest=stored.digest,
         rows=stored.rows or 0,
@@ -190,9 +193,17 @@ def _called(work: _Work) -> Any:
 
 
 def _digests(work: _Work, inputs: Mapping[str, Any]) -> dict[str, str]:
-    """What the inputs are at this moment, by the bytes that they would be stored as."""
+    """What the inputs are at this moment, by the bytes that they would be stored as. A list gathered of items that have
+    no safe form is not looked at."""
     shelf = Artifacts(Unstored(work.artifacts.store), digests_only=True)
-    return {name: shelf.save(value).digest for name, value in inputs.items()}
+    digests: dict[str, str] = {}
+    for name, value in inputs.items():
+        stored = work.task.inputs[name]
+        if not stored.unsafe:
+            digests[name] = shelf.save(value).digest
+        elif not stored.codec.startswith("list/"):
+            digests[name] = shelf.save(value, codec=stored.codec).digest
+    return digests
 
 
 def _seen(work: _Work, name: str) -> Any:
@@ -245,9 +256,10 @@ def _saved(work: _Work, value: Any, codec: str | None, lists: int) -> Artifact:
 
 
 def _parted(step: Step, value: Any) -> dict[str, Any]:
-    if isinstance(value, tuple) and len(value) == len(step.outputs):
+    several = isinstance(value, tuple | list)  # a list is what train_test_split gives
+    if several and len(value) == len(step.outputs):
         return dict(zip(step.outputs, value, strict=True))
-    made = f"a tuple of {len(value)}" if isinstance(value, tuple) else f"a {type(value).__name__}"
+    made = f"a {type(value).__name__} of {len(value)}" if several else f"a {type(value).__name__}"
     if is_table(value):
         made += f" of {row_count(value)} rows"
     raise WrongOutputs(step=step.name, count=len(step.outputs), outputs=step.outputs, made=made)

@@ -140,6 +140,41 @@ def others() -> dict[str, Callable[[], Any]]:
     }
 
 
+def within() -> dict[str, Callable[[], Any]]:
+    """Models that keep the one they copied, unfitted, and those that are made of scikit-learn's private parts."""
+    from sklearn import ensemble as e
+    from sklearn.calibration import CalibratedClassifierCV
+    from sklearn.cluster import BisectingKMeans, FeatureAgglomeration
+    from sklearn.experimental import enable_iterative_imputer  # noqa: F401
+    from sklearn.gaussian_process import GaussianProcessClassifier
+    from sklearn.impute import IterativeImputer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import TunedThresholdClassifierCV
+    from sklearn.multiclass import OutputCodeClassifier
+    from sklearn.naive_bayes import GaussianNB
+    from sklearn.pipeline import make_pipeline
+
+    boosted = e.HistGradientBoostingClassifier(max_iter=3, random_state=0)
+    both = [("a", GaussianNB()), ("b", boosted)]
+    return {
+        "stacked boosting": lambda: e.StackingClassifier(both, cv=3).fit(*numbers()),
+        "voting boosting": lambda: e.VotingClassifier(both, voting="soft").fit(*numbers()),
+        "calibrated boosting": lambda: CalibratedClassifierCV(boosted, cv=3).fit(*numbers()),
+        "Gaussian process": lambda: GaussianProcessClassifier(random_state=0).fit(*_few(*numbers())),
+        "threshold tuned": lambda: TunedThresholdClassifierCV(GaussianNB(), cv=3).fit(*numbers()),
+        "codes": lambda: OutputCodeClassifier(GaussianNB(), random_state=0).fit(*numbers()),
+        "imputed by regressions": lambda: make_pipeline(
+            IterativeImputer(random_state=0), LogisticRegression()
+        ).fit(*numbers()),
+        "k-means by halves": lambda: BisectingKMeans(3, random_state=0).fit(numbers()[0]),
+        "agglomerated": lambda: make_pipeline(FeatureAgglomeration(), LogisticRegression()).fit(*numbers()),
+    }
+
+
+def _few(rows: Any, label: Any) -> tuple[Any, Any]:
+    return rows[:60], label[:60]
+
+
 def lightgbm() -> dict[str, Callable[[], Any]]:
     import lightgbm as lgb
 
@@ -181,7 +216,7 @@ def xgboost() -> dict[str, Callable[[], Any]]:
 
 
 def zoo() -> dict[str, Callable[[], Any]]:
-    return {**boosting(), **linear(), **others(), **lightgbm(), **xgboost()}
+    return {**boosting(), **linear(), **others(), **within(), **lightgbm(), **xgboost()}
 
 
 def answers(name: str, model: Any) -> Any:

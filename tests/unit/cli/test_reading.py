@@ -8,6 +8,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from noria.cli.show_version import levels
+from noria.records.versions import RequestColumn
 from unit.cli.conftest import Noria
 
 
@@ -169,6 +171,12 @@ def test_diff(here: Noria) -> None:
         "\n"
         "steps\n"
         "  classifier: code, parameter learning_rate; outputs classifier differ\n"
+    )
+
+
+def test_a_category_that_is_a_whole_text_is_cut() -> None:
+    assert levels(RequestColumn(name="review", type="string", levels=("good", "word " * 4000))) == (
+        "good, word word word word w..."
     )
 
 

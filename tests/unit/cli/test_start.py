@@ -51,6 +51,18 @@ main()
     assert (ended.returncode, ended.stdout, ended.stderr) == (-signal.SIGINT, "", "")
 
 
+def test_of_several_models_one_is_to_be_named(noria: Noria, tmp_path: Path) -> None:
+    (tmp_path / "noria.toml").write_text(
+        '[model.delay]\npipeline = "pipeline:delay"\n[model.rain]\npipeline = "pipeline:rain"\n'
+    )
+    said = noria("lint")
+    assert said.code == 2
+    assert (
+        "error[MODEL-UNNAMED]: this is about one model, and noria.toml has several: delay, rain" in said.err
+    )
+    assert "name one of them" in said.err
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_help_has_examples_of_its_own_command(noria: Noria, name: str) -> None:
     said = noria(name, "--help")

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from sklearn.compose import make_column_transformer
 from sklearn.decomposition import PCA
+from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
@@ -97,6 +98,12 @@ def test_what_has_no_form_says_which_part() -> None:
     assert near == Uncompiled(reason="KNeighborsClassifier has no fast form")
     unfitted = compile_model(LogisticRegression())
     assert isinstance(unfitted, Uncompiled) and "not fitted" in unfitted.reason
+    texts = compile_model(
+        make_pipeline(TfidfVectorizer(), LogisticRegression()).fit(["fog", "rain"] * 3, [0, 1] * 3)
+    )
+    assert isinstance(texts, Uncompiled) and texts.reason.startswith(
+        "TfidfVectorizer is not fitted, or does not say"
+    )
     assert isinstance(compile_model({"a": 1}), Uncompiled)
 
 

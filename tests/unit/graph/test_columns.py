@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
-from noria.graph.columns import CannotCarry, Misfit, as_json, kind_of
+from noria.graph.columns import CannotCarry, Misfit, as_json, kind_of, require_carried
 
 MAX64 = 2**63 - 1
 
@@ -100,6 +101,23 @@ def test_nanoseconds_are_kept() -> None:
 def test_a_type_without_a_form_in_json_is_refused_by_name(type_name: str) -> None:
     with pytest.raises(CannotCarry, match="fare"):
         kind_of("fare", type_name)
+
+
+def test_all_columns_that_no_request_can_carry_are_named_at_once() -> None:
+    schema = pa.schema(
+        {
+            "fare": pa.decimal128(12, 2),
+            "carrier": pa.dictionary(pa.int32(), pa.large_string()),
+            "spans": pa.list_(pa.field("item", pa.float64(), nullable=False)),
+            "took": pa.duration("us"),
+        }
+    )
+    with pytest.raises(CannotCarry) as raised:
+        require_carried(schema)
+    assert (
+        str(raised.value)
+        == "no request can carry column fare of decimal128(12, 2), column took of duration[us]"
+    )
 
 
 @pytest.mark.parametrize(

@@ -144,7 +144,7 @@ def test_bytecode_is_still_written_and_used(
     (kept,) = (root / "src/parts/__pycache__").glob("helpers.*.pyc")
     kept.write_bytes(kept.read_bytes().replace(b"ONE", b"ODD"))  # so that it shows who is used
     forget(root)
-    sys.path[:0] = [str(root)]
+    sys.path[:0] = [str(root), str(root / "src")]
     importlib.invalidate_caches()
     assert hasattr(importlib.import_module("parts.helpers"), "ODD")
     with imported.held_to(TOLD):

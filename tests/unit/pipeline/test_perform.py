@@ -17,9 +17,10 @@ import pytest
 import noria
 from noria.adapters.folder import FolderStore
 from noria.artifacts import Artifacts
+from noria.artifacts.lists import save_list
 from noria.declare import Pipeline, resolve
 from noria.errors import NoriaError
-from noria.pipeline.perform import perform
+from noria.pipeline.perform import MUTATED, perform
 from noria.records.artifacts import Artifact
 from noria.records.runs import DataVersion
 from noria.records.tasks import RunStep, StepDone
@@ -51,6 +52,7 @@ class Bench:
         self.resolved = resolve(pipeline)
         self.artifacts = Artifacts(FolderStore(folder, durable=False))
         self.outputs: dict[str, Artifact] = {}
+        self.watched = False
 
     def run(
         self, step: str, *, as_of: datetime = DAY + timedelta(days=365), seed: int = 0, **parameters: Any
@@ -65,6 +67,7 @@ class Bench:
             parameters=parameters,
             as_of=as_of,
             seed=seed,
+            watched=self.watched,
         )
         done = perform(task, self.resolved, self.artifacts)
         self.outputs |= done.outputs
@@ -220,6 +223,30 @@ def test_bad_data_is_refused(bench: Bencher, case: str) -> None:
     assert error.code == code
     assert said in str(error)
     assert advice in error.advice()
+
+
+def asked(table: pl.DataFrame) -> Pipeline:
+    p = data_only(table, **SPEC)
+
+    @p.predict
+    def answer(flights: pl.DataFrame) -> Any:
+        return flights["wind"]
+
+    return p
+
+
+def test_columns_that_no_request_can_carry_are_refused_before_anything_is_trained(bench: Bencher) -> None:
+    odd = frame(5, took=pl.duration(hours=1), fare=pl.lit("1.5").cast(pl.Decimal(12, 2)))
+    error = failure(lambda: bench(asked(odd)).run("flights"))
+    assert error.code == "SERVE-COLUMN-TYPE"
+    assert "column took of duration[us], column fare of decimal128(12, 2)" in str(error)
+    assert "leave it out" in error.advice()
+
+
+def test_such_columns_are_fine_where_no_request_has_them(bench: Bencher) -> None:
+    hidden = frame(5, delay=pl.duration(hours=1))
+    assert bench(asked(hidden)).run("flights")
+    assert bench(data_only(frame(5, took=pl.duration(hours=1)), **SPEC)).run("flights")
 
 
 def test_the_advice_on_times_works() -> None:
@@ -378,11 +405,15 @@ def test_named_outputs_come_in_order(bench: Bencher) -> None:
     assert bench(stepping(lambda: (1, 2), outputs=("a", "b"))).all() == {"a": 1, "b": 2}
 
 
+def test_named_outputs_may_be_the_list_that_train_test_split_gives(bench: Bencher) -> None:
+    assert bench(stepping(lambda: [1, 2], outputs=("a", "b"))).all() == {"a": 1, "b": 2}
+
+
 @pytest.mark.parametrize(
     ("value", "said"),
     [
         ((1, 2, 3), "a tuple of 3"),
-        ([1, 2], "a list"),
+        ([1], "a list of 1"),
         (None, "a NoneType"),
         (frame(7), "a DataFrame of 7 rows"),
     ],
@@ -393,6 +424,48 @@ def test_outputs_that_are_not_all_there_are_refused(bench: Bencher, value: Any, 
         "STEP-OUTPUTS",
         f"step made declares 2 outputs (a, b) and gave {said}",
     )
+
+
+class Rate:
+    """Of a project's own, without a safe form."""
+
+    def __init__(self, value: int) -> None:
+        self.value = value
+
+
+def test_a_rebuild_sees_that_a_step_changes_an_input_without_a_safe_form(bench: Bencher) -> None:
+    p = stepping(lambda: Rate(1), codec="pickle")
+
+    @p.step
+    def read(made: Any) -> int:
+        return int(made.value)
+
+    @p.step
+    def spoilt(made: Any) -> int:
+        made.value += 1
+        return int(made.value)
+
+    again = bench(p)
+    again.watched = True
+    again.run("made")
+    assert again.run("read").notes == ()
+    assert again.run("spoilt").notes == (f"{MUTATED} made",)
+
+
+def test_a_rebuild_gets_past_a_list_of_what_has_no_safe_form(bench: Bencher) -> None:
+    p = stepping(lambda: Rate(1), codec="pickle")
+
+    @p.step
+    def total(made: list[Any]) -> int:
+        return sum(rate.value for rate in made)
+
+    again = bench(p)
+    again.watched = True
+    again.run("made")
+    again.outputs["made"] = save_list([again.outputs["made"]] * 3, again.artifacts.store)
+    assert again.outputs["made"].unsafe
+    again.run("total")
+    assert again.artifacts.load(again.outputs["total"]) == 3
 
 
 def test_what_cannot_be_stored_names_the_step(bench: Bencher) -> None:

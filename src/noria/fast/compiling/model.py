@@ -80,7 +80,8 @@ def _width(estimator: Any) -> int:
         count = getattr(estimator, "num_feature", None) or estimator.num_features
         return int(count())
     if not hasattr(estimator, "n_features_in_"):
-        raise NoForm(f"{named(estimator)} is not fitted, or is no estimator of a library that Noria knows")
+        first = next(iter(_steps(estimator)[0]), estimator)  # whom a pipeline asks
+        raise NoForm(f"{named(first)} is not fitted, or does not say how many columns it takes")
     return int(estimator.n_features_in_)
 
 

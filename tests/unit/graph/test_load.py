@@ -1,0 +1,58 @@
+"""Whose files a pipeline is imported from."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from noria.graph.load import forget, load_pipeline
+
+ENTRY = "parcels_in_src.pipe:p"
+
+
+def tree(root: Path, name: str) -> Path:
+    """A project whose package lies in `src`; what its pipeline is called comes from another file of the package."""
+    package = root / "src" / "parcels_in_src"
+    package.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    (package / "names.py").write_text(f"NAME = {name!r}\n")
+    (package / "pipe.py").write_text(
+        "import noria\nfrom parcels_in_src.names import NAME\n\np = noria.Pipeline(NAME)\n"
+    )
+    return root
+
+
+@pytest.fixture
+def trees(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Path, Path]]:
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    made = tree(tmp_path / "working", "today"), tree(tmp_path / "recorded", "then")
+    yield made
+    for root in made:
+        forget(root)
+
+
+def test_a_package_in_src_is_found(trees: tuple[Path, Path]) -> None:
+    assert load_pipeline(trees[0], ENTRY).name == "today"
+
+
+def test_a_recorded_tree_is_meant_where_the_working_one_is_installed_in_editable_mode(
+    trees: tuple[Path, Path],
+) -> None:
+    working, recorded = trees
+    sys.path.append(str(working / "src"))  # what an editable install adds
+    assert load_pipeline(recorded, ENTRY).name == "then"
+    forget(recorded)
+    assert load_pipeline(working, ENTRY).name == "today"
+
+
+def test_src_that_is_a_package_itself_is_none_of_the_folders_to_import_from(
+    trees: tuple[Path, Path],
+) -> None:
+    root, _ = trees
+    (root / "src" / "__init__.py").touch()
+    (root / "src" / "parcels_in_src" / "pipe.py").write_text("import noria\n\np = noria.Pipeline('within')\n")
+    assert load_pipeline(root, "src.parcels_in_src.pipe:p").name == "within"
+    assert str(root / "src") not in sys.path
