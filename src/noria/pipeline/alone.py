@@ -99,7 +99,7 @@ def _compare_answers(
             and isinstance(found, float)
             and abs(expected - found) <= scale * COARSE
         )
-        if not (near or _same(expected, found, COARSE)):
+        if not (near or same_value(expected, found, COARSE)):
             raise LooksAtOtherRows(
                 role=predict.role,
                 step=predict.name,
@@ -111,7 +111,7 @@ def _compare_answers(
 
 
 def _unmoved(first: pa.ChunkedArray, second: pa.ChunkedArray) -> bool:
-    return all(_same(*values, 0.0) for values in zip(_values(first), _values(second), strict=True))
+    return all(same_value(*values, 0.0) for values in zip(_values(first), _values(second), strict=True))
 
 
 def _answered(graph: Graph, predict: Step, row: pa.Table, name: str) -> pa.Table:
