@@ -67,6 +67,10 @@ class Code:
         """Every definition of the project that a step's function reaches, itself first, each in its file."""
         return [(module, module.node(which)) for module, which in self._follow(step).definitions]
 
+    def strangers(self, step: Step) -> list[str]:
+        """Packages that a step's function reaches and no record pins: neither the project's nor its environment's."""
+        return sorted(self._follow(step).strangers)
+
     def read(self, resolved: Resolved) -> None:
         """Read all that a pipeline reaches, now: what is asked of it later is as it is at this moment."""
         for step in _all(resolved):

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from noria.declare import Resolved, Step, StepSpec
 from noria.pipeline.code import Code
 from noria.pipeline.lint_rules import RULES, Rule, Severity, Use
-from noria.pipeline.modules import Module
+from noria.pipeline.modules import Module, file_of
 from noria.pipeline.syntax import unrolled
 from noria.records.base import Record
 
@@ -49,7 +49,7 @@ def lint(resolved: Resolved, code: Code) -> tuple[Lint, ...]:
 
 def lint_step(step: Step, code: Code) -> list[Lint]:
     """Every finding of one step and what it reaches."""
-    return [*_declared(step), *_reached(step, code)]
+    return [*_declared(step), *_strangers(step, code), *_reached(step, code)]
 
 
 def _declared(step: Step) -> Iterator[Lint]:
@@ -61,6 +61,19 @@ def _declared(step: Step) -> Iterator[Lint]:
             where=f"{step.where.file.rpartition('/')[2]}:{step.where.line}",
             what=f"keeps its output as a {step.spec.codec}, whose bytes depend on the library's version",
             next="return what has a codec: a table, an array, a model of scikit-learn, LightGBM or XGBoost, an ONNX model",
+        )
+
+
+def _strangers(step: Step, code: Code) -> Iterator[Lint]:
+    for package in code.strangers(step):
+        yield Lint(
+            rule="outside",
+            severity="breaks",
+            step=step.name,
+            where=file_of(package) or package,
+            what=f"{package} is neither of the project nor installed in its environment: no record keeps it, and where it is "
+            "not found, no service and no rebuild of a version can import it",
+            next="move it into the project, or install it as a package that the lock knows",
         )
 
 

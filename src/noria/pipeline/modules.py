@@ -8,6 +8,7 @@ import sysconfig
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 
@@ -214,13 +215,24 @@ def _outlined(name: str, place: str, path: Path, content: bytes) -> Module | Non
     return module
 
 
+def file_of(package: str) -> str | None:
+    """Where a top-level module comes from, or would come from: it may be imported while a step runs. None without a file."""
+    if package in sys.modules:
+        return getattr(sys.modules[package], "__file__", None)
+    try:
+        spec = find_spec(package)
+    except (ImportError, ValueError):
+        return None
+    return spec.origin if spec and spec.has_location else None
+
+
 @cache
 def unpinned(package: str) -> bool:
     """Whether a top-level module comes from a folder that no record pins: beside the project, or an editable install.
 
     The environment's digest tells installed distributions and the standard library; Noria's own version is among them.
     """
-    file = getattr(sys.modules.get(package), "__file__", None)
+    file = file_of(package)
     if file is None or package == "noria":
         return False
     standard = (sysconfig.get_paths()[name] for name in ("stdlib", "platstdlib"))

@@ -34,6 +34,8 @@ class Reached:
     def __init__(self, modules: Modules, declared: dict[tuple[str, str, tuple[str, ...]], bool]) -> None:
         self.items: set[str] = set()
         self.notes: set[str] = set()
+        self.strangers: set[str] = set()
+        """Packages that come from a folder which no record pins."""
         self.definitions: list[tuple[Module, Made | int]] = []
         """Functions, and statements by their position, in the order in which they were reached."""
         self._modules = modules
@@ -155,6 +157,7 @@ class Reached:
         self.items.add(f"outside {name}")
         package = dotted.partition(".")[0]
         if unpinned(package):
+            self.strangers.add(package)
             self.notes.add(
                 f"{package} is neither of the project nor installed in its environment: its changes go unseen"
             )

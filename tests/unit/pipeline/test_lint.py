@@ -136,3 +136,17 @@ def test_a_pickle_is_a_risk(tmp_path: Path) -> None:
     finally:
         forget(tmp_path)
     assert one.rule == "pickle"
+
+
+def test_code_from_beside_the_project_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    beside, project = tmp_path / "libs", tmp_path / "project"
+    beside.mkdir()
+    project.mkdir()
+    (beside / "common_to_all.py").write_text("def doubled(value):\n    return 2 * value\n")
+    monkeypatch.syspath_prepend(str(beside))
+    try:
+        (one,) = found(project, step="import common_to_all; common_to_all.doubled(1)")
+    finally:
+        sys.modules.pop("common_to_all", None)
+    assert (one.rule, one.severity, one.step) == ("outside", "breaks", "model")
+    assert one.where == str(beside / "common_to_all.py") and "move it into the project" in one.next
