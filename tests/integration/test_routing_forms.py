@@ -209,26 +209,28 @@ def test_a_version_that_is_loaded_is_ready(both: tuple[Running, Admin]) -> None:
     assert states == {"1": "READY", "2": "READY", "3": "UNAVAILABLE"}
 
 
-def test_a_short_deadline_of_a_call_leaves_half_of_it_to_the_champion(both: tuple[Running, Admin]) -> None:
+HURRY = {"x-envoy-expected-rq-timeout-ms": "1500"}
+"""Less than twice the challengers' patience, so that the champion could not answer after one of them."""
+
+
+def test_who_would_not_wait_for_a_challenger_and_the_champion_is_answered_by_the_champion_at_once(
+    world: World, both: tuple[Running, Admin]
+) -> None:
     running, admin = both
     table = admin.canary(0.3)
-    before = metric(running, "noria_unanswered_total", version="2", way="canary", kind="late")
-    asked = row(driver=driver_of(table, 2), passengers=SLEEPS)
+    tried = metric(running, "noria_passed_on_total", version="2", way="canary")
+    asked = row(driver=driver_of(table, 2), passengers=SLEEPS, ride="hurried")
     assert over_the_other_door(running, asked, client_timeout=1.5) == 1
-    assert metric(running, "noria_unanswered_total", version="2", way="canary", kind="late") == before + 1
-    until(lambda: as_json(running, row(driver=driver_of(table, 2))) == 2, 30, "its waking")
-
-
-def test_a_deadline_that_a_proxy_tells_leaves_half_of_it_to_the_champion(both: tuple[Running, Admin]) -> None:
-    running, admin = both
-    table = admin.canary(0.3)
-    before = metric(running, "noria_unanswered_total", version="2", way="canary", kind="late")
-    asked = row(driver=driver_of(table, 2), passengers=SLEEPS)
-    told = {"x-envoy-expected-rq-timeout-ms": "1500"}
-    made = running.client.post("/v1/models/rides/predict", json=asked, headers=told)
+    made = running.client.post(PREDICT, json=asked, headers=HURRY)
     assert made.json()["version"] == 1
-    assert metric(running, "noria_unanswered_total", version="2", way="canary", kind="late") == before + 1
-    until(lambda: as_json(running, row(driver=driver_of(table, 2))) == 2, 30, "its waking")
+    assert metric(running, "noria_passed_on_total", version="2", way="canary") == tried
+    assert ways(world, "hurried") == [(1, "hurried"), (1, "hurried")]
+    patient = running.client.post(
+        PREDICT,
+        json=row(driver=driver_of(table, 2)),
+        headers={**HURRY, "x-envoy-expected-rq-timeout-ms": "60000"},
+    )
+    assert patient.json()["version"] == 2
 
 
 def test_in_no_form_the_log_gets_what_it_must_not_have(tmp_path: Path) -> None:
@@ -277,6 +279,11 @@ def test_quick_tensors_are_routed(flat: tuple[World, Running, Admin]) -> None:
     for path in ("/v2/models/rides/versions/1/infer", "/v2/models/rides@champion/infer"):
         assert asked(path, ride="quick-asked", driver=driver_of(table, 2)) == 1
     assert asked("/v2/models/rides/versions/2/infer", ride="quick-asked", driver=driver_of(table, 1)) == 2
+    sent = tensors(
+        [{name: row(ride="quick-hurried", driver=driver_of(table, 2))[name] for name in FLAT_COLUMNS}]
+    )
+    hurried = running.client.post(INFER, json={"inputs": sent}, headers=HURRY)
+    assert hurried.json()["model_version"] == "1" and ways(world, "quick-hurried") == [(1, "hurried")]
     assert ways(world, "quick") == [(1, ""), (1, ""), (2, "canary"), (2, "canary")]
     assert ways(world, "quick-asked") == [(1, "asked"), (1, "asked"), (2, "asked")]
     until(lambda: metric(running, "noria_requests_total", route="inside") == 4, 10, "the counts")

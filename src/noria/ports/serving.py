@@ -27,10 +27,11 @@ UNIT = "unit"  # what is one trial; the key where the model names no unit
 TOOK = "took"  # microseconds from the whole request to its answer; not in logs of old
 WAY = "way"  # how the version came to answer (one of `WAYS`); not in logs of old
 TRACE = "trace"  # the id of the trace that the request was part of; only in logs of a service that traces
-WAYS = ("", "canary", "shadow", "asked", "instead")
+WAYS = ("", "canary", "shadow", "asked", "instead", "hurried")
 """The champion, of itself; a challenger, for a unit of its share; a shadow, for nobody; who was asked for by name; the
-champion, because the challenger whose turn it was failed or was too slow."""
-OWN_WAYS = ("", "instead")
+champion, because the challenger whose turn it was failed or was too slow; the champion, because whoever asked would not have
+waited for it after a challenger."""
+OWN_WAYS = ("", "instead", "hurried")
 """Those of a champion whose callers got its answer."""
 REQUEST = "request."
 ANSWER = "answer."

@@ -42,6 +42,8 @@ class Answering:
         self.served = served
         self.follows = follows
         self.dispatch = dispatch
+        self.deadline = deadline
+        """Seconds that a request may wait that says nothing of it."""
         self._loop = loop
         quick = served.quick and QuickWay(
             served, served.quick, journal, batcher, dispatch, deadline=deadline, loop=loop
@@ -70,19 +72,17 @@ class Answering:
         """By the loop's clock."""
         return self._loop.time()
 
-    async def routed(
-        self, asked: Reference, form: Callable[[], Form], raw: Raw, *, seconds: float | None = None
-    ) -> Any:
+    async def routed(self, asked: Reference, form: Callable[[], Form], raw: Raw) -> Any:
         """Answer a request of any form by whoever it asks for or is assigned to: the form's response, or another version's
-        `Response`. `seconds`: what its sender has left to wait. Raises what is wrong with it."""
+        `Response`. Raises what is wrong with it."""
         other, dispatch = self.other(asked), self.dispatch
         if other is not None:
             return await dispatch.asked(other, raw)
         self.named(asked)
         if asked.version is not None:
-            return await self.careful(form(), raw, ASKED, seconds=seconds)
+            return await self.careful(form(), raw, ASKED)
         try:
-            response = await self.careful(form(), raw, OWN, seconds=seconds)
+            response = await self.careful(form(), raw, OWN)
         except Exception as error:  # what is no NoriaError is told as `Broken` by the outermost loop
             self._copy(raw, error.status if isinstance(error, NoriaError) else Broken.status)
             raise

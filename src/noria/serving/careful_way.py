@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ from noria.records.predictions import prediction_ids
 from noria.serving.answers import not_finite
 from noria.serving.asked import Asked
 from noria.serving.batching import Batcher, Job
-from noria.serving.cause import OWN, Assigned, Cause
+from noria.serving.cause import HURRIED, OWN, Assigned, Cause
 from noria.serving.dispatch import Dispatch
 from noria.serving.errors import Broken, GraphFailed, TooLate
 from noria.serving.forms import Finish, Form
@@ -70,25 +70,24 @@ class CarefulWay:
         self._deadline = deadline
         self._loop = loop
 
-    async def answer(self, form: Form, raw: Raw, cause: Cause, *, seconds: float | None = None) -> Any:
-        """The form's response, or that of the challenger that the request is assigned to. `seconds`: what its sender has
-        left to wait. Raises what is wrong with it."""
+    async def answer(self, form: Form, raw: Raw, cause: Cause) -> Any:
+        """The form's response, or that of the challenger that the request is assigned to. Raises what is wrong with it."""
         came = self._clock.now()
         try:
-            return await self._answered(form, raw, cause, seconds)
+            return await self._answered(form, raw, cause)
         except Exception as error:  # those that are no NoriaError are ours: the outermost loop tells of them
             known = error if isinstance(error, NoriaError) else Broken(incident="")
-            self._journal.refusing(int(came.timestamp() * 1e6), cause.way, known)
+            if not (isinstance(known, TooLate) and raw.within < self._deadline):  # as `Queue.is_impatient`
+                self._journal.refusing(int(came.timestamp() * 1e6), cause.way, known)
             raise
 
-    async def _answered(self, form: Form, raw: Raw, cause: Cause, seconds: float | None) -> Any:
-        now = self._loop.time()
-        until = raw.until(now, self._deadline) if cause.until is None else cause.until
-        if seconds is not None:
-            until = min(until, now + seconds)
+    async def _answered(self, form: Form, raw: Raw, cause: Cause) -> Any:
+        until = raw.until(self._loop.time(), self._deadline) if cause.until is None else cause.until
         made = await self._worked(form, cause, until, raw.span)
         if not isinstance(made, Assigned):
             return made
+        if self._dispatch.is_hurried(raw):
+            return await self._worked(form, replace(HURRIED, until=until), until, raw.span)
         response = await self._dispatch.challenged(made.version, raw, seconds=until - self._loop.time())
         if response is None:
             return await self._worked(form, Cause("instead", until), until, raw.span)
@@ -121,10 +120,9 @@ class CarefulWay:
                 return
             if error is None:
                 answered.set_result(result)
-            else:  # a future takes no SystemExit, and the user's code may raise one
-                answered.set_exception(
-                    error if isinstance(error, Exception) else self._journal.as_known(error)
-                )
+            else:  # a future takes no SystemExit and no StopIteration, and the user's code may raise them
+                foreign = isinstance(error, StopIteration) or not isinstance(error, Exception)
+                answered.set_exception(self._journal.as_known(error) if foreign else error)
 
         self._batcher.submit(
             Job(

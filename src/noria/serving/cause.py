@@ -37,7 +37,7 @@ class Cause:
     """By another worker, which goes on without an answer then: one that comes later must not be logged as given."""
 
 
-OWN, ASKED = Cause(), Cause("asked")
+OWN, ASKED, HURRIED = Cause(), Cause("asked"), Cause("hurried")
 
 
 @dataclass(frozen=True)

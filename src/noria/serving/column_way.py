@@ -22,6 +22,7 @@ from noria.serving.batching import Job
 from noria.serving.bulk import as_table
 from noria.serving.columns import ReadColumns
 from noria.serving.durations import BRIEF
+from noria.serving.errors import TooLate
 from noria.serving.journal import Journal
 from noria.serving.messages import Response
 from noria.serving.outbox import Send
@@ -68,6 +69,9 @@ class ColumnWay:
     def answer(self, taken: Taken, read: ReadColumns) -> None:
         if self._pace * read.count > BRIEF:
             self._in_the_thread(taken, read)
+            return
+        if self._queue.is_late(taken):  # those before it in this turn took too long
+            self._fail(taken, TooLate())
             return
         checked = perf_counter()
         try:

@@ -19,7 +19,7 @@ from email.utils import formatdate
 from typing import Any, cast
 
 from noria.errors import NoriaError
-from noria.serving.errors import BodyTooSlow, TooManyConnections
+from noria.serving.errors import BodyTooSlow, Broken, TooManyConnections
 from noria.serving.http_text import written
 from noria.serving.last_look import LastLook
 from noria.serving.messages import Response, refusal
@@ -152,9 +152,10 @@ class Connection(asyncio.Protocol):
     def came(self, raw: Raw) -> None:
         """A request is whole."""
         look = self._desk.last_look
-        small = raw.plain and len(raw.body) < SMALL
+        owed = self._working or bool(self._waiting)
+        small = raw.plain and len(raw.body) < SMALL and not owed
         raw.came = look.known if small else look.at(self._loop)
-        if self._working or self._waiting:
+        if owed:
             self._waiting.append(raw)
             if len(self._waiting) >= PIPELINED or self._parked() > self._desk.max_body:
                 self.transport.pause_reading()
@@ -167,9 +168,19 @@ class Connection(asyncio.Protocol):
 
     # -- answers
 
+    def go_on(self) -> None:
+        """Tell a client that waits for it to send its body; one that still waits for other answers is left to do it unasked."""
+        if not (self._working or self._waiting):
+            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
     def _begin(self, raw: Raw) -> None:
         self._working = True
-        self._desk.answer(raw, raw.send)
+        try:
+            self._desk.answer(raw, raw.send)
+        except Exception as error:  # a fault of ours, which the loop tells: its caller must not wait for ever
+            self._loop.call_exception_handler({"message": "a request broke", "exception": error})
+            if self._working:
+                self.send(refusal(Broken(incident="")), raw)
 
     def send(self, answer: bytes | Response, raw: Raw) -> None:
         """Write the answer to a request."""

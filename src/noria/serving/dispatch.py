@@ -109,6 +109,11 @@ class Dispatch:
             )
         self.paths = Paths(message.table, siblings, shadows, message.aliases) if siblings else None
 
+    def is_hurried(self, raw: Raw) -> bool:
+        """Whether its sender waits for less than a challenger may take and the champion after it: known before anybody has
+        tried, so that no version is judged by whom it was asked for."""
+        return raw.within < 2 * self._patience
+
     def _left(self, raw: Raw) -> float:
         """Seconds."""
         now = self._loop.time()

@@ -13,8 +13,8 @@ from noria.ports.serving import OWN_WAYS, Failure, Unanswered
 from noria.serving.log import Narrator
 
 CLIENT = 400, 500  # from, up to: a request that is refused says nothing of the version
-COMPARED = OWN_WAYS
-"""Ways of the champion, whose failures count while somebody is beside it. A shadow's count always; a challenger's are seen
+COMPARED = ("", "instead")
+"""Ways of the champion on its own side of a comparison, whose failures count while somebody is beside it. A shadow's count always; a challenger's are seen
 where the champion answers instead."""
 COUNTED = OWN_WAYS
 """Ways of what is counted: the champion's own traffic. A copy's and a challenger's callers had an answer all the same, and who

@@ -7,6 +7,7 @@ loses no call (see `grpc_leaving`).
 
 from __future__ import annotations
 
+import math
 import secrets
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -79,7 +80,7 @@ class Models(Protocol):
 
     async def metadata(self, asked: Reference) -> dict[str, Any]: ...
 
-    async def infer(self, asked: Reference, request: Any, raw: Raw, seconds: float | None) -> Any:
+    async def infer(self, asked: Reference, request: Any, raw: Raw) -> Any:
         """A response of the protocol's, or another process's `Response`; `raw`: the call as it is passed on."""
 
 
@@ -100,9 +101,9 @@ class OwnModel:
     async def metadata(self, asked: Reference) -> dict[str, Any]:
         return pages.model_metadata(self.answering.named(asked))
 
-    async def infer(self, asked: Reference, request: Any, raw: Raw, seconds: float | None) -> Any:
+    async def infer(self, asked: Reference, request: Any, raw: Raw) -> Any:
         form = partial(grpc_tensors.form, request)
-        return await self.answering.routed(asked, form, raw, seconds=seconds)
+        return await self.answering.routed(asked, form, raw)
 
 
 @dataclass(frozen=True)
@@ -124,9 +125,9 @@ class AllModels:
         told: dict[str, Any] = msgspec.json.decode(await self._got(asked, ""))
         return told
 
-    async def infer(self, asked: Reference, request: Any, raw: Raw, seconds: float | None) -> Any:
+    async def infer(self, asked: Reference, request: Any, raw: Raw) -> Any:
         raw.url = f"{_path(asked.model, asked.version)}/{CALL}".encode()
-        return await self.neighbours.ask(asked.model, raw, seconds)
+        return await self.neighbours.ask(asked.model, raw)
 
     async def _got(self, asked: Reference, what: str) -> bytes:
         """What its worker says over HTTP. Raises what it refuses."""
@@ -262,8 +263,10 @@ class GrpcDoor:
         metadata = dict(context.invocation_metadata() or ())
         asked = _named(request.model_name, metadata.get(BY_NAME) or request.model_version)
         raw = call_of(request, headers_of(metadata))
+        left = context.time_remaining()
+        raw.within = math.inf if left is None else left
         with self._traced(raw, metadata):
-            answer = await self._models.infer(asked, request, raw, context.time_remaining())
+            answer = await self._models.infer(asked, request, raw)
             return _unpacked(answer) if isinstance(answer, Response) else answer
 
     @contextmanager

@@ -58,6 +58,7 @@ class Inside:
             send(refusal(error))
             return
         if cause.way == FRONT and not raw.url.endswith(CALL.encode()):
+            self._has_waited(raw, cause)
             self._front(raw, send)
             return
         take = self._quick.get(raw.url.rpartition(b"/")[2]) if raw.plain else None
@@ -88,10 +89,15 @@ class Inside:
         self, form: Callable[[], Form], raw: Raw, named: dict[str, str | None], cause: Cause
     ) -> Response:
         """A call over gRPC that another model's door took."""
-        left = None if cause.until is None else cause.until - self._answering.now()
+        self._has_waited(raw, cause)
         asked = reference(named["model"] or "", named.get("version"))
-        response: Response = await self._answering.routed(asked, form, raw, seconds=left)
+        response: Response = await self._answering.routed(asked, form, raw)
         return response
+
+    def _has_waited(self, raw: Raw, cause: Cause) -> None:
+        """What another model's worker got came there first, and may have waited for this one to be loaded."""
+        if cause.until is not None:
+            raw.came = min(raw.came, cause.until - self._answering.deadline)
 
     def _cause(self, raw: Raw) -> Cause:
         """Raises `StrangeSibling`."""

@@ -105,11 +105,10 @@ class Neighbours:
             raise NoSuchModel(asked=model[:200], models=self._models)
         return model in self._siblings and self._siblings[model].there
 
-    async def ask(self, model: str, raw: Raw, seconds: float | None = None) -> Response:
+    async def ask(self, model: str, raw: Raw) -> Response:
         """Another model's response, whatever its status; loaded where it is not. Raises `NoSuchModel`, `ModelLoading`,
         `Overloaded`, `TooLate`, `Unreachable`, and what keeps it from being loaded."""
-        now = self._loop.time()
-        until = min(raw.until(now, self._deadline), now + (self._deadline if seconds is None else seconds))
+        until = raw.until(self._loop.time(), self._deadline)
         while True:
             if not self.loaded(model):
                 await self._load(model, until)

@@ -34,6 +34,13 @@ class Queue:
         until = taken.cause.until
         return taken.raw.until(self._loop.time(), self._deadline) if until is None else until
 
+    def is_impatient(self, taken: Taken, error: NoriaError) -> bool:
+        """Whether a request was too late for its sender alone, which is no failure of who answers."""
+        return isinstance(error, TooLate) and taken.raw.within < self._deadline
+
+    def is_late(self, taken: Taken) -> bool:
+        return self._loop.time() > self.until(taken)
+
     def submit(self, taken: Taken, told: Callable[[Job, Any], None], **work: Any) -> None:
         """`work`: the `rows` or the `call` of a job; `told` gets what came of it, in time."""
         until = self.until(taken)

@@ -17,7 +17,7 @@ from noria.records.predictions import IdWriter, prediction_ids
 from noria.serving.answers import rows_head
 from noria.serving.batching import Batcher, Job
 from noria.serving.bulk_tables import BulkTables
-from noria.serving.cause import OWN, Cause
+from noria.serving.cause import HURRIED, OWN, Cause
 from noria.serving.column_way import ColumnWay
 from noria.serving.columns import ReadColumns, read_columns
 from noria.serving.dispatch import Dispatch, Paths
@@ -112,6 +112,8 @@ class QuickWay:
         """Answer a request, or let the challenger do so that it is assigned to; shadows get it after that."""
         taken.send = send = paths.copied(taken.raw, taken.send)
         other = paths.challenger(self._units(taken.read.first, taken.at)[1])
+        if other is not None and self._dispatch.is_hurried(taken.raw):
+            taken.cause, other = HURRIED, None
         if other is None:
             self._answer(taken)
             return
@@ -228,8 +230,9 @@ class QuickWay:
 
     def _fail(self, taken: Taken, error: BaseException) -> None:
         known = self._journal.as_known(error)
-        self._journal.unanswered(self._unit(taken), taken.at, taken.cause.way, known)
-        self._journal.refusing(taken.at, taken.cause.way, known)
+        if not self._queue.is_impatient(taken, known):
+            self._journal.unanswered(self._unit(taken), taken.at, taken.cause.way, known)
+            self._journal.refusing(taken.at, taken.cause.way, known)
         self._metrics.ended()
         self._metrics.request(taken.route, known.status)
         taken.send(refusal(known, protocol=taken.tensors))

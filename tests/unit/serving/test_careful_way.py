@@ -30,6 +30,9 @@ class Dispatch:
     def __init__(self, error: Exception) -> None:
         self._error = error
 
+    def is_hurried(self, raw: Any) -> bool:
+        return False
+
     async def challenged(self, version: int, raw: Any, *, seconds: float) -> None:
         raise self._error
 

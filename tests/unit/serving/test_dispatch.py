@@ -69,7 +69,7 @@ def test_a_shadow_gets_the_same_requests_whichever_way_they_go(error: Exception 
     paths.copied(raw, lambda answer: None)(b"{}" if known is None else refusal(known))
     assert shadow.raws == [raw] * copied
 
-    async def careful(form: Any, raw: Any, cause: Any, *, seconds: float | None) -> Response:
+    async def careful(form: Any, raw: Any, cause: Any) -> Response:
         if error is not None:
             raise error
         return Response(200, b"{}")
