@@ -38,6 +38,7 @@ def with_anchor(gates: Iterable[Gate], anchor: int | None) -> Iterator[Gate]:
                 than=ANCHOR,
                 margin=gate.margin if gate.anchor_margin is None else gate.anchor_margin,
                 alpha=gate.alpha,
+                segments=gate.segments,
                 anchor=False,
             )
 
