@@ -16,8 +16,9 @@ from noria.app.rollback import rollback
 from noria.app.rollouts import door, look
 from noria.app.rollouts.driver import Driver
 from noria.app.rollouts.rehearse import logged_rows
+from noria.cli.rollout_shown import lines_of
 from noria.graph.errors import BadLoss
-from noria.records.rollouts import Ended, Opening, Owing, RolloutPolicy, Standby, Watching
+from noria.records.rollouts import Came, Ended, Opening, Owing, RolloutPolicy, Standby, Watching
 from noria.rollout.judge import part_of
 from noria.rollout.machine import Table
 from noria.statistics.rates import Stretch, rate_verdict
@@ -162,6 +163,25 @@ def test_a_look_at_one_that_owes_labels_tells_of_them_beside_what_promoted_it(he
     assert (then.labelled, seen.of("errors"), seen.here) == (0, then.of("errors"), then.here)
     assert seen.labelled > 1_000
     assert seen.of("quality").verdict == "not worse"  # type: ignore[union-attr]
+
+
+def test_a_look_promises_no_more_units_than_there_are(here: World) -> None:
+    """Sixty customers, each of whom comes ten times."""
+    here.begin(msgspec.structs.replace(POLICY, margin=0.001))
+    here.drive(Watching)
+    for _ in range(10):
+        here.asked = 0
+        here.ask(60)
+        here.drive()
+    seen = look.standing(here.app, here.rollout)
+    assert seen.judged is not None
+    assert seen.judged.came == Came(units=60, again=60, later=0)
+    (line,) = [line for line in lines_of(seen) if line.startswith("errors")]
+    assert line.endswith("more units than come: 60 came so far, 60 of them again")
+    here.ask(600)
+    judged = look.standing(here.app, here.rollout).judged
+    assert judged is not None and judged.came.units == 660
+    assert judged.of("errors").needed is not None  # type: ignore[union-attr]
 
 
 def test_a_look_shows_the_rest_where_labels_cannot_be_scored(
