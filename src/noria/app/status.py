@@ -54,6 +54,10 @@ class Labels(Record, kw_only=True):
     """Those of them with a label."""
     waiting: int = 0
     """Predictions whose block has not been looked at yet."""
+    behind: int = 0
+    """Those of them whose labels have had their time: whoever watches is behind."""
+    until: datetime | None = None
+    """The end of the newest block that was looked at."""
     ages: tuple[AgeGroup, ...] = ()
     """Every prediction as the champion that the log has, by age and by what is known of its label now;
     ages that nothing has are left out."""
@@ -64,6 +68,15 @@ class Labels(Record, kw_only=True):
     def debt(self) -> int:
         """Predictions that were looked at without a label."""
         return self.scored - self.labelled
+
+    @property
+    def known(self) -> AgeGroup:
+        """Of all ages together."""
+        return AgeGroup(
+            labelled=sum(one.labelled for one in self.ages),
+            waiting=sum(one.waiting for one in self.ages),
+            owed=sum(one.owed for one in self.ages),
+        )
 
 
 class ModelStatus(Record, kw_only=True):
@@ -203,7 +216,8 @@ def _labels(app: App, facts: ModelStatus, version: int, blocks: Sequence[Block])
     since = max((block.end for block in blocks), default=None)
     scored = sum(block.predictions for block in blocks)
     width = block_span(app.model(model).monitor.block)
-    passed = waiting = future = torn = 0
+    mature = _mature(app, facts, width)
+    passed = waiting = behind = future = torn = 0
     cursor: Cursor = {}
     while True:
         logged = app.predictions.read(model, cursor, limit=200_000, version=version)
@@ -211,12 +225,16 @@ def _labels(app: App, facts: ModelStatus, version: int, blocks: Sequence[Block])
         for table in logged.tables:
             counted = _counted(table, version, since, width)
             passed, waiting, future = passed + counted[0], waiting + counted[1], future + counted[2]
+            if mature is not None and (since is None or since < mature):
+                behind += _counted(table, version, mature, width)[0] - counted[0]
         if not logged.rows:
             break
     return Labels(
         scored=scored,
         labelled=sum(block.labelled for block in blocks),
         waiting=waiting,
+        behind=behind,
+        until=since,
         ages=_ages(app, facts, version, width),
         left_out=LeftOut(
             future=future,
@@ -224,6 +242,15 @@ def _labels(app: App, facts: ModelStatus, version: int, blocks: Sequence[Block])
             torn=torn,
         ),
     )
+
+
+def _mature(app: App, facts: ModelStatus, width: timedelta) -> datetime | None:
+    """Until when blocks are old enough to be scored; None where none ever is."""
+    from noria.graph.debt import last_mature
+
+    version = facts.champion.version if facts.champion else None
+    age = maturity(version, app.model(facts.model)) if version and version.quality else None
+    return None if age is None else last_mature(facts.at - age, width)
 
 
 def _ages(app: App, facts: ModelStatus, number: int, block: timedelta) -> tuple[AgeGroup, ...]:

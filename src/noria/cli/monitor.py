@@ -12,10 +12,12 @@ from noria.app.monitor_tests import Test
 from noria.app.monitors import MonitorsView, monitors
 from noria.app.output import UnknownForm, write_output
 from noria.app.skew import skew_words
+from noria.app.status import Labels
 from noria.app.wiring import App, open_app, open_reading
 from noria.cli.alarms import state_of
 from noria.cli.commands import Subparsers, parser_of, project
 from noria.cli.render import count, fields, figure, note, paint, say, say_json, table, when
+from noria.cli.standing import behind_lines
 from noria.monitor.attribution import sentences
 from noria.records.attribution import Attribution
 from noria.records.sights import Sight
@@ -121,10 +123,7 @@ def _facts(view: MonitorsView) -> list[tuple[str, object]]:
         of += f", which are {plan.over:.3g} over it until others take their place"
     return [
         ("false alarms", given + of),
-        (
-            "labels",
-            labels and f"{labels.labelled:,} came, {labels.debt:,} are owed, {labels.waiting:,} have time",
-        ),
+        ("labels", labels and "\n".join([_came(labels), *behind_lines(labels)])),
         (
             "asked",
             newest
@@ -139,6 +138,12 @@ def _facts(view: MonitorsView) -> list[tuple[str, object]]:
         ("estimate", view.estimate and "\n".join(estimate_words(view.estimate))),
         ("skew", view.skew and "\n".join(skew_words(view.skew))),
     ]
+
+
+def _came(labels: Labels) -> str:
+    """All that are stored, whether they have been scored or not."""
+    known = labels.known
+    return f"{known.labelled:,} came, {known.owed:,} are owed, {known.waiting:,} have time"
 
 
 def _beside(newest: Sight) -> str:

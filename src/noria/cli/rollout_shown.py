@@ -97,14 +97,18 @@ def _row(one: Standing, judged: Judged) -> tuple[object, ...]:
         _number(one.e_value, NONE),
         f"{one.alpha:.2g}",
         f"{one.units[0]:,} and {one.units[1]:,}",
-        _needs(one, judged.rate),
+        _needs(one, judged),
     )
 
 
-def _needs(one: Standing, rate: float) -> str:
+def _needs(one: Standing, judged: Judged) -> str:
     """How much more until a verdict, and how long that takes as things go."""
+    rate = judged.rate
     if one.verdict != "undecided":
         return ""
+    if one.scarce:
+        came = judged.came
+        return f"more units than come: {came.units:,} came so far, {came.again:,} of them again"
     if one.lacks_units:
         return MORE_UNITS
     if one.needed is None:

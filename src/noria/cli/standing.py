@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from noria.app.read import RunView
+from noria.app.status import Labels
 from noria.app.watch import LeftOut
-from noria.cli.render import count, paint
+from noria.cli.render import count, paint, when
 
 
 def left_out_lines(left_out: LeftOut) -> list[str]:
@@ -18,6 +19,14 @@ def left_out_lines(left_out: LeftOut) -> list[str]:
     if left_out.torn:
         lines.append(f"{count(left_out.torn, 'record')} of the log torn by a killed service; never answered")
     return lines
+
+
+def behind_lines(labels: Labels) -> list[str]:
+    """Whether whoever watches has still to score what could be, and the next step."""
+    if not labels.behind:
+        return []
+    done = f"has scored until {when(labels.until)}" if labels.until else "has scored nothing yet"
+    return [f"the watch is behind by {count(labels.behind, 'prediction')}: it {done}; noria watch"]
 
 
 def late_lines(late: int) -> list[str]:

@@ -12,7 +12,7 @@ from noria.cli.drill_rate import rate_line
 from noria.cli.models import verdict_of
 from noria.cli.render import count, fields, figure, note, paint, say, say_json, size, span, table, when
 from noria.cli.runs import result_of
-from noria.cli.standing import left_out_lines, left_run_line, maturity_line
+from noria.cli.standing import behind_lines, left_out_lines, left_run_line, maturity_line
 
 if TYPE_CHECKING:
     from noria.app.disk import DiskUse
@@ -157,13 +157,14 @@ def _last_run(found: ModelStatus) -> str:
 
 
 def _labels(labels: Labels) -> list[str]:
+    young = labels.waiting - labels.behind
     line = (
         f"{labels.labelled:,} of {count(labels.scored, 'scored prediction')} have a label, "
-        f"{labels.debt:,} do not; {labels.waiting:,} wait for theirs"
+        f"{labels.debt:,} do not; {young:,} wait for theirs"
         if labels.scored
-        else f"{count(labels.waiting, 'prediction')}, none old enough to be scored"
+        else f"{count(young, 'prediction')} not old enough to be scored"
     )
-    return [line, *_ages(labels), *left_out_lines(labels.left_out)]
+    return [line, *behind_lines(labels), *_ages(labels), *left_out_lines(labels.left_out)]
 
 
 def _ages(labels: Labels) -> list[str]:
@@ -181,7 +182,10 @@ def _risk(found: ModelStatus) -> str:
     if found.needs_maturity:
         return maturity_line(found.model)
     if risk is None:
-        return "" if found.champion is None else "no block of labels has matured yet"
+        if found.champion is None:
+            return ""
+        behind = found.labels is not None and found.labels.behind
+        return f"no block of labels has {'been scored' if behind else 'matured'} yet"
     recent = (
         f"{figure(found.recent_loss)} in the last {count(found.recent_blocks, 'block')}"
         if found.recent_loss is not None

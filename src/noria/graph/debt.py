@@ -35,7 +35,7 @@ def label_debt(
     import polars as pl
 
     rows = _with_labels(_answered(pieces, version), labels)
-    until = None if maturity is None else _last_mature(now - maturity, block)
+    until = None if maturity is None else last_mature(now - maturity, block)
     state = pl.when("labelled").then(0).when(_owed(until)).then(2).otherwise(1)
     age = pl.sum_horizontal(pl.lit(now) - pl.col(TIME) > timedelta(seconds=each) for each in AGES)
     counted = rows.group_by(age.alias("age"), state.alias("state")).len()
@@ -81,7 +81,7 @@ def _with_labels(rows: pl.DataFrame, labels: Iterable[NewFeedback]) -> pl.DataFr
     return rows.with_columns(labelled=known)
 
 
-def _last_mature(moment: datetime, block: timedelta) -> datetime:
+def last_mature(moment: datetime, block: timedelta) -> datetime:
     """The end of the last block that ended by then."""
     return EPOCH + (moment - EPOCH) // block * block
 

@@ -73,16 +73,15 @@ def _counts(spec: ColumnSpec, column: pl.Expr) -> Iterator[pl.Expr]:
         beyond = (number < spec.low - width) | (number > spec.high + width)
         yield (sound & beyond).sum().alias(f"outside {spec.name}")
     yield number.filter(number.is_finite()).sum().alias(f"sum {spec.name}")
+    yield number.is_finite().sum().alias(f"finite {spec.name}")
 
 
 def seen(spec: ColumnSpec, counted: dict[str, float]) -> ColumnSeen:
     """A column in one block, from its counts."""
-    rows, missing = counted["rows"], counted[f"missing {spec.name}"]
-    present = rows - missing
-    total = counted.get(f"sum {spec.name}")
-    mean = None if total is None or not present else total / present
+    rows, finite = counted["rows"], counted.get(f"finite {spec.name}")
+    mean = counted[f"sum {spec.name}"] / finite if finite else None
     return ColumnSeen(
-        missing=missing / rows,
+        missing=counted[f"missing {spec.name}"] / rows,
         outside=counted.get(f"outside {spec.name}", 0.0) / rows,
         unknown=counted.get(f"unknown {spec.name}", 0.0) / rows,
         mean=mean if mean is not None and math.isfinite(mean) else None,

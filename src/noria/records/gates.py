@@ -141,6 +141,8 @@ class Judgement(Record):
     data: Digest | None = None
     """The rows that it was judged on, where they are others than the version's own; None: its own holdout."""
     cause: Literal["run", "asked", "approval"] = "run"
+    asked: Digest | None = None
+    """Of what noria.toml asked for then; None: not by noria.toml, or by a Noria that did not keep it."""
 
     @property
     def passed(self) -> bool:

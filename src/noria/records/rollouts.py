@@ -120,6 +120,16 @@ class Losses(Record):
     """Why there are no losses, where there can be none."""
 
 
+class Came(Record):
+    """Units that came to either version, whatever the shares; of copies, to the challenger."""
+
+    units: int = 0
+    again: int = 0
+    """Of these, who came more than once."""
+    later: int = 0
+    """Of these, whose first request was in the later half of all requests."""
+
+
 class Observed(Record):
     """All that is known of a rollout at one look."""
 
@@ -132,6 +142,7 @@ class Observed(Record):
     answers: tuple[tuple[int, int], ...] = ()
     """First answers by bin or level, in order: the challenger's, the champion's."""
     losses: Losses = Losses()
+    came: Came = Came()
     took: tuple[tuple[Quantile, ...], tuple[Quantile, ...]] = ((), ())
     """The challenger's quantiles and the champion's."""
     rate: float = 0.0
@@ -163,6 +174,8 @@ class Standing(Record):
     events: tuple[int, int] = (0, 0)
     needed: int | None = None
     """More units of the challenger (differences, of a loss) to a verdict at the present rates; None: none, or out of sight."""
+    scarce: bool = False
+    """Whether it takes more units than are to be expected, as new ones become fewer: then no number is told."""
     apart: float | None = 0.0
     """Of a loss: what of the interval, on either side, is of which units came to which version. More units narrow it, more
     differences do not. None: all."""
@@ -191,6 +204,7 @@ class Judged(Record):
     waiting: int = 0
     took: tuple[tuple[Quantile, ...], tuple[Quantile, ...]] = ((), ())
     """As `Observed.took`."""
+    came: Came = Came()
 
     @property
     def broken(self) -> bool:

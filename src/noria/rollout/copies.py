@@ -7,11 +7,9 @@ under another load; so each has its counts, its verdicts and its half of the err
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import msgspec
 
-from noria.records.rollouts import Judged, Opening, Rollout, RolloutPolicy, Standby, Watching
+from noria.records.rollouts import Opening, Rollout, RolloutPolicy, Standby, Watching
 from noria.rollout.standby import before_standby, on_standby
 
 
@@ -28,23 +26,6 @@ def are_copies(rollout: Rollout) -> bool:
 def had_copies(rollout: Rollout, step: int) -> bool:
     """Whether a canary's step has been undecided once."""
     return any(one.step == step and one.share == 0.0 for one in rollout.stretches)
-
-
-def turned_to_copies(rollout: Rollout) -> bool:
-    """Whether it is a canary of which any step has been undecided."""
-    return rollout.policy.strategy == "canary" and any(one.share == 0.0 for one in rollout.stretches)
-
-
-def last_judged(history: Sequence[Rollout], *, copies: bool) -> Judged | None:
-    """What was made of a canary's own answers, or of its copies, at the last of its changes that came of these.
-
-    `history`: as it stood after each change; a judgement is of what was watched before the change that it goes with.
-    """
-    for before, after in zip(reversed(history[:-1]), reversed(history[1:]), strict=True):
-        watched = isinstance(before.phase, Watching) and before.phase.copies == copies
-        if watched and after.judged != before.judged:
-            return after.judged
-    return None
 
 
 def in_evidence(rollout: Rollout) -> Rollout:

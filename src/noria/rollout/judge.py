@@ -13,6 +13,7 @@ from collections.abc import Callable
 from noria.records.rollouts import GOOD, Firsts, Judged, Losses, Observed, RolloutPolicy, Standing, Verdict
 from noria.rollout.copies import may_turn_to_copies
 from noria.rollout.standby import may_stand_by
+from noria.rollout.units import within_reach
 from noria.statistics import Stretch, compare, compare_rates, distance, share_bounds
 from noria.statistics.paired import Comparison, verdict_of
 from noria.statistics.rates import rate_verdict, split_log_evidence
@@ -35,7 +36,7 @@ def judge(policy: RolloutPolicy, seen: Observed) -> Judged:
     if policy.quality is not None:
         standings.append(_quality(policy.quality, seen, alpha))
     return Judged(
-        standings=tuple(standings),
+        standings=within_reach(standings, seen),
         split=_split(seen),
         split_alpha=alpha,
         rate=seen.rate,
@@ -44,6 +45,7 @@ def judge(policy: RolloutPolicy, seen: Observed) -> Judged:
         labelled=seen.losses.labelled,
         waiting=seen.losses.waiting,
         took=seen.took,
+        came=seen.came,
     )
 
 

@@ -32,6 +32,8 @@ def standing_words(one: Standing) -> str:
         told += f", limit {one.limit:g}"
     if one.lacks_units:
         return f"{told}, needs {MORE_UNITS}"
+    if one.scarce:
+        return f"{told}, needs more units than come"
     if one.verdict == "undecided":
         told += "" if one.needed is None else f", needs {one.needed:,} more {unit_of(one)}"
     return told

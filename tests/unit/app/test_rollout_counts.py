@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import msgspec
 import pyarrow as pa
 import pytest
 
 from noria.app.rollouts.answers import Answers
 from noria.app.rollouts.counts import observed
 from noria.ports.serving import Cursor, Failure, Logged
-from noria.records.rollouts import Counted, Losses, Observed, Rollout, RolloutPolicy, Stretch
+from noria.records.rollouts import Came, Counted, Losses, Observed, Rollout, RolloutPolicy, Stretch
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 OLD, NEW = 1, 2
@@ -25,10 +24,10 @@ class Log:
     """What was logged, read by and by."""
 
     def __init__(self, *tables: pa.Table) -> None:
-        self._tables = list(tables)
+        self.tables = list(tables)
 
     def read(self, model: str, cursor: Cursor, **_: Any) -> Logged:
-        tables, self._tables = self._tables[:1], self._tables[1:]
+        tables, self.tables = self.tables[:1], self.tables[1:]
         return Logged(tables=tables, cursor={}, torn=0)
 
     def pieces(self, model: str, **_: Any) -> Sequence[Any]:
@@ -49,24 +48,28 @@ def logged(*rows: Row, took: int = 1_000) -> pa.Table:
     )
 
 
-def seen(
-    *tables: pa.Table, failures: Sequence[Failure] = (), policy: RolloutPolicy | None = None
-) -> Observed:
-    one = Rollout(
+def rollout(policy: RolloutPolicy) -> Rollout:
+    canary = (
+        Stretch(step=0, share=0.1, since=NOON, until=NOON + timedelta(seconds=100)),
+        Stretch(step=1, share=0.5, since=NOON + timedelta(seconds=110)),
+    )
+    copies = (Stretch(step=0, share=0.0, since=NOON),)
+    return Rollout(
         model="m",
         number=1,
         version=NEW,
         champion=OLD,
-        policy=policy or RolloutPolicy(latency_ms=5.0, predictions=0.1),
+        policy=policy,
         started=NOON,
         by="ada",
-        stretches=(
-            Stretch(step=0, share=0.1, since=NOON, until=NOON + timedelta(seconds=100)),
-            Stretch(step=1, share=0.5, since=NOON + timedelta(seconds=110)),
-        ),
+        stretches=copies if policy.strategy == "shadow" else canary,
     )
-    if one.policy.strategy == "shadow":
-        one = msgspec.structs.replace(one, stretches=(Stretch(step=0, share=0.0, since=NOON),))
+
+
+def seen(
+    *tables: pa.Table, failures: Sequence[Failure] = (), policy: RolloutPolicy | None = None
+) -> Observed:
+    one = rollout(policy or RolloutPolicy(latency_ms=5.0, predictions=0.1))
     trials = Answers(one, Log(*tables)).read(failures, one.stretches)  # type: ignore[arg-type]
     return observed(one, trials, Losses(), NOON + timedelta(seconds=210))
 
@@ -168,3 +171,20 @@ def test_quantiles_are_of_what_units_were_first_answered_in() -> None:
     assert mine[2].upper is None  # a hundred answers say nothing of the slowest one
     assert [one.estimate for one in own] == [1.0, 1.0, 1.0]
     assert own[0].lower is own[0].upper is None
+
+
+@pytest.mark.parametrize(("strategy", "way", "again"), [("canary", "canary", 2), ("shadow", "shadow", 1)])
+def test_who_came_is_counted_once_and_who_came_again_is_known_however_the_log_is_read(
+    strategy: Any, way: str, again: int
+) -> None:
+    """Of copies the challenger's count: each request has one."""
+    rows = [(OLD, "", "a", 1.0), (NEW, way, "a", 2.0), (NEW, way, "b", 3.0), (NEW, way, "b", 4.0)]
+    rows += [(NEW, way, "c", 5.0), (NEW, way, "b", 6.0)]
+    one = rollout(RolloutPolicy(strategy=strategy))
+    for parts in ([rows], [rows[:3], rows[3:]]):
+        log = Log()
+        answers = Answers(one, log)  # type: ignore[arg-type]
+        for part in parts:
+            log.tables.append(logged(*part))
+            answers.read([], one.stretches)
+        assert answers.units.came() == Came(units=3, again=again, later=1)

@@ -13,10 +13,12 @@ import msgspec
 import pytest
 
 from noria.app.rollback import rollback
-from noria.app.rollouts import look
+from noria.app.rollouts import door, look
 from noria.app.rollouts.driver import Driver
 from noria.app.rollouts.rehearse import logged_rows
-from noria.records.rollouts import Ended, Opening, Owing, RolloutPolicy, Standby, Watching
+from noria.cli.rollout_shown import lines_of
+from noria.graph.errors import BadLoss
+from noria.records.rollouts import Came, Ended, Opening, Owing, RolloutPolicy, Standby, Watching
 from noria.rollout.judge import part_of
 from noria.rollout.machine import Table
 from noria.statistics.rates import Stretch, rate_verdict
@@ -133,8 +135,70 @@ def test_a_look_at_it_on_standby_says_nothing_of_labels_from_before_the_switch(h
     here.ask(50)
     seen = look.standing(here.app, here.rollout)
     assert seen.judged is not None
-    assert (seen.judged.here, seen.judged.of("quality")) == (50, None)
-    assert (seen.judged.labelled, seen.judged.waiting, seen.waiting) == (0, 0, look.UNSEEN)
+    assert (seen.judged.here, seen.judged.labelled, seen.judged.waiting, seen.waiting) == (50, 0, 100, "")
+
+
+def test_a_look_tells_what_labels_say_now_and_not_at_the_last_change(here: World) -> None:
+    here.begin(msgspec.structs.replace(POLICY, quality=0.1, labels="wait", bake=1e6))
+    here.drive(Watching)
+    keys = here.ask(1_500, answer=0.12, days=DAYS)
+    assert here.drive() == Watching(step=0)
+    here.label(keys)
+    seen = look.standing(here.app, here.rollout)
+    assert here.rollout.judged is None and seen.judged is not None
+    quality = seen.judged.of("quality")
+    assert quality is not None and quality.verdict == "not worse"
+    assert seen.judged.labelled + seen.judged.waiting == 1_500
+    assert seen.judged.labelled > 1_000
+
+
+def test_a_look_at_one_that_owes_labels_tells_of_them_beside_what_promoted_it(here: World) -> None:
+    here.begin(msgspec.structs.replace(POLICY, quality=0.1))
+    here.drive(Watching)
+    keys = here.ask(1_500, answer=0.12, days=DAYS)
+    here.drive(Owing)
+    here.label(keys)
+    then, seen = here.rollout.judged, look.standing(here.app, here.rollout).judged
+    assert then is not None and seen is not None
+    assert (then.labelled, seen.of("errors"), seen.here) == (0, then.of("errors"), then.here)
+    assert seen.labelled > 1_000
+    assert seen.of("quality").verdict == "not worse"  # type: ignore[union-attr]
+
+
+def test_a_look_promises_no_more_units_than_there_are(here: World) -> None:
+    """Sixty customers, each of whom comes ten times."""
+    here.begin(msgspec.structs.replace(POLICY, margin=0.001))
+    here.drive(Watching)
+    for _ in range(10):
+        here.asked = 0
+        here.ask(60)
+        here.drive()
+    seen = look.standing(here.app, here.rollout)
+    assert seen.judged is not None
+    assert seen.judged.came == Came(units=60, again=60, later=0)
+    (line,) = [line for line in lines_of(seen) if line.startswith("errors")]
+    assert line.endswith("more units than come: 60 came so far, 60 of them again")
+    here.ask(600)
+    judged = look.standing(here.app, here.rollout).judged
+    assert judged is not None and judged.came.units == 660
+    assert judged.of("errors").needed is not None  # type: ignore[union-attr]
+
+
+def test_a_look_shows_the_rest_where_labels_cannot_be_scored(
+    here: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here.begin(msgspec.structs.replace(POLICY, quality=0.1))
+    here.drive(Watching)
+    here.label(here.ask(100, days=DAYS))
+
+    def broken(*_: object) -> None:
+        raise BadLoss(step="loss", problem="knows no such unit")
+
+    monkeypatch.setattr(door, "losses_of", broken)
+    seen = look.standing(here.app, here.rollout)
+    assert seen.judged is not None
+    assert ("no such unit" in seen.waiting, seen.judged.of("quality")) == (True, None)
+    assert sum(seen.judged.of("errors").units) == 100  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize("again", [False, True], ids=["one driver", "another one since the switch"])
@@ -252,7 +316,7 @@ def test_an_undecided_canary_is_judged_by_copies_alone_and_tried_again(here: Wor
     here.ask(1_200)
     seen = look.standing(here.app, here.rollout)
     assert seen.judged is not None
-    assert (seen.judged.here, seen.judged.of("quality")) == (1_201, None)
+    assert (seen.judged.here, seen.judged.labelled) == (1_201, 0)
     assert seen.judged.took[0][1].estimate == seen.judged.took[1][1].estimate == 20.0
     here.drive()
     judged = here.rollout.judged

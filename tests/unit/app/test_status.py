@@ -13,17 +13,19 @@ import pyarrow as pa
 import pytest
 
 from noria.adapters.log_writer import LogWriter
+from noria.app.monitors import monitors
 from noria.app.read import find_run
 from noria.app.status import Labels, status
 from noria.app.wiring import App
+from noria.cli.monitor import monitor_lines
 from noria.cli.status import status_lines
 from noria.ports.serving import Answered
 from noria.records.alarms import AlarmRaised
 from noria.records.events import BlockScored
-from noria.records.monitoring import Alarm, Block, RiskState
+from noria.records.monitoring import Alarm, Block, NewFeedback, RiskState
 from noria.records.runs import Trigger
 from noria.records.service import Service
-from unit.app.stored import START, asked, history, opened
+from unit.app.stored import START, TOML, asked, history, opened
 
 NOW = START + timedelta(days=5)
 
@@ -86,7 +88,7 @@ def test_services_by_their_process(app: App) -> None:
 def test_risk_and_label_debt(app: App) -> None:
     scored(app, 0.4, None, 0.6)
     (found,) = status(app, "delay")
-    assert found.labels == Labels(scored=30, labelled=16)
+    assert found.labels == Labels(scored=30, labelled=16, until=START + timedelta(days=3))
     assert found.labels.debt == 14
     assert found.recent_loss == pytest.approx(0.5)
     text = "\n".join(status_lines(found))
@@ -94,20 +96,51 @@ def test_risk_and_label_debt(app: App) -> None:
     assert "0.5 in the last 2 blocks, bound 0.55; evidence 1.5 after 3 blocks, alarm at 200" in text
 
 
-def test_predictions_that_wait_for_their_labels(app: App) -> None:
-    scored(app, 0.4)
-    times = pa.array(
-        [START, START + timedelta(days=1), START + timedelta(days=2)], pa.timestamp("us", tz="UTC")
-    )
-    keys = pa.array(["1", "2", "3"])
+def answered(app: App, *days: int) -> None:
+    """By both versions, a row each of these days."""
+    times = pa.array([START + timedelta(days=day) for day in days], pa.timestamp("us", tz="UTC"))
+    keys = pa.array([str(day) for day in days])
     columns = {"at": times, "time": times, "key": keys, "unit": keys}
     log = LogWriter(app.state / "log", "delay")
     for version in (1, 2):
         log.append(Answered(version=version, rows=pa.RecordBatch.from_pydict(columns)))
     log.close()
+
+
+def test_predictions_that_wait_for_their_labels(app: App) -> None:
+    scored(app, 0.4)
+    answered(app, 0, 1, 2)
     (found,) = status(app)
     assert found.labels
     assert found.labels.waiting == 2
+
+
+@pytest.mark.parametrize(
+    ("blocks", "behind", "until"),
+    [(0, 3, "nothing yet"), (1, 2, "until 2025-03-02 09:00:00Z"), (3, 0, None)],
+    ids=["nothing scored yet", "a block scored", "all scored"],
+)
+def test_labels_that_are_stored_count_before_the_watch_has_come_to_them(
+    tmp_path: Path, blocks: int, behind: int, until: str | None
+) -> None:
+    """The fifth day is the newest; labels take a day."""
+    folder = history(tmp_path)
+    (folder / "noria.toml").write_text(TOML + '\n[model.delay.monitor]\nmaturity = "1d"\n')
+    with opened(folder, NOW) as app:
+        scored(app, *[0.4] * blocks)
+        answered(app, 0, 1, 2, 4)
+        given = [NewFeedback(by="key", ref=str(day), label=True, known=NOW) for day in (0, 1, 2)]
+        app.records.feedback.add("delay", given, at=NOW)
+        (found,) = status(app)
+        view = monitors(app, "delay")
+    assert found.labels is not None
+    assert (found.labels.behind, found.labels.known.labelled, found.labels.known.waiting) == (behind, 3, 1)
+    shown, told = "\n".join(monitor_lines(view)), "\n".join(status_lines(found))
+    assert "3 came, 0 are owed, 1 have time" in shown
+    line = f"the watch is behind by {behind} predictions: it has scored {until}; noria watch"
+    assert (line in shown, line in told) == (behind > 0, behind > 0)
+    assert ("no block of labels has been scored yet" in told) == (blocks == 0)
+    assert ("1 prediction not old enough to be scored" in told) == (blocks == 0)
 
 
 def test_an_alarm_is_told(app: App) -> None:

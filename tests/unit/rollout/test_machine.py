@@ -23,7 +23,7 @@ from noria.records.rollouts import (
     Withdrawing,
 )
 from noria.rollout import machine
-from noria.rollout.copies import in_evidence, last_judged
+from noria.rollout.copies import in_evidence
 from noria.rollout.judge import part_of
 from noria.rollout.words import phase_words
 
@@ -111,19 +111,6 @@ def test_canary_and_copies_count_for_themselves_and_share_the_budget() -> None:
     assert (as_copies.policy.strategy, [one.share for one in as_copies.stretches]) == ("shadow", [0.0])
     assert part_of(shadow.policy) == part_of(watching(patience=1800.0, undecided="end").policy) / 2
     assert part_of(watching().policy) == part_of(watching(undecided="end").policy)
-
-
-def test_what_was_last_made_of_a_canary_is_not_what_was_made_of_its_copies() -> None:
-    one = watching(patience=1800.0)
-    tired = machine.advance(one, FEW, LATER)
-    shadow = machine.opened(tired, NOON)
-    held = machine.paused(shadow, "ada", "lunch", NOON)
-    again = machine.advance(machine.resumed(held), FINE, NOON + timedelta(minutes=10))
-    history = [one, tired, shadow, held, machine.resumed(held), again, machine.opened(again, LATER)]
-    assert again.judged != tired.judged
-    assert last_judged(history, copies=False) == tired.judged
-    assert last_judged(history, copies=True) == again.judged
-    assert last_judged(history[:4], copies=True) is last_judged(history[:1], copies=False) is None
 
 
 def test_the_last_step_bakes() -> None:

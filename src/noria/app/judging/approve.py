@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from noria.app.consequence import consequence
 from noria.app.gone import require_whole
+from noria.app.judging.asked import asked_by
 from noria.app.promote import find_version
 from noria.errors import Conflict, UsageError
 from noria.gates.approval import APPROVAL, approved
@@ -61,6 +62,14 @@ class OutOfDate(Conflict):
     now: str
 
 
+@dataclass(eq=False)
+class GatesChanged(Conflict):
+    code: ClassVar[str] = "APPROVAL-GATES"
+    what: ClassVar[str] = "{version} was judged by other gates than noria.toml asks for now"
+    next: ClassVar[str] = "noria gate {version}, then approve what that says"
+    version: str
+
+
 class Approving(Record, kw_only=True):
     """What came of somebody's word."""
 
@@ -82,8 +91,8 @@ def approve(
     """Append the word, the judgement that follows from it and, when all else passed and promotion is automatic, what
     follows from that (the champion's move, or a rollout): one transaction.
 
-    Raises `UnknownVersion`, `VersionGone`, `NoReason`, `NotAsked`, `NeverJudged`, and `OutOfDate` where the champion that
-    the version was compared with has given way to another.
+    Raises `UnknownVersion`, `VersionGone`, `NoReason`, `NotAsked`, `NeverJudged`, `OutOfDate` where the champion that
+    the version was compared with has given way to another, and `GatesChanged` where it was judged by other gates than today's.
     """
     version = find_version(app, text)
     last = _last(app, version, why, granted)
@@ -135,6 +144,8 @@ def _last(app: App, version: Version, why: str, granted: bool) -> Judgement:
     if granted and now not in (judgements[0].champion, version.number):
         then = f"{version.model}:{judgements[0].champion}" if judgements[0].champion else "no champion"
         raise OutOfDate(version=version.name, then=then, now=f"{version.model}:{now}" if now else "none")
+    if granted and judgements[0].asked != asked_by(app.model(version.model)):
+        raise GatesChanged(version=version.name)
     return judgements[0]
 
 

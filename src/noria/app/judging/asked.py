@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from noria.records.base import Digest, digest_of
 from noria.records.events import AliasMoved, Change
 from noria.records.gates import ANCHOR, Expectation, Gate, NoWorse, Schema
+from noria.records.policy import ModelPolicy
 from noria.registry.references import CHAMPION
 
 ROLLOUT = "rollout"
 PARTS = frozenset({"gates", ROLLOUT})
 """Who moves aliases and is no person."""
+
+
+def asked_by(policy: ModelPolicy) -> Digest:
+    """Of all in noria.toml that a judgement goes by, but its defaults: a later Noria may add some."""
+    return digest_of((policy.gates, policy.monitor.block))
 
 
 def with_standing_gates(asked: Sequence[Gate]) -> list[Gate]:
@@ -38,6 +45,7 @@ def with_anchor(gates: Iterable[Gate], anchor: int | None) -> Iterator[Gate]:
                 than=ANCHOR,
                 margin=gate.margin if gate.anchor_margin is None else gate.anchor_margin,
                 alpha=gate.alpha,
+                segments=gate.segments,
                 anchor=False,
             )
 

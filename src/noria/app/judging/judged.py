@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from noria.app.judging.asked import anchor_of, asks_for_anchor, with_anchor, with_standing_gates
+from noria.app.judging.asked import anchor_of, asked_by, asks_for_anchor, with_anchor, with_standing_gates
 from noria.app.judging.gathered import Gathered, Ground, own_ground
 from noria.app.judging.shares import earlier, shared
 from noria.app.living import lives
@@ -89,6 +89,7 @@ def judged(
         verdicts=judge(met, evidence),
         anchor=standing.others.get(ANCHOR),
         data=gathered.ground.data,
+        asked=asked_by(policy) if gates is None else None,
     )
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from noria.app.rollouts.units import Units
 from noria.ports.serving import ANSWER, AT, ID, TOOK, UNIT, VERSION, WAY, Cursor, Failure, Predictions
 from noria.records.rollouts import Rollout, Stretch
 
@@ -37,6 +38,7 @@ class Answers:
         self._predictions = predictions
         self._cursor: Cursor = _begin(predictions, rollout)
         self._trials: pl.DataFrame | None = None
+        self.units = Units()
         self.last: datetime | None = None
         """When the challenger was last asked."""
 
@@ -44,7 +46,7 @@ class Answers:
         """Every trial that counts, by its time."""
         import polars as pl
 
-        found = [] if self._trials is None else [self._trials]
+        found: list[pl.DataFrame] = []
         while True:
             logged = self._predictions.read(self._rollout.model, self._cursor)
             self._cursor = logged.cursor
@@ -52,13 +54,23 @@ class Answers:
             if not logged.rows:
                 break
         if found:
-            self._trials = _needed(_placed(pl.concat(found), stretches))
+            new = _placed(pl.concat(found), stretches)
+            self.units.add(self._askers(new))
+            known = [] if self._trials is None else [_placed(self._trials, stretches)]
+            self._trials = _needed(pl.concat([*known, new]).sort("at", maintain_order=True))
         answered = _empty() if self._trials is None else self._trials
         lost = self._failed(failures)
         trials = pl.concat([answered, lost]) if lost.height else answered
         mine = trials.filter(pl.col(CHALLENGER))
         self.last = mine["at"].max() if mine.height else None  # type: ignore[assignment]
         return _placed(trials, stretches)
+
+    def _askers(self, trials: pl.DataFrame) -> pl.Series:
+        """Whose each request was; of copies each counts once."""
+        import polars as pl
+
+        canary = self._rollout.policy.strategy == "canary"
+        return trials.filter(canary | pl.col(CHALLENGER))["unit"]
 
     def _trials_of(self, table: pa.Table) -> pl.DataFrame:
         import polars as pl

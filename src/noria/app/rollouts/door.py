@@ -88,6 +88,7 @@ class AppDoor:
         answers = self._evidence(counted).answers
         trials = answers.read(self._app.failures(rollout.model).read(), counted.stretches)
         seen = observed(counted, trials, self._labels(counted), now)
+        seen = msgspec.structs.replace(seen, came=answers.units.came())
         if isinstance(rollout.phase, Standby):
             seen = turned(seen)
         gone = next((view.problems.get(str(counted.version), "") for view in found), "")

@@ -1,15 +1,17 @@
-"""A rollout as it stands at this moment, for a person: counted and judged anew, nothing written."""
+"""A rollout as it stands at this moment, for a person: counted and judged anew, no change of it written."""
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
 from noria.app.rollouts.door import AppDoor
 from noria.app.rollouts.verbs import Standing
-from noria.records.rollouts import Judged, Rollout, Standby, Watching
-from noria.rollout.copies import are_copies, last_judged, turned_to_copies
+from noria.errors import Corrupt, NoriaError
+from noria.records.rollouts import Judged, Observed, Owing, Rollout, Standby, Watching
+from noria.records.rollouts import Standing as Verdict
 from noria.rollout.drive import NotYet
 from noria.rollout.judge import judge
 
@@ -17,41 +19,44 @@ if TYPE_CHECKING:
     from noria.app.wiring import App
 
 QUALITY = "quality"  # the metric that takes labels
-UNSEEN = "labels are looked at by whoever drives it, and shown from its next change on"
 
 
 def standing(app: App, rollout: Rollout) -> Standing:
-    """Judged anew while its step holds; else as it was at its last change. Labels are looked at by whoever drives it."""
+    """Judged anew while its step holds or labels are owed; else as it was at its last change. Labels are scored by the user's
+    code, in a worker that is started for it."""
     phase = rollout.phase
-    if not (isinstance(phase, Watching) or (isinstance(phase, Standby) and phase.opened)):
+    if not (isinstance(phase, Watching | Owing) or (isinstance(phase, Standby) and phase.opened)):
         return Standing(rollout, rollout.judged)
-    door = AppDoor(app, rollout, labels=False)
-    seen = door.observe(rollout)
+    seen, unscored = _seen(app, rollout)
     if isinstance(seen, NotYet):
         return Standing(rollout, rollout.judged, waiting=seen.why)
-    judged = with_losses(judge(rollout.policy, seen), _last(app, rollout))
-    unseen = rollout.policy.quality is not None and judged.of(QUALITY) is None
-    return Standing(rollout, judged, waiting=seen.gone or (UNSEEN if unseen else ""))
+    judged = judge(rollout.policy, seen)
+    if isinstance(phase, Owing) and rollout.judged is not None:
+        judged = rollout.judged if unscored else _with_labels(rollout.judged, judged)
+    elif unscored:
+        judged = replace(judged, standings=_but_quality(judged))
+    return Standing(rollout, judged, waiting=seen.gone or unscored)
 
 
-def _last(app: App, rollout: Rollout) -> Judged | None:
-    """What the driver made of this kind of evidence when it last changed something; on standby it has changed nothing yet."""
-    if isinstance(rollout.phase, Standby):
-        return None
-    if not turned_to_copies(rollout):
-        return rollout.judged
-    history = app.records.rollouts.history(rollout.model, rollout.number)
-    return last_judged(history, copies=are_copies(rollout))
+def _seen(app: App, rollout: Rollout) -> tuple[Observed | NotYet, str]:
+    """A look; where labels cannot be scored, one without them, and why: the rest is to be seen all the same."""
+    try:
+        with closing(AppDoor(app, rollout)) as door:
+            return door.observe(rollout), ""
+    except Corrupt:
+        raise
+    except NoriaError as error:
+        seen = AppDoor(app, rollout, labels=False).observe(rollout)
+        return seen, f"labels that can be scored: {error.headline()}"
 
 
-def with_losses(now: Judged, last: Judged | None) -> Judged:
-    """A look without labels, with what was made of them by `last`, the driver's at its last change; without a word of them
-    where that had none, for no look at them is not "nothing can be told"."""
-    known = None if last is None else last.of(QUALITY)
-    rest = tuple(one for one in now.standings if one.metric != QUALITY)
+def _with_labels(then: Judged, now: Judged) -> Judged:
+    """Of one that owes labels, these are all that is looked at since its promotion."""
+    quality = tuple(one for one in now.standings if one.metric == QUALITY)
     return replace(
-        now,
-        standings=rest if known is None else (*rest, known),
-        labelled=last.labelled if last else 0,
-        waiting=last.waiting if last else 0,
+        then, standings=(*_but_quality(then), *quality), labelled=now.labelled, waiting=now.waiting
     )
+
+
+def _but_quality(judged: Judged) -> tuple[Verdict, ...]:
+    return tuple(one for one in judged.standings if one.metric != QUALITY)

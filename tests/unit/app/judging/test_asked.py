@@ -29,7 +29,7 @@ def test_the_anchor_is_met_beside_the_champion_alone() -> None:
     met = [gate for gate in with_anchor([champion, other, wide, without], 3) if isinstance(gate, NoWorse)]
     assert [(gate.than, gate.margin, gate.segments) for gate in met] == [
         ("champion", 0.1, ("a",)),
-        ("anchor", 0.1, ()),
+        ("anchor", 0.1, ("a",)),
         ("base", 0.0, ()),
         ("champion", 0.0, ()),
         ("anchor", 0.3, ()),
