@@ -12,6 +12,7 @@ from typing import Any
 
 import polars as pl
 import pytest
+from polars.testing import assert_frame_equal
 
 from e2e.project import FIRST, PIPELINE, POLICY, Project
 from e2e.test_crashes import gone, until
@@ -172,7 +173,8 @@ def test_other_forms_partitions_and_no_rows_at_all(trained: Project, tmp_path: P
         tmp_path / "all.parquet"
     )
     manifest = predicted(trained, tmp_path / "all.parquet", tmp_path / "one", "--columns", "shop")
-    assert answers(tmp_path / "out").equals(answers(tmp_path / "one"))
+    # two rows at once, and four: BLAS may add in another order
+    assert_frame_equal(answers(tmp_path / "out"), answers(tmp_path / "one"), rel_tol=1e-12)
     assert len(manifest["parts"]) == 1
 
     rows(0, 0).write_parquet(tmp_path / "none.parquet")

@@ -58,9 +58,19 @@ def main(words: Sequence[str] | None = None) -> int:
         code = _guarded(list(sys.argv[1:] if words is None else words))
         sys.stdout.flush()  # a closed pipe shows now, and not when the interpreter ends
     except BrokenPipeError:  # who read our output has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _write_no_more()
         return 0
+    except OSError as error:
+        from noria.cli.render import NotWritten
+
+        _write_no_more()
+        return _fail(NotWritten(reason=error.strerror or str(error)))
     return code
+
+
+def _write_no_more() -> None:
+    """Where stdout goes cannot take what it still holds."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _guarded(words: list[str]) -> int:

@@ -190,7 +190,8 @@ def test_carries_out_what_it_is_told_where_nobody_listens(flights: Path, closed:
 
 
 @pytest.mark.parametrize("words", [["runs"], ["runs", "--json"]])
-def test_a_full_disk_behind_stdout_is_told(flights: Path, words: list[str]) -> None:
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_full_disk_behind_stdout_is_told(flights: Path, words: list[str], unbuffered: str) -> None:
     with Path("/dev/full").open("w") as full:
         ended = subprocess.run(
             [sys.executable, "-m", "noria", "-C", str(flights), *words],
@@ -198,6 +199,7 @@ def test_a_full_disk_behind_stdout_is_told(flights: Path, words: list[str]) -> N
             stderr=subprocess.PIPE,
             text=True,
             timeout=60,
+            env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
         )
     assert ended.returncode == 4
     assert ended.stderr.startswith("error[OUTPUT-LOST]: the command was carried out, ")
