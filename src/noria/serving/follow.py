@@ -13,7 +13,7 @@ from noria.records.service import Service
 from noria.records.versions import Version
 from noria.serving import wire
 from noria.serving.fleet import Fleet
-from noria.serving.log import FollowTold, Narrator, stack
+from noria.serving.log import Narrator, ToldOnce, stack
 from noria.serving.metrics import Metrics
 from noria.serving.service_errors import NothingToServe
 from noria.serving.worker_process import Plan
@@ -94,7 +94,7 @@ class Follower:
     async def run(self) -> None:
         """Poll, swap and announce until cancelled. The store being away stops nothing: the version stays."""
         announced = 0.0
-        poll, announcement = (FollowTold(self._narrate, step) for step in ("poll", "announce"))
+        poll, announcement = (ToldOnce(self._narrate, step=step) for step in ("poll", "announce"))
         while True:
             before = (self._fleet.version, self.problem)
             await _safely(self._poll, poll)
@@ -192,7 +192,7 @@ class Follower:
         return self._clock.now().timestamp()
 
 
-async def _safely(work: Callable[[], Awaitable[None]], told: FollowTold) -> None:
+async def _safely(work: Callable[[], Awaitable[None]], told: ToldOnce) -> None:
     try:
         await work()
     except Exception as error:  # the loop must outlive a busy store and a bug; both are told
