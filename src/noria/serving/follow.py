@@ -147,9 +147,9 @@ class Follower:
             await self._swap(wanted)
 
     def _due(self, number: int) -> bool:
-        return (
-            self._failed is None or self._failed[0] != number or self._monotonic() - self._failed[1] >= RETRY
-        )
+        if self._failed is None or self._failed[0] != number:
+            return True
+        return asyncio.get_running_loop().time() - self._failed[1] >= RETRY
 
     async def _swap(self, number: int) -> None:
         """Start the new version's workers, and let the old ones leave. On failure the old ones stay."""
@@ -159,7 +159,7 @@ class Follower:
             self._narrate("swap.begun", old=old, new=new)
             await self._fleet.go(await asyncio.to_thread(self._planned, version))
         except Exception as error:  # whatever keeps a version from being loaded: the old one goes on
-            self._failed = (number, self._monotonic())
+            self._failed = (number, asyncio.get_running_loop().time())
             told = str(error) if isinstance(error, NoriaError) else f"{type(error).__name__}: {error}"
             self._tell(f"{new} cannot be loaded", f": {told}")
             self._metrics.swap("failed")
@@ -187,9 +187,6 @@ class Follower:
         if problem != self.problem:
             self._fleet.tell(wire.Told(problem=problem))
         self.problem, self._reason = problem, reason
-
-    def _monotonic(self) -> float:
-        return self._clock.now().timestamp()
 
 
 async def _safely(work: Callable[[], Awaitable[None]], told: ToldOnce) -> None:
