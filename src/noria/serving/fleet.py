@@ -92,6 +92,11 @@ class Fleet:
         return [worker for worker in self._workers if worker.state == "accepting"]
 
     @property
+    def logs(self) -> bool:
+        """Whether somebody who answers can log what he answers, where anybody does."""
+        return not self.accepting or any(worker.logs for worker in self.accepting)
+
+    @property
     def workers(self) -> Sequence[Worker]:
         return tuple(self._workers)
 
@@ -365,6 +370,9 @@ class Fleet:
                         worker.is_ready(protocol)
                 case wire.Listening():
                     worker.listening.set()
+                case wire.Logs(works=works):
+                    worker.logs = works
+                    self.changed()
                 case wire.Failed(reason=reason, code=code):
                     worker.failed(reason, code)
                 case wire.Take(to=model, moves=moves):

@@ -152,7 +152,8 @@ class House:
     def _tell(self) -> int:
         self.serial += 1
         models = {each.model: wire.Neighbour(sockets=each.sockets) for each in self}
-        ready = not self._at_start or all(each.loaded for each in self)
+        loaded = not self._at_start or all(each.loaded for each in self)
+        ready = loaded and all(each.fleet.logs for each in self)
         self.tell(wire.Neighbours(serial=self.serial, models=models, ready=ready))
         return self.serial
 

@@ -159,6 +159,7 @@ class Worker:
             traced=bool(bundle.traces),
             by_column=bundle.by_column,
             failures=self._failures,
+            works=lambda works: self._post.say(wire.Logs(works=works)),
         )
         return Answering(
             self._served,
