@@ -585,6 +585,26 @@ def test_kill_9_loses_no_answer_that_was_given(fresh: World, seed: int) -> None:
         assert known.status_code == 200
 
 
+def test_what_a_killed_service_left_is_removed_by_the_next(fresh: World, tmp_path: Path) -> None:
+    folders = tmp_path / "tmp"
+    folders.mkdir()
+    here = {"TMPDIR": str(folders)}
+
+    def own() -> set[Path]:
+        return set(folders.glob("noria-serving-*"))
+
+    with service(fresh, environment=here):
+        living = own()
+        with service(fresh, "--no-spare", environment=here) as killed:
+            (left,) = own() - living
+            killed.process.kill()
+            killed.process.wait(timeout=60)
+        with service(fresh, environment=here) as next_one:
+            assert left not in own() and living < own()
+            assert next_one.predict(row()).status_code == 200
+    assert own() == set()
+
+
 @pytest.mark.parametrize("by", ["its parent's pipe", "a signal"])
 def test_a_service_ends_quietly_with_whoever_started_it(fresh: World, by: str) -> None:
     command = [sys.executable, "-m", "noria.serving", "--state", str(fresh.state), "--model", "rides"]
