@@ -126,6 +126,10 @@ class Logs(Message, frozen=True, tag="logs"):
     works: bool
 
 
+class Outdone(Message, frozen=True, tag="outdone"):
+    """From a worker, now and then: it came up without its version's fast form, which a fresh one would have now."""
+
+
 class Failed(Message, frozen=True, tag="failed"):
     """From a worker: it cannot answer, and ends. `reason` may name paths."""
 
@@ -148,6 +152,7 @@ AnyMessage = (
     | Ready
     | Listening
     | Logs
+    | Outdone
     | Failed
 )
 
