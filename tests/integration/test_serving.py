@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -585,9 +586,14 @@ def test_kill_9_loses_no_answer_that_was_given(fresh: World, seed: int) -> None:
         assert known.status_code == 200
 
 
-def test_what_a_killed_service_left_is_removed_by_the_next(fresh: World, tmp_path: Path) -> None:
-    folders = tmp_path / "tmp"
-    folders.mkdir()
+@pytest.fixture
+def folders() -> Iterator[Path]:
+    """A folder with a short path: sockets lie in it."""
+    with tempfile.TemporaryDirectory(prefix="t-") as name:
+        yield Path(name)
+
+
+def test_what_a_killed_service_left_is_removed_by_the_next(fresh: World, folders: Path) -> None:
     here = {"TMPDIR": str(folders)}
 
     def own() -> set[Path]:
