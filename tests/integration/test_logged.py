@@ -16,8 +16,9 @@ from typing import Any
 import httpx
 import polars as pl
 import pytest
+import tritonclient.grpc as over_grpc
 
-from integration.serving_world import World, row, service, until
+from integration.serving_world import Running, World, row, service, until
 from noria.adapters.log_reader import LogReader
 from noria.records.base import canonical
 from noria.records.policy import LogPolicy
@@ -133,9 +134,19 @@ def small_disk(folder: Path) -> Iterator[None]:
         subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
+def readiness(running: Running) -> dict[str, object]:
+    paths = ("/v2/health/ready", "/v2/models/rides/ready")
+    with over_grpc.InferenceServerClient(running.ready["grpc"]) as client:
+        assert client.is_model_ready("rides") is client.is_server_ready()
+        return {path: running.client.get(path).status_code for path in paths} | {
+            "grpc": client.is_server_ready()
+        }
+
+
 def test_a_full_disk_refuses_answers_until_there_is_room(fresh: World) -> None:
     folder = fresh.state / "log"
-    with small_disk(folder), service(fresh, "--durability", "sync", "--no-spare") as running:
+    only = "--durability", "sync", "--no-spare", "--grpc-port", "0"
+    with small_disk(folder), service(fresh, *only) as running:
         first = running.predict(row()).json()["predictions"][0]["id"]
         filler = folder / "filler"
         with filler.open("wb", buffering=0) as file, pytest.raises(OSError, match="No space"):
@@ -150,9 +161,16 @@ def test_a_full_disk_refuses_answers_until_there_is_room(fresh: World) -> None:
                 refused.append(answer)
         assert {(one.status_code, one.json()["code"]) for one in refused} == {(503, "LOG-UNWRITABLE")}
         assert "Retry-After" in refused[0].headers
+        assert readiness(running) == {"/v2/health/ready": 503, "/v2/models/rides/ready": 503, "grpc": False}
+        assert running.client.get("/v2/health/live").status_code == 200
         filler.unlink()
+        until(lambda: running.client.get("/v2/health/ready").status_code == 200, 20, "a log that works")
+        assert readiness(running) == {"/v2/health/ready": 200, "/v2/models/rides/ready": 200, "grpc": True}
+        told = [each for each in running.events() if each["event"] in ("log.refused", "log.restored")]
+        assert [each["event"] for each in told] == ["log.refused", "log.restored"]
+        assert told[1]["refused"] == len(refused)
         given.append(running.predict(row()).json()["predictions"][0]["id"])
-        assert logged(fresh)["id"].to_list() == given
+        assert sorted(logged(fresh)["id"]) == sorted(given)  # in two segments
 
 
 def test_what_the_log_must_not_have_never_reaches_the_disk(fresh: World) -> None:

@@ -259,6 +259,26 @@ def test_all_models_are_loaded_before_a_service_is_ready_that_loads_at_start(
         assert running.client.get("/v2/health/ready").status_code == 503  # by a worker as by the door
 
 
+def test_a_service_is_not_ready_while_one_of_its_models_cannot_log(worlds: dict[str, World]) -> None:
+    """The worker's files are kept from growing, which is what a full disk is to it."""
+    import resource
+
+    with service(worlds["rides"], *PATIENT, models=("rides", "fares")) as running:
+        for model in ("rides", "fares"):
+            assert ask(running, model).status_code == 200
+        [pid] = {each["pid"] for each in Admin(running).client.get("/v1/workers/fares").json()}
+        none = resource.prlimit(pid, resource.RLIMIT_FSIZE, (100, resource.RLIM_INFINITY))
+        assert ask(running, "fares").json()["code"] == "LOG-UNWRITABLE"
+        until(lambda: running.client.get("/v2/health/ready").status_code == 503, 20, "the keeper's word")
+        with httpx.Client(base_url=running.url, timeout=60) as other:  # at the door
+            assert other.get("/v2/health/ready").json() == {"ready": False}
+            assert other.get("/v2/models/fares/ready").status_code == 503
+        assert ask(running, "rides").status_code == 200
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, none)
+        until(lambda: running.client.get("/v2/health/ready").status_code == 200, 20, "a log that works")
+        assert ask(running, "fares").status_code == 200
+
+
 def test_each_model_has_routes_and_workers_of_its_own(worlds: dict[str, World]) -> None:
     with (
         service(worlds["rides"], *PATIENT, models=("rides", "fares"), port=free_port()) as running,

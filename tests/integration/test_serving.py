@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -583,6 +584,31 @@ def test_kill_9_loses_no_answer_that_was_given(fresh: World, seed: int) -> None:
     with service(fresh) as again:
         known = again.client.post(FEEDBACK, json={"feedback": [{"id": id, "label": 1} for id in load.ids]})
         assert known.status_code == 200
+
+
+@pytest.fixture
+def folders() -> Iterator[Path]:
+    """A folder with a short path: sockets lie in it."""
+    with tempfile.TemporaryDirectory(prefix="t-") as name:
+        yield Path(name)
+
+
+def test_what_a_killed_service_left_is_removed_by_the_next(fresh: World, folders: Path) -> None:
+    here = {"TMPDIR": str(folders)}
+
+    def own() -> set[Path]:
+        return set(folders.glob("noria-serving-*"))
+
+    with service(fresh, environment=here):
+        living = own()
+        with service(fresh, "--no-spare", environment=here) as killed:
+            (left,) = own() - living
+            killed.process.kill()
+            killed.process.wait(timeout=60)
+        with service(fresh, environment=here) as next_one:
+            assert left not in own() and living < own()
+            assert next_one.predict(row()).status_code == 200
+    assert own() == set()
 
 
 @pytest.mark.parametrize("by", ["its parent's pipe", "a signal"])

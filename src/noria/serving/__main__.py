@@ -11,7 +11,6 @@ import asyncio
 import os
 import socket
 import sys
-import tempfile
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
@@ -26,6 +25,7 @@ from noria.records.policy import ServicePolicy
 from noria.serving.address import host_and_port, listen, reserve, url_of
 from noria.serving.connection import BODY_SECONDS
 from noria.serving.log import narrator
+from noria.serving.own_folder import own_folder
 from noria.serving.service_errors import OwnSurroundings
 from noria.serving.wiring import Wiring
 
@@ -63,11 +63,11 @@ def run(options: argparse.Namespace, say: Callable[[dict[str, object]], None]) -
         open_records(os.environ.get("NORIA_RECORDS") or Path(options.state) / "noria.db") as records,
         listen(options.host, options.port) as bound,
         _grpc(options) as grpc,
-        tempfile.TemporaryDirectory(prefix="noria-serving-") as folder,
+        own_folder() as folder,
         asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
     ):
         options.grpc = host_and_port(grpc) if grpc else ""
-        runner.run(_live(options, records, bound, Path(folder), say))
+        runner.run(_live(options, records, bound, folder, say))
 
 
 async def _live(

@@ -13,7 +13,7 @@ from noria.records.base import canonical
 from noria.records.tokens import CHAIN, Tokens
 from noria.serving import wire
 from noria.serving.gate import Admitted
-from noria.serving.log import FollowTold, Narrator
+from noria.serving.log import Narrator, ToldOnce
 
 POLL = 0.25  # s; one small read, and a revoked token is refused well within a second
 
@@ -56,7 +56,7 @@ class Access:
 
     async def run(self) -> None:
         """Until cancelled."""
-        told = FollowTold(self._narrate, "tokens")
+        told = ToldOnce(self._narrate, step="tokens")
         while True:
             await asyncio.sleep(POLL)
             try:

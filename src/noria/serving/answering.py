@@ -45,6 +45,7 @@ class Answering:
         self.deadline = deadline
         """Seconds that a request may wait that says nothing of it."""
         self._loop = loop
+        self._outage = journal.outage
         quick = served.quick and QuickWay(
             served, served.quick, journal, batcher, dispatch, deadline=deadline, loop=loop
         )
@@ -53,6 +54,12 @@ class Answering:
         self.careful = CarefulWay(
             served, journal, batcher, dispatch, clock=clock, deadline=deadline, loop=loop
         ).answer
+
+    @property
+    def ready(self) -> bool:
+        """Whether an answer could be given: a worker takes no calls before it has answered rows of its own, but what cannot
+        be logged is not given."""
+        return self._outage.writable
 
     def named(self, asked: Reference) -> Served:
         """The version that serves, if it is what was asked for. Raises `NotServed`."""

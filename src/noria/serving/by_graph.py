@@ -145,6 +145,8 @@ class Loader:
         self._trees = trees
         self._narrate = narrate
         self._max_rows = max_rows
+        self.unused: NoriaError | None = None
+        """What kept the compiled models from being opened."""
 
     def load(self, version: Version) -> GraphServed:
         """Load a version and let it answer rows of its own training data. Raises whatever keeps it from answering."""
@@ -187,6 +189,7 @@ class Loader:
         try:
             return opened(version.fast, self._artifacts.store)
         except NoriaError as error:
+            self.unused = error
             self._narrate("fast.unused", version=version.name, why=str(error))
             return {}
 

@@ -43,8 +43,8 @@ from noria.serving.routes import (
     Entry,
     Route,
     Routes,
-    all_ready,
     of_one_model,
+    readiness,
 )
 from noria.serving.tally import Tally
 from noria.serving.tls import Certificates, renew
@@ -135,7 +135,7 @@ class Hall:
         return reply({"live": True})
 
     async def ready(self, raw: Raw, request: Request, named: dict[str, str | None]) -> Response:
-        return all_ready(self._neighbours)
+        return readiness(self._neighbours.ready)
 
     async def server(self, raw: Raw, request: Request, named: dict[str, str | None]) -> Response:
         return reply(pages.server_metadata())

@@ -80,6 +80,7 @@ class Fleet:
         self._homes = Homes(lambda: self.accepting, self._elsewhere)
         self._chores = Chores(lambda error: narrate("fleet.broke", why=repr(error)))
         self._replacing = Replacing(self, self._chores, narrate)
+        self._renewing = asyncio.Lock()  # one worker at a time: a start takes a core
         self._closing = False
         self._guarded = False
 
@@ -90,6 +91,11 @@ class Fleet:
     @property
     def accepting(self) -> list[Worker]:
         return [worker for worker in self._workers if worker.state == "accepting"]
+
+    @property
+    def logs(self) -> bool:
+        """Whether somebody who answers can log what he answers, where anybody does."""
+        return not self.accepting or any(worker.logs for worker in self.accepting)
 
     @property
     def workers(self) -> Sequence[Worker]:
@@ -211,6 +217,32 @@ class Fleet:
             await asyncio.sleep(ROUTING)  # their siblings may still have been about to ask them
         for worker in surplus:
             self._send_off(worker)
+
+    async def _renew(self, worker: Worker) -> None:
+        """Let a fresh worker take the place of one; where none comes up, it stays."""
+        async with self._renewing:
+            plan = self._plan
+            if plan is None or self._closing or worker.bundle != plan.bundle:
+                return  # it leaves anyway
+            if worker.state == "spare":
+                worker.end()
+            elif worker.state == "accepting":
+                await self._give_way(worker, plan)
+            self._replacing.keep_full(plan)
+
+    async def _give_way(self, worker: Worker, plan: Plan) -> None:
+        try:
+            (fresh,) = await self._started(plan, 1)
+        except WorkerFailed as error:
+            self._narrate("renewal.failed", worker=worker.name, why=str(error))
+            return
+        if plan is not self.wanted or worker not in self.accepting:  # something else came about meanwhile
+            fresh.end()
+            return
+        self.accept(fresh)
+        if plan.bundle.grpc and self._listening is not None:
+            await self._until_listening([fresh])
+        await self._let_go([worker])
 
     def tell(self, message: wire.AnyMessage) -> None:
         """Tell every worker something, those that will be started too."""
@@ -365,6 +397,11 @@ class Fleet:
                         worker.is_ready(protocol)
                 case wire.Listening():
                     worker.listening.set()
+                case wire.Outdone():
+                    self._chores.begin(self._renew(worker))
+                case wire.Logs(works=works):
+                    worker.logs = works
+                    self.changed()
                 case wire.Failed(reason=reason, code=code):
                     worker.failed(reason, code)
                 case wire.Take(to=model, moves=moves):

@@ -13,7 +13,7 @@ from noria.records.service import Service
 from noria.records.versions import Version
 from noria.serving import wire
 from noria.serving.fleet import Fleet
-from noria.serving.log import FollowTold, Narrator, stack
+from noria.serving.log import Narrator, ToldOnce, stack
 from noria.serving.metrics import Metrics
 from noria.serving.service_errors import NothingToServe
 from noria.serving.worker_process import Plan
@@ -94,7 +94,7 @@ class Follower:
     async def run(self) -> None:
         """Poll, swap and announce until cancelled. The store being away stops nothing: the version stays."""
         announced = 0.0
-        poll, announcement = (FollowTold(self._narrate, step) for step in ("poll", "announce"))
+        poll, announcement = (ToldOnce(self._narrate, step=step) for step in ("poll", "announce"))
         while True:
             before = (self._fleet.version, self.problem)
             await _safely(self._poll, poll)
@@ -147,9 +147,9 @@ class Follower:
             await self._swap(wanted)
 
     def _due(self, number: int) -> bool:
-        return (
-            self._failed is None or self._failed[0] != number or self._monotonic() - self._failed[1] >= RETRY
-        )
+        if self._failed is None or self._failed[0] != number:
+            return True
+        return asyncio.get_running_loop().time() - self._failed[1] >= RETRY
 
     async def _swap(self, number: int) -> None:
         """Start the new version's workers, and let the old ones leave. On failure the old ones stay."""
@@ -159,7 +159,7 @@ class Follower:
             self._narrate("swap.begun", old=old, new=new)
             await self._fleet.go(await asyncio.to_thread(self._planned, version))
         except Exception as error:  # whatever keeps a version from being loaded: the old one goes on
-            self._failed = (number, self._monotonic())
+            self._failed = (number, asyncio.get_running_loop().time())
             told = str(error) if isinstance(error, NoriaError) else f"{type(error).__name__}: {error}"
             self._tell(f"{new} cannot be loaded", f": {told}")
             self._metrics.swap("failed")
@@ -188,11 +188,8 @@ class Follower:
             self._fleet.tell(wire.Told(problem=problem))
         self.problem, self._reason = problem, reason
 
-    def _monotonic(self) -> float:
-        return self._clock.now().timestamp()
 
-
-async def _safely(work: Callable[[], Awaitable[None]], told: FollowTold) -> None:
+async def _safely(work: Callable[[], Awaitable[None]], told: ToldOnce) -> None:
     try:
         await work()
     except Exception as error:  # the loop must outlive a busy store and a bug; both are told

@@ -91,12 +91,12 @@ class OwnModel:
     answering: Answering
 
     def all_ready(self) -> bool:
-        return True  # a worker takes no calls before it has answered rows of its own
+        return self.answering.ready
 
     async def ready(self, asked: Reference) -> bool:
         if self.answering.other(asked) is None:
             self.answering.named(asked)
-        return True
+        return self.answering.ready
 
     async def metadata(self, asked: Reference) -> dict[str, Any]:
         return pages.model_metadata(self.answering.named(asked))
@@ -118,8 +118,10 @@ class AllModels:
     async def ready(self, asked: Reference) -> bool:
         if not self.neighbours.loaded(asked.model):
             return False
-        await self._got(asked, "/ready")
-        return True
+        response = await self._response(asked, "/ready")
+        if response.status not in (200, 503):
+            raise _told(response)
+        return response.status == 200
 
     async def metadata(self, asked: Reference) -> dict[str, Any]:
         told: dict[str, Any] = msgspec.json.decode(await self._got(asked, ""))
@@ -131,11 +133,14 @@ class AllModels:
 
     async def _got(self, asked: Reference, what: str) -> bytes:
         """What its worker says over HTTP. Raises what it refuses."""
-        raw = Raw(b"GET", (_path(asked.model, asked.version) + what).encode(), [], b"", keep=True)
-        response = await self.neighbours.ask(asked.model, raw)
+        response = await self._response(asked, what)
         if response.status != 200:
             raise _told(response)
         return response.body
+
+    async def _response(self, asked: Reference, what: str) -> Response:
+        raw = Raw(b"GET", (_path(asked.model, asked.version) + what).encode(), [], b"", keep=True)
+        return await self.neighbours.ask(asked.model, raw)
 
 
 class GrpcDoor:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Coroutine, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 from contextlib import suppress
+from functools import partial
 
 import msgspec
 
@@ -20,7 +21,8 @@ from noria.serving.errors import NoSuchModel
 from noria.serving.fleet import Fleet
 from noria.serving.follow import RETRY
 from noria.serving.hosted import Hosted
-from noria.serving.log import Narrator, stack
+from noria.serving.lasting import lasting
+from noria.serving.log import Narrator, ToldOnce, stack
 from noria.serving.metrics import Metrics
 from noria.serving.tally import Place, added
 from noria.serving.worker_process import Plan
@@ -93,18 +95,22 @@ class House:
 
     async def live(self) -> None:
         """Until it is cancelled."""
-        works = [work for each in self for work in (each.follower.run(), each.tending.run())]
+        works = [
+            self._lasting(work, task, model=each.model)
+            for each in self
+            for task, work in (("follow", each.follower.run), ("tend", each.tending.run))
+        ]
         if self.several and self._at_start:
-            works.append(self._keep_loaded())
+            works.append(self._lasting(self._keep_loaded, "load"))
         elif self.several and self._idle is not None:
-            works.append(self._unload_the_idle(self._idle))
-        await asyncio.gather(*map(self._told, works))
+            works.append(self._lasting(partial(self._unload_the_idle, self._idle), "unload"))
+        await asyncio.gather(*works)
 
-    async def _told(self, work: Coroutine[object, object, None]) -> None:
-        try:
-            await work
-        except Exception as error:  # a fault of ours in one of these must not end the others
-            self._narrate("service.limps", stack=stack(error))
+    def _lasting(
+        self, work: Callable[[], Awaitable[None]], task: str, **facts: str
+    ) -> Coroutine[object, object, None]:
+        told = ToldOnce(self._narrate, failed="service.limps", worked="service.recovered", task=task, **facts)
+        return lasting(work, told)
 
     async def close(self) -> None:
         if self._door is not None:
@@ -146,7 +152,8 @@ class House:
     def _tell(self) -> int:
         self.serial += 1
         models = {each.model: wire.Neighbour(sockets=each.sockets) for each in self}
-        ready = not self._at_start or all(each.loaded for each in self)
+        loaded = not self._at_start or all(each.loaded for each in self)
+        ready = loaded and all(each.fleet.logs for each in self)
         self.tell(wire.Neighbours(serial=self.serial, models=models, ready=ready))
         return self.serial
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ from noria.serving.errors import GraphFailed
 from noria.serving.failures import Failures
 from noria.serving.log import Narrator, stack
 from noria.serving.metrics import VersionMetrics
+from noria.serving.outage import Outage
 from noria.serving.outbox import Outbox
 from noria.serving.veil import Payload, Veil, take
 
@@ -42,9 +43,11 @@ class Journal:
         traced: bool = False,
         by_column: bool = False,
         failures: Failures | None = None,
+        works: Callable[[bool], None] = lambda works: None,
     ) -> None:
         """`veil`: what of the rows the log may have; None for all. `sample`: the share of rows that it keeps. `traced`:
-        whether its rows have the ids of traces. `by_column`: whether readers of the log know `Columns`. `failures`: where units without an answer are noted."""
+        whether its rows have the ids of traces. `by_column`: whether readers of the log know `Columns`. `failures`: where units without an answer are noted.
+        `works`: told as the log begins to refuse, and as it takes answers again."""
         self.traced = traced
         self.by_column = by_column
         self._failures = failures
@@ -56,6 +59,7 @@ class Journal:
         self._outbox = outbox
         self._narrate = narrate
         self._sample = sample
+        self.outage = Outage(outbox, layout, narrate, version=version.name, works=works)
 
     def take(self, layout: Layout, kind: int, rows: int, payload: Payload) -> tuple[str, int]:
         """Give a request's rows to the log; segment and row of the first. Its answer has to be `put` in the same turn of
@@ -93,7 +97,7 @@ class Journal:
     def refused(self, error: NoriaError) -> None:
         """The log could not take an answer, so it was not given."""
         self.metrics.failed(error.code)
-        self._narrate("log.refused", version=self._version.name, why=str(error))
+        self.outage.refused(error)
 
     def as_known(self, error: BaseException) -> NoriaError:
         """Whatever the user's code raises becomes a `StepFailed` that shows no paths; the worker's log has the stack."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from noria.errors import NoriaError
+from noria.errors import NoriaError, NotFound, Unavailable
 from noria.ports.serving import PredictionLog
 from noria.serving.bundle import Bundle
 from noria.serving.log import Narrator
@@ -19,10 +19,20 @@ if TYPE_CHECKING:
     from noria.adapters.log_failures import FailureCounts, FailureLog
     from noria.ports.objects import ObjectStore
     from noria.records.base import Digest
-    from noria.serving.by_graph import GraphServed
+
+AWAY = NotFound, Unavailable  # what a store says that is not where it was, or does not answer
 
 
-def load(bundle: Bundle, narrate: Narrator) -> Served:
+@dataclass(frozen=True)
+class Loaded:
+    """A version, ready."""
+
+    served: Served
+    lacks: bool = False
+    """Whether the bytes of its fast form could not be had: later they may."""
+
+
+def load(bundle: Bundle, narrate: Narrator) -> Loaded:
     """The version, loaded and tried. Raises whatever keeps it from answering."""
     from noria.adapters.objects import open_objects
     from noria.fast.apart import with_pandas, without_pandas
@@ -36,13 +46,29 @@ def load(bundle: Bundle, narrate: Narrator) -> Served:
     if path is not None:
         without_pandas()
         try:
-            return open_by_model(version, path, store, max_rows=bundle.max_rows).tried(bundle.sample)
+            direct = open_by_model(version, path, store, max_rows=bundle.max_rows)
+            return Loaded(direct.tried(bundle.sample))
         except (
             NoriaError
         ) as error:  # such as a library that is not in this environment: the graph still answers
             narrate("fast.unused", version=version.name, why=str(error))
             with_pandas()
+            loaded = _load_graph(bundle, store, narrate)
+            return replace(loaded, lacks=loaded.lacks or isinstance(error, AWAY))
     return _load_graph(bundle, store, narrate)
+
+
+def has_fast_form(bundle: Bundle) -> bool:
+    """Whether the bytes of the version's fast form can be had now; a store that does not answer is not waited for long."""
+    from noria.adapters.objects import open_objects
+
+    store, _ = open_objects(bundle.objects, Path(bundle.state), unmet=True)
+    try:
+        for each in bundle.version.fast.compiled.values() if bundle.version.fast else ():
+            store.get(each.digest)
+    except NoriaError:
+        return False
+    return True
 
 
 def require_grpc(name: str) -> None:
@@ -51,14 +77,16 @@ def require_grpc(name: str) -> None:
         raise NoGrpc(version=name)
 
 
-def _load_graph(bundle: Bundle, store: ObjectStore, narrate: Narrator) -> GraphServed:
+def _load_graph(bundle: Bundle, store: ObjectStore, narrate: Narrator) -> Loaded:
     from noria.artifacts import Artifacts
     from noria.inside.context import hold
     from noria.serving.by_graph import Loader
 
     hold(store)
     trees = Trees(store, Path(bundle.state) / "code")
-    return Loader(Artifacts(store), trees, narrate, max_rows=bundle.max_rows).load(bundle.version)
+    loader = Loader(Artifacts(store), trees, narrate, max_rows=bundle.max_rows)
+    served = loader.load(bundle.version)
+    return Loaded(served, lacks=isinstance(loader.unused, AWAY))
 
 
 def log_of(bundle: Bundle) -> PredictionLog:

@@ -11,7 +11,9 @@ import msgspec
 
 from noria.ports.clock import Clock
 
-ERRORS = frozenset({"failed", "broke", "lost", "refused", "unreadable", "unflushed", "untended", "taken-out"})
+ERRORS = frozenset(
+    {"failed", "broke", "lost", "refused", "unreadable", "unflushed", "untended", "taken-out", "limps"}
+)
 WARNINGS = frozenset(
     {"unused", "other", "skipped", "unavailable", "sampler", "puzzled", "misunderstood", "silent"}
 )
@@ -23,23 +25,33 @@ class Narrator(Protocol):
     def __call__(self, event: str, /, **facts: object) -> None: ...
 
 
-class FollowTold:
-    """How a step of a loop fares that is tried again and again: a failure is told once, however often it comes, and so is
-    its end. A store that is away for a day would fill the disk else."""
+class ToldOnce:
+    """How what is tried again and again fares: a failure is told once, however often it comes, and so is its end. A store
+    that is away for a day would fill the disk else."""
 
-    def __init__(self, narrate: Narrator, step: str) -> None:
+    def __init__(
+        self,
+        narrate: Narrator,
+        *,
+        failed: str = "follow.failed",
+        worked: str = "follow.recovered",
+        **facts: str,
+    ) -> None:
+        """The events' names, and the facts of both."""
         self._narrate = narrate
-        self._step = step
+        self._failed = failed
+        self._worked = worked
+        self._facts = facts
         self._failure = ""
 
     def failed(self, error: Exception) -> None:
         if self._failure != repr(error):
-            self._narrate("follow.failed", step=self._step, stack=stack(error))
+            self._narrate(self._failed, **self._facts, stack=stack(error))
         self._failure = repr(error)
 
     def worked(self) -> None:
         if self._failure:
-            self._narrate("follow.recovered", step=self._step)
+            self._narrate(self._worked, **self._facts)
         self._failure = ""
 
 

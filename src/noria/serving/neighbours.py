@@ -58,7 +58,7 @@ class Neighbours:
         gate: Gate,
     ) -> None:
         self.ready = False
-        """Whether the models are loaded that must be."""
+        """Whether the models are loaded that must be, and can log what they answer."""
         self._own = own
         self._hub = hub
         self._deadline = deadline

@@ -46,6 +46,11 @@ class Outbox:
         """What the next `take` of such rows gives, in the same turn of the loop."""
         return self._log.place(layout, rows)
 
+    def begin_anew(self, layout: Layout) -> None:
+        """Let the next rows go to a segment that is begun now. Raises `Unavailable` where none can be."""
+        self._log.close()
+        self._log.place(layout, 0)
+
     def put(self, send: Send, answer: bytes | Response, refuse: Refuse, *, counts: bool = False) -> None:
         """Send an answer once the rows taken so far are in the log; `refuse` is told instead when they cannot be."""
         self._waiting.append((send, answer, refuse))

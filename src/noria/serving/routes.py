@@ -241,15 +241,15 @@ class Front:
         asked = _reference(named)
         if self.answering.other(asked) is None:
             self.answering.named(asked)
-        return reply({"name": asked.model, "ready": True})
+        ready = self.answering.ready
+        return reply({"name": asked.model, "ready": ready}, 200 if ready else 503)
 
     async def live(self, raw: Raw, request: Request, named: dict[str, str | None]) -> Response:
         return reply({"live": True})
 
     async def ready(self, raw: Raw, request: Request, named: dict[str, str | None]) -> Response:
-        if self._neighbours is not None:
-            return all_ready(self._neighbours)
-        return reply({"ready": True})  # a worker accepts nobody before it has answered rows of its own
+        others = self._neighbours is None or self._neighbours.ready
+        return readiness(others and self.answering.ready)
 
     async def server(self, raw: Raw, request: Request, named: dict[str, str | None]) -> Response:
         return reply(pages.server_metadata())
@@ -291,9 +291,9 @@ class Front:
         )
 
 
-def all_ready(neighbours: Neighbours) -> Response:
+def readiness(ready: bool) -> Response:
     """Whether the service answers with all models that it must."""
-    return reply({"ready": neighbours.ready}, 200 if neighbours.ready else 503)
+    return reply({"ready": ready}, 200 if ready else 503)
 
 
 def _alone(act: Act, neighbours: Neighbours | None) -> Act:

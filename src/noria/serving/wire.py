@@ -82,7 +82,7 @@ class Neighbours(Message, frozen=True, tag="neighbours"):
     serial: int
     models: dict[str, Neighbour]
     ready: bool
-    """Whether those are loaded that must be."""
+    """Whether those are loaded that must be, and can log what they answer."""
 
 
 class Knows(Message, frozen=True, tag="knows"):
@@ -120,6 +120,16 @@ class Listening(Message, frozen=True, tag="listening"):
     """From a worker that was told to accept: its own ports are open too."""
 
 
+class Logs(Message, frozen=True, tag="logs"):
+    """From a worker, as it changes: whether what it answers can be logged, and so given. Before, it can."""
+
+    works: bool
+
+
+class Outdone(Message, frozen=True, tag="outdone"):
+    """From a worker, now and then: it came up without its version's fast form, which a fresh one would have now."""
+
+
 class Failed(Message, frozen=True, tag="failed"):
     """From a worker: it cannot answer, and ends. `reason` may name paths."""
 
@@ -141,6 +151,8 @@ AnyMessage = (
     | Routed
     | Ready
     | Listening
+    | Logs
+    | Outdone
     | Failed
 )
 

@@ -35,7 +35,15 @@ from noria.serving.failures import Failures
 from noria.serving.gate import Gate, written
 from noria.serving.inside import Inside
 from noria.serving.journal import Journal
-from noria.serving.loading import failure_counts_of, failures_of, load, log_of, veil_of
+from noria.serving.loading import (
+    Loaded,
+    failure_counts_of,
+    failures_of,
+    has_fast_form,
+    load,
+    log_of,
+    veil_of,
+)
 from noria.serving.log import Narrator, narrator, stack
 from noria.serving.metrics import VersionMetrics
 from noria.serving.neighbours import Neighbours
@@ -48,10 +56,11 @@ from noria.serving.traces import Answer, Traces, traces_of
 
 if TYPE_CHECKING:
     from noria.serving.grpc_door import GrpcDoor
-    from noria.serving.served import Served
 
 EVERY = 0.25  # s between two looks at what is counted only when it is asked for
 FLUSH = 1.0  # s between two flushes of the log to the disk with `durability = "async"`: the bound of what power's loss takes
+SOON = 2.0  # s until a fast form that could not be had is asked for again; each time twice as long
+RARELY = 300.0  # s; the longest such pause
 MODES = 0o600  # of the socket for siblings, who ask for no token: whoever may act as this user may reach it
 
 
@@ -63,7 +72,7 @@ def main() -> int:
     narrate = narrator(RealClock(), sys.stderr.fileno())
     try:
         bundle = parse(Path(options.bundle).read_bytes(), Bundle)
-        served = load(bundle, narrate)
+        loaded = load(bundle, narrate)
     except BaseException as error:  # a user's module may raise anything, SystemExit too, while it is imported
         _tell_failure(error, channel, narrate)
         return 1
@@ -71,7 +80,7 @@ def main() -> int:
     gc.collect()
     gc.freeze()  # what was imported lives as long as the process: beside scikit-learn a walk through it takes 0.1 s
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(Worker(bundle, served, channel, Path(options.counts), narrate).live())
+        runner.run(Worker(bundle, loaded, channel, Path(options.counts), narrate).live())
     return 0
 
 
@@ -91,13 +100,14 @@ class Worker:
     def __init__(
         self,
         bundle: Bundle,
-        served: Served,
+        loaded: Loaded,
         channel: socket.socket,
         counts: Path,
         narrate: Narrator,
     ) -> None:
         self._bundle = bundle
-        self._served = served
+        self._served = loaded.served
+        self._lacks = loaded.lacks
         self._channel = channel
         self._counts = counts
         self._narrate = narrate
@@ -119,6 +129,7 @@ class Worker:
             *(loop.create_task(desk.sweep()) for desk in (self._desk, self._inside)),
             loop.create_task(_gauge(metrics, log, batcher, self._desk, self._traces, self._failures)),
             loop.create_task(_flush(log, bundle.durability, self._narrate)),
+            *([loop.create_task(_hope(bundle, self._post))] if self._lacks else []),
             *([loop.create_task(renew(self._certificates, self._narrate))] if self._certificates else []),
         ]
         self._post.say(wire.Ready(protocol=wire.PROTOCOL, pid=os.getpid()))
@@ -159,6 +170,7 @@ class Worker:
             traced=bool(bundle.traces),
             by_column=bundle.by_column,
             failures=self._failures,
+            works=lambda works: self._post.say(wire.Logs(works=works)),
         )
         return Answering(
             self._served,
@@ -318,6 +330,16 @@ async def _gauge(
         tally.settle()
         failures.flush()
         await asyncio.sleep(EVERY)
+
+
+async def _hope(bundle: Bundle, post: Post) -> None:
+    """Say again and again that a fresh worker would be faster, from when that is so."""
+    pause = SOON
+    while True:
+        await asyncio.sleep(pause)
+        pause = min(RARELY, 2 * pause)
+        if await asyncio.to_thread(has_fast_form, bundle):
+            post.say(wire.Outdone())
 
 
 async def _flush(log: PredictionLog, durability: Durability, narrate: Narrator) -> None:

@@ -52,6 +52,8 @@ class Worker:
     state: State = "starting"
     listening: asyncio.Event = field(default_factory=asyncio.Event)
     """Set once it says that its own ports are open."""
+    logs: bool = True
+    """Whether it can log what it answers."""
     protocol: int = 0
     """Its own, once it is ready."""
     routed: int = 0

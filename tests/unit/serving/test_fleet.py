@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from noria.serving import wire
 from noria.serving.fleet import Fleet
 from noria.serving.service_errors import WorkerFailed
 
@@ -79,3 +80,49 @@ def test_the_one_before_goes_on_where_all_have_ended(tmp_path: Path) -> None:
         return fleet
 
     assert asyncio.run(back()).version is None
+
+
+def plan_of(workers: int) -> Any:
+    return SimpleNamespace(workers=workers, bundle=BUNDLE, spare=False)
+
+
+async def outdone(fleet: Stubs, worker: Any) -> None:
+    """What a worker says that came up without its version's fast form."""
+    ours, theirs = wire.pair()
+    ours.setblocking(False)
+    worker.channel = ours
+    with ours, theirs:
+        wire.say(theirs, wire.Outdone())
+        fleet._hear(worker)
+
+
+def test_a_worker_gives_way_to_a_fresh_one_that_would_be_faster(tmp_path: Path) -> None:
+    async def play() -> Stubs:
+        fleet = fleet_of(tmp_path)
+        await fleet.go(plan_of(1))
+        (slow,) = fleet.accepting
+        await outdone(fleet, slow)
+        assert fleet.accepting == [slow]  # until the other one is ready
+        while slow in fleet.accepting:
+            await asyncio.sleep(0)
+        return fleet
+
+    fleet = asyncio.run(asyncio.wait_for(play(), 10))
+    assert [worker.name for worker in fleet.accepting] == ["worker-2"]
+
+
+def test_who_is_outdone_stays_where_no_other_one_comes_up(tmp_path: Path) -> None:
+    told: list[str] = []
+
+    async def play() -> Stubs:
+        fleet = fleet_of(tmp_path)
+        fleet._narrate = lambda event, /, **facts: told.append(event)
+        await fleet.go(plan_of(1))
+        fleet.dies = "worker-2"
+        await outdone(fleet, fleet.accepting[0])
+        while "renewal.failed" not in told:
+            await asyncio.sleep(0)
+        return fleet
+
+    fleet = asyncio.run(asyncio.wait_for(play(), 10))
+    assert [worker.name for worker in fleet.accepting] == ["worker-1"]

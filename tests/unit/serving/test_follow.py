@@ -1,74 +1,85 @@
-"""A service whose records are away for long: it goes on, and its log does not grow by it."""
+"""A version that could not be loaded is tried again in its time, whatever the clock on the wall does."""
 
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
-import pytest
+from hurried import hurried
+from noria.serving.follow import RETRY, Follower, Identity
 
-from noria.adapters.sql.errors import StoreLost
-from noria.ports.clock import RealClock
-from noria.serving import follow
-from noria.serving.follow import Follower, Identity
-
-LONG = 50  # questions that nobody answers
+NOON = datetime(2024, 3, 31, 12, tzinfo=UTC)
 
 
-class Records:
-    """What the follower asks, away until somebody says otherwise."""
+class _Wall:
+    def __init__(self) -> None:
+        self.behind = timedelta()
+
+    def now(self) -> datetime:
+        return NOON + timedelta(seconds=asyncio.get_running_loop().time()) - self.behind
+
+
+class _Fleet:
+    """Has a version; cannot load another one, while which the clock goes back an hour."""
+
+    version = 1
+
+    def __init__(self, wall: _Wall) -> None:
+        self.wall, self.tried = wall, list[float]()
+
+    def tell(self, message: Any) -> None: ...
+
+    async def go(self, plan: Any) -> None:
+        self.tried.append(asyncio.get_running_loop().time())
+        if len(self.tried) == 3:
+            raise asyncio.CancelledError
+        if plan.number == 2:
+            asyncio.get_running_loop().call_soon(self._back)
+            raise OSError("away")
+
+    def _back(self) -> None:
+        self.wall.behind += timedelta(hours=1)
+
+
+class _Versions:
+    """Where version 2 has just become the champion."""
 
     def __init__(self) -> None:
-        self.away = True
-        self.asked = 0
+        self.champions = iter([1])
 
     def aliases(self, model: str) -> dict[str, int]:
-        self.asked += 1
-        self._answer("aliases")
-        return {"champion": 3}
+        return {"champion": next(self.champions, 2)}
 
-    def announce(self, service: object) -> None:
-        self._answer("services")
-
-    def _answer(self, op: str) -> None:
-        if self.away:
-            raise StoreLost(store="records", op=op, reason="Connection refused")
+    def version(self, model: str, number: int) -> Any:
+        return SimpleNamespace(number=number)
 
 
-def test_records_that_are_away_are_told_once_and_so_is_that_they_are_back(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(follow, "POLL", 0.0)
-    monkeypatch.setattr(follow, "HEARTBEAT", 0.0)
-    events: list[tuple[str, object]] = []
-    records = Records()
+def test_a_clock_that_goes_back_puts_off_no_second_try() -> None:
+    wall = _Wall()
+    fleet = _Fleet(wall)
     follower = Follower(
-        Identity("delay-1", "http://127.0.0.1:8117", 1),
-        "delay",
+        Identity(id="fares-1", url="", pid=1),
+        "fares",
         "champion",
-        cast(Any, SimpleNamespace(version=3)),
-        cast(Any, None),
-        versions=cast(Any, records),
-        services=cast(Any, records),
-        metrics=cast(Any, None),
-        clock=RealClock(),
-        narrate=lambda event, /, **facts: events.append((event, facts.get("step"))),
+        fleet,  # type: ignore[arg-type]
+        lambda version: version,  # type: ignore[arg-type,return-value]
+        versions=_Versions(),  # type: ignore[arg-type]
+        services=SimpleNamespace(announce=lambda record: None),  # type: ignore[arg-type]
+        metrics=SimpleNamespace(  # type: ignore[arg-type]
+            tally=SimpleNamespace(counter=lambda *_, **__: 0, put=lambda *_: None), swap=lambda how: None
+        ),
+        clock=wall,
+        narrate=lambda *_, **__: None,
         crowned=lambda number: None,
         named=lambda aliases: None,
     )
-    follower.serving = cast(Any, SimpleNamespace(number=3))
 
-    async def walk() -> None:
-        following = asyncio.create_task(follower.run())
-        while records.asked < LONG:
-            await asyncio.sleep(0)
-        assert events == [("follow.failed", "poll"), ("follow.failed", "announce")]
-        events.clear()
-        records.away = False
-        while len(events) < 2:
-            await asyncio.sleep(0)
-        following.cancel()
+    async def follow() -> None:
+        await follower.begin()
+        await asyncio.gather(follower.run(), return_exceptions=True)
 
-    asyncio.run(walk())
-    assert sorted(events) == [("follow.recovered", "announce"), ("follow.recovered", "poll")]
+    hurried(follow())
+    _, first, second = fleet.tried
+    assert RETRY <= second - first < RETRY + 1
