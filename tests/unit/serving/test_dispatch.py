@@ -79,7 +79,7 @@ def test_a_shadow_gets_the_same_requests_whichever_way_they_go(error: Exception 
             cast(
                 "Any", SimpleNamespace(quick=None, version=SimpleNamespace(model="m", number=1, name="m:1"))
             ),
-            *cast("Any", (None, None, SimpleNamespace(paths=paths))),
+            *cast("Any", (SimpleNamespace(outage=None), None, SimpleNamespace(paths=paths))),
             follows="champion",
             clock=RealClock(),
             deadline=1.0,
