@@ -1,4 +1,4 @@
-"""The workers of a service: started, told, replaced, and taken account of when they die.
+"""The workers of a service: who of them answers, who comes for whom, and what becomes of those that die.
 
 The keeper owns the listening socket, so that it outlives every worker: who connects while nobody accepts waits in the
 kernel's queue. A new version's workers accept before the old ones are told to leave; these give back each connection that is
@@ -8,32 +8,25 @@ between two requests, and it goes on in a new worker: no keep-alive connection i
 from __future__ import annotations
 
 import asyncio
-import itertools
 import socket
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
 from noria.serving import wire
-from noria.serving.account import Account, Lost
-from noria.serving.chores import Chores
+from noria.serving.account import Lost
 from noria.serving.homes import Homes
 from noria.serving.log import Narrator
 from noria.serving.replacing import Replacing
+from noria.serving.roster import ROUTING, Roster
 from noria.serving.service_errors import WorkerFailed
-from noria.serving.tally import Place
-from noria.serving.worker_process import Plan, Worker, start
+from noria.serving.worker_process import Plan, State, Worker
 
 OPENING = 10.0  # s for a worker to open its ports once it is told to accept; it takes milliseconds
 LEAVING = 60.0  # s for what is in flight in a worker that leaves; then it is ended
-KNOWING = 10.0  # s for everybody to ask a leaving worker no more; a lost request costs more than a worker that stays
 TOO_OLD = "the noria of its environment is too old to share a service with other models"
 UNGUARDED = "the noria of its environment knows neither tokens nor TLS, and would answer anybody"
 RESTING = 900.0  # s; a quarter of an hour, in which most of what is bad at once shows
-ROUTING = 2.0  # s for a worker to go by a new table; it takes a turn of its event loop
-
-
 IDLE = ("starting", "spare", "resting")  # states of workers that answer nobody
 
 
@@ -47,7 +40,7 @@ class Sharing(Protocol):
         """Connections go on with another model; with whoever has none for an empty name."""
 
 
-class Fleet:
+class Fleet(Roster):
     """The workers of one model's service. For one event loop."""
 
     def __init__(
@@ -60,25 +53,17 @@ class Fleet:
         shares: Sharing | None = None,
     ) -> None:
         """Without a listening socket, its workers answer their siblings alone, and with `shares` whoever moves to them."""
-        self.account = Account()
+        super().__init__(folder, narrate, name)
         self.changed: Callable[[], None] = lambda: None
         """Called when other workers answer than before."""
         self.given_up: Callable[[str], None] | None = None
         """Called, with what became of them, when its workers die one after the other; None: they are always replaced."""
-        self._name = name
         self._scaled: int | None = None
-        self._standing: dict[type[wire.Message], wire.AnyMessage] = {}
-        self._heard = asyncio.Event()
         self._listening = listening
         self._shares = shares
         self._answers_callers = listening is not None or shares is not None
-        self._folder = folder
-        self._narrate = narrate
-        self._workers: list[Worker] = []
         self._plan: Plan | None = None
-        self._numbers = itertools.count(1)
         self._homes = Homes(lambda: self.accepting, self._elsewhere)
-        self._chores = Chores(lambda error: narrate("fleet.broke", why=repr(error)))
         self._replacing = Replacing(self, self._chores, narrate)
         self._renewing = asyncio.Lock()  # one worker at a time: a start takes a core
         self._closing = False
@@ -89,17 +74,9 @@ class Fleet:
         return self._plan.bundle.version.number if self._plan else None
 
     @property
-    def accepting(self) -> list[Worker]:
-        return [worker for worker in self._workers if worker.state == "accepting"]
-
-    @property
     def logs(self) -> bool:
         """Whether somebody who answers can log what he answers, where anybody does."""
         return not self.accepting or any(worker.logs for worker in self.accepting)
-
-    @property
-    def workers(self) -> Sequence[Worker]:
-        return tuple(self._workers)
 
     @property
     def size(self) -> int:
@@ -110,14 +87,6 @@ class Fleet:
     def wanted(self) -> Plan | None:
         """What it is meant to answer with; None once it is to end."""
         return None if self._closing else self._plan
-
-    def sockets(self) -> tuple[str, ...]:
-        """Where its workers listen for their siblings."""
-        return tuple(str(each.door) for each in self.accepting if each.protocol >= wire.ROUTING)
-
-    def counts(self) -> dict[Place, float]:
-        """The counts of all workers, those that are gone among them; gauges only of those that live."""
-        return self.account.now(worker.counts for worker in self._workers)
 
     async def go(self, plan: Plan) -> None:
         """Let a version answer in place of the one before. Raises `WorkerFailed`; then nothing has changed."""
@@ -244,36 +213,12 @@ class Fleet:
             await self._until_listening([fresh])
         await self._let_go([worker])
 
-    def tell(self, message: wire.AnyMessage) -> None:
-        """Tell every worker something, those that will be started too."""
-        self._standing[type(message)] = message
-        for worker in self._workers:
-            if worker.state != "starting":
-                worker.tell(message)
-
     def guard(self) -> None:
         """Let nobody answer any more who knows neither tokens nor TLS, and would answer anybody."""
         self._guarded = True
         for worker in self._workers:
             if 0 < worker.protocol < wire.GUARDED:
                 worker.process.kill()  # at once: whoever asks it now may be a stranger
-
-    async def all_routed(self, serial: int) -> tuple[int, int]:
-        """Wait until every worker that may still be asked goes by a table; how many of how many do."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(ROUTING):
-                await self._until(lambda: self._routed(serial) >= len(self._answering()))
-        return self._routed(serial), len(self._answering())
-
-    async def all_know(self, serial: int) -> None:
-        """Wait until every worker that may still ask others goes by what was said of them."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(KNOWING):
-                await self._until(lambda: all(each.knows >= serial for each in self._answering()))
-
-    async def until_accepting(self) -> None:
-        """Wait until somebody answers."""
-        await self._until(lambda: bool(self.accepting))
 
     def house(self, connections: list[socket.socket], moves: int) -> bool:
         """Let connections of another model go on here; False where nobody could take them."""
@@ -300,18 +245,6 @@ class Fleet:
             self._leave(worker)
         await self._until(lambda: not any(worker in self._workers for worker in leaving))
 
-    async def _until(self, holds: Callable[[], bool]) -> None:
-        """Wait for what the workers say, or for their ends, to make something true."""
-        while not holds():
-            self._heard.clear()
-            await self._heard.wait()
-
-    def _answering(self) -> list[Worker]:
-        return [each for each in self._workers if each.state in ("accepting", "leaving")]
-
-    def _routed(self, serial: int) -> int:
-        return sum(each.routed >= serial for each in self._answering())
-
     async def close(self) -> None:
         """Let every worker finish what is in flight, and wait for their ends."""
         self._closing = True
@@ -331,14 +264,6 @@ class Fleet:
             worker.process.kill()
             worker.process.wait()
             self._bury(worker)
-
-    def start(self, plan: Plan) -> Worker:
-        """Let one more process begin; it answers nobody yet. Raises `WorkerFailed`."""
-        worker = start(plan, f"{self._name}-{next(self._numbers)}", self._folder)
-        self._workers.append(worker)
-        asyncio.get_running_loop().add_reader(worker.channel, self._hear, worker)
-        self._narrate("worker.started", worker=worker.name, pid=worker.process.pid, version=worker.version)
-        return worker
 
     async def _until_listening(self, started: Sequence[Worker]) -> None:
         """Let nobody leave before others have opened the ports that the keeper does not own."""
@@ -376,59 +301,28 @@ class Fleet:
         if worker in self._workers:
             worker.end()
 
-    def _hear(self, worker: Worker) -> None:
-        while True:
-            try:
-                heard = wire.hear(worker.channel)
-            except BlockingIOError:
-                return
-            if heard is None:
-                self._gone(worker)
-                return
-            message, sockets = heard
-            match message:
-                case wire.Routed(serial=serial):
-                    worker.routed = serial
-                    self._heard.set()
-                case wire.Ready(protocol=protocol):
-                    if self._guarded and protocol < wire.GUARDED:
-                        worker.failed(UNGUARDED)
-                    else:
-                        worker.is_ready(protocol)
-                case wire.Listening():
-                    worker.listening.set()
-                case wire.Outdone():
-                    self._chores.begin(self._renew(worker))
-                case wire.Logs(works=works):
-                    worker.logs = works
-                    self.changed()
-                case wire.Failed(reason=reason, code=code):
-                    worker.failed(reason, code)
-                case wire.Take(to=model, moves=moves):
-                    self.account.handed_over += len(sockets)
-                    if model and self._shares is not None:
-                        self._shares.moved(model, sockets, moves)
-                    else:
-                        self._homes.give(sockets, moves)
-                case wire.Knows(serial=serial):
-                    worker.knows = serial
-                    self._heard.set()
-                case _:
-                    self._narrate("worker.misunderstood", worker=worker.name, message=str(message))
+    def _told(self, worker: Worker, message: wire.AnyMessage | None, sockets: list[socket.socket]) -> None:
+        match message:
+            case wire.Ready(protocol=protocol):
+                if self._guarded and protocol < wire.GUARDED:
+                    worker.failed(UNGUARDED)
+                else:
+                    worker.is_ready(protocol)
+            case wire.Outdone():
+                self._chores.begin(self._renew(worker))
+            case wire.Logs(works=works):
+                worker.logs = works
+                self.changed()
+            case wire.Take(to=model, moves=moves):
+                self.account.handed_over += len(sockets)
+                if model and self._shares is not None:
+                    self._shares.moved(model, sockets, moves)
+                else:
+                    self._homes.give(sockets, moves)
+            case _:
+                self._narrate("worker.misunderstood", worker=worker.name, message=str(message))
 
-    def _gone(self, worker: Worker) -> None:
-        """A worker's channel has ended: it has left, or was lost."""
-        asyncio.get_running_loop().remove_reader(worker.channel)
-        worker.process.kill()  # it may be ending in its own time, and answers nobody any more
-        self._chores.begin(self._reap(worker))
-
-    async def _reap(self, worker: Worker) -> None:
-        code = await asyncio.to_thread(worker.process.wait)
-        was = worker.state
-        lost = self._bury(worker)
-        worker.failed(f"it ended with {code}")
-        if was in ("leaving", "starting", "resting"):
-            return
+    async def _lost(self, worker: Worker, was: State, code: int, lost: Lost) -> None:
         self.account.workers_lost += 1
         if self._answers_callers:  # else a sibling had passed them on, and has them answered otherwise
             self.account.lose(lost)
@@ -443,18 +337,6 @@ class Fleet:
         )
         self.changed()
         await self._replacing.replace(worker, was)
-
-    def _bury(self, worker: Worker) -> Lost:
-        """Take account of a worker that has ended; what was in it."""
-        if worker not in self._workers:
-            return Lost()
-        self._workers.remove(worker)
-        self._heard.set()
-        lost = self.account.close(worker.counts)
-        worker.channel.close()
-        for path in self._folder.glob(f"{worker.name}.*"):
-            path.unlink(missing_ok=True)
-        return lost
 
 
 def _let_leave(workers: Sequence[Worker]) -> None:
