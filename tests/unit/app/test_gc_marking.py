@@ -37,6 +37,7 @@ NAMES_NONE = {
     "Fingerprint",
     "Frame.files",
     "Installed.files",
+    "Judgement.asked",
     "Judgement.data",
     "ManifestFile.digest",
     "PartDone.digest",
