@@ -12,7 +12,12 @@ from types import ModuleType
 
 from noria.declare import Pipeline
 from noria.graph.errors import CannotImport
+from noria.graph.imported import FOREIGN
 
+DEEP = (
+    2,
+    1,
+)  # folders below a project's in which packages lie that are installed in editable mode: `libs/python`, `python`
 GRAIN = 2.0  # s; bytecode knows its source's time by the second, and two clocks may round it otherwise
 
 
@@ -43,14 +48,33 @@ def load_pipeline(root: Path, entry: str) -> Pipeline:
 
 
 def import_folders(root: Path) -> list[str]:
-    """The tree's own folders that lead the import path: its root, and its `src` unless that is itself a package.
+    """The tree's own folders that lead the import path: its root, its `src`, and each that the environment has of a working
+    tree; but none that is itself a package.
 
-    They come before what is installed: of a package in `src` that is installed in editable mode, the files of this tree
-    are meant, and not those that the working tree has today.
+    They come before what is installed: of a package that is installed in editable mode, which puts a folder of the working
+    tree on the import path, the files of this tree are meant, and not those that the working tree has today.
     """
-    source = root / "src"
-    bare = source.is_dir() and not (source / "__init__.py").is_file()
-    return [str(root), str(source)] if bare else [str(root)]
+    folders = [root / "src"]
+    for entry in map(Path, sys.path):
+        ends = [entry.parts[1:][-count:] for count in DEEP if not _is_installed(entry, root)]
+        folders += [own for own in (root.joinpath(*end) for end in ends) if _is_twin(own, entry)]
+    bare = [each for each in folders if each.is_dir() and not (each / "__init__.py").is_file()]
+    return list(dict.fromkeys(map(str, [root, *bare])))
+
+
+def _is_twin(own: Path, entry: Path) -> bool:
+    """Whether two folders are the same one of two trees: some module lies in both."""
+    if not own.is_dir() or not entry.is_dir():
+        return False
+    there = {child.name for child in entry.iterdir()}
+    modules = (child.name for child in own.iterdir() if child.suffix == ".py" or child.is_dir())
+    return any(name in there for name in modules if name not in FOREIGN and not name.startswith("."))
+
+
+def _is_installed(entry: Path, root: Path) -> bool:
+    """Whether a folder to import from is none of a working tree's, or is this tree's."""
+    apart = not entry.is_absolute() or entry.is_relative_to(root) or entry.is_relative_to(sys.base_prefix)
+    return apart or not FOREIGN.isdisjoint(entry.parts)
 
 
 def forget(root: Path) -> None:
