@@ -63,7 +63,8 @@ def test_a_planted_draw_without_a_seed_is_named_with_step_and_reason(flights: Pr
     flights.replace(
         "pipeline.py",
         "    return model.fit(train.select(NAMES + NUMBERS)",
-        "    import random\n\n    train = train.head(train.height - random.SystemRandom().randrange(1, 2000))\n"
+        "    import random\n\n"
+        "    train = train.sample(train.height - 1000, seed=random.SystemRandom().getrandbits(32))\n"
         "    return model.fit(train.select(NAMES + NUMBERS)",
     )
     flights.noria("run", "--as-of", "2013-02-26", "--no-promote", "--quiet", exit=None)
