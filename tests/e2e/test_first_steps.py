@@ -52,8 +52,12 @@ def test_a_run_says_what_is_not_committed(project: Project) -> None:
     project.replace("pipeline.py", "returned", "brought_back")
     project.write("notes.txt", "")
     project.write("more.txt", "")
+    (project.folder / "__pycache__").mkdir()
+    project.write("__pycache__/pipeline.cpython-311.pyc", "")  # which no record keeps
     done = project.noria("run", "--as-of", FIRST)
     assert "uncommitted: pipeline.py; 2 untracked files" in done.stderr.splitlines()
+    (found,) = [one for one in project.json("lint", exit=None) if one["rule"] == "uncommitted"]
+    assert found["where"] == "pipeline.py, more.txt, notes.txt"
     assert "uncommitted" not in done.stdout
     assert "uncommitted" not in project.noria("run", "--as-of", FIRST, "--quiet", exit=None).stderr
 

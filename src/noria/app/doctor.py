@@ -160,8 +160,10 @@ def _tried(part: str, look: Callable[[], Diagnosis]) -> Diagnosis:
 
 
 def _repository(app: App) -> Diagnosis:
+    from noria.source.choose import choose
+
     checkout = app.git.look(app.project)
-    changed = len(checkout.changed) + len(checkout.untracked)
+    changed = len(checkout.changed) + len(choose(checkout).untracked)
     files = "1 file" if changed == 1 else f"{changed} files"
     return _well(
         "repository",

@@ -51,8 +51,10 @@ def _environment(app: App) -> Iterator[Lint]:
 
 
 def _tree(app: App) -> Iterator[Lint]:
+    from noria.source.choose import choose
+
     checkout = app.git.look(app.project)
-    changed = (*checkout.changed, *checkout.untracked)
+    changed = (*checkout.changed, *choose(checkout).untracked)
     if changed:
         named = ", ".join(changed[:SHOWN]) + (
             f" and {len(changed) - SHOWN} more" if len(changed) > SHOWN else ""

@@ -208,7 +208,9 @@ def title(run: Run, plan: Plan, resumed: bool) -> str:
 
 def uncommitted(checkout: Checkout) -> str | None:
     """`uncommitted: pipeline.py; 2 untracked files`; None when all is committed. The run records both."""
-    changed, untracked = checkout.changed, len(checkout.untracked)
+    from noria.source.choose import choose
+
+    changed, untracked = checkout.changed, len(choose(checkout).untracked)
     named = ", ".join(changed[:NAMED])
     more = f" and {len(changed) - NAMED:,} more" if len(changed) > NAMED else ""
     parts = [f"{named}{more}"] if changed else []
